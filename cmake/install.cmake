@@ -1,0 +1,28 @@
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+foreach(header IN LISTS HYDRALORA_HEADERS)
+    get_filename_component(folder "${header}" DIRECTORY)
+    install(FILES "${PROJECT_SOURCE_DIR}/include/${header}" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/${folder}")
+endforeach()
+install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DATADIR}/licenses/hydralora")
+
+# Nothing here depends on the processor, so the package files live under share/. hydralora::io is not exported: the
+# config file defines it wherever JSON is found, which need not be where the library was installed from.
+set(package_dir "${CMAKE_INSTALL_DATADIR}/cmake/hydralora")
+install(TARGETS hydralora EXPORT hydraloraTargets INCLUDES DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+install(EXPORT hydraloraTargets NAMESPACE hydralora:: DESTINATION "${package_dir}")
+configure_package_config_file(
+    "${PROJECT_SOURCE_DIR}/cmake/hydraloraConfig.cmake.in" "${PROJECT_BINARY_DIR}/hydraloraConfig.cmake"
+    INSTALL_DESTINATION "${package_dir}" NO_SET_AND_CHECK_MACRO)
+write_basic_package_version_file(
+    "${PROJECT_BINARY_DIR}/hydraloraConfigVersion.cmake" COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
+install(
+    FILES "${PROJECT_BINARY_DIR}/hydraloraConfig.cmake" "${PROJECT_BINARY_DIR}/hydraloraConfigVersion.cmake"
+    DESTINATION "${package_dir}")
+
+# The prefix in the .pc file is relative to the file itself, so that an installed tree may be moved.
+set(pkgconfig_dir "${CMAKE_INSTALL_DATADIR}/pkgconfig")
+file(RELATIVE_PATH prefix_from_pc "/prefix/${pkgconfig_dir}" "/prefix")
+configure_file("${PROJECT_SOURCE_DIR}/cmake/hydralora.pc.in" "${PROJECT_BINARY_DIR}/hydralora.pc" @ONLY)
+install(FILES "${PROJECT_BINARY_DIR}/hydralora.pc" DESTINATION "${pkgconfig_dir}")

@@ -1,0 +1,14 @@
+# For our own programs only; neither target is installed or reaches a user of the library.
+add_library(hydralora_warnings INTERFACE)
+if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+    target_compile_options(hydralora_warnings INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow)
+    if(HYDRALORA_WERROR)
+        target_compile_options(hydralora_warnings INTERFACE -Werror)
+    endif()
+endif()
+
+# For examples and benchmarks: numbers of this machine's processor, when asked for.
+add_library(hydralora_native INTERFACE)
+if(HYDRALORA_NATIVE)
+    target_compile_options(hydralora_native INTERFACE -march=native)
+endif()

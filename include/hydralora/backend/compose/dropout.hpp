@@ -1,0 +1,64 @@
+// Dropout whose mask is a pure function of (key, element): made again in backward, never stored.
+#pragma once
+
+#include "../concept.hpp"
+#include "../../core/random.hpp"
+
+namespace hydralora {
+
+/// One application of dropout: element (t, j) of a (T, cols) matrix uses random word (first_row + t) * cols + j of the key,
+/// so micro-batches with their row offsets draw the masks of the whole batch.
+struct DropoutMask {
+    RandomKey key;
+    Index first_row = 0;
+    double rate = 0;
+
+    /// A word keeps its element when it is not below this.
+    [[nodiscard]] std::uint32_t threshold() const { return static_cast<std::uint32_t>(rate * 0x1p32); }
+    [[nodiscard]] double scale() const { return 1.0 / (1.0 - rate); }
+};
+
+namespace functor {
+/// y (T, cols) = mask * x / (1 - rate), four elements a call; overwrites or adds.
+template <class T>
+struct Dropout {
+    const T* x;
+    T* y;
+    Index cols, ldx, ldy, first_row;
+    RandomKey key;
+    std::uint32_t threshold;
+    T scale;
+    bool add;
+
+    template <class Group>
+    HYDRALORA_HD void operator()(const Group& group, Index t) const {
+        const Index begin = (first_row + t) * cols;  // of this row in the sequence of words
+        for (Index b = begin / 4 + group.rank(); b * 4 < begin + cols; b += group.size()) {
+            const PhiloxBlock random = random_block(key, static_cast<std::uint64_t>(b));
+            for (int lane = 0; lane < 4; ++lane) {
+                const Index j = b * 4 + lane - begin;
+                if (j < 0 || j >= cols) continue;
+                const T kept = random.word[lane] >= threshold ? x[t * ldx + j] * scale : T{0};
+                y[t * ldy + j] = add ? y[t * ldy + j] + kept : kept;
+            }
+        }
+    }
+};
+}  // namespace functor
+
+namespace ops {
+
+/// y (T, cols) = mask * x / (1 - rate), or y += that. The backward pass is the same operation on the gradient. In place is fine.
+template <Backend B>
+void dropout(B& be, ConstView<B> x, const DropoutMask& mask, View<B> y, Grad mode = Grad::overwrite) {
+    if constexpr (requires { be.dropout(x, mask, y, mode); }) {
+        be.dropout(x, mask, y, mode);
+    } else {
+        be.rows(x.rows, functor::Dropout<Scalar<B>>{x.data, y.data, x.cols, x.ld, y.ld, mask.first_row, mask.key, mask.threshold(),
+                                                    static_cast<Scalar<B>>(mask.scale()), mode == Grad::accumulate});
+    }
+}
+
+}  // namespace ops
+
+}  // namespace hydralora

@@ -1,0 +1,14 @@
+// The only macros of the library, and the compiler settings it insists on.
+#pragma once
+
+#if defined(__CUDACC__)
+#define HYDRALORA_HD __host__ __device__
+#else
+#define HYDRALORA_HD  // marks what runs on host and device alike
+#endif
+
+#if defined(__FAST_MATH__)
+#error "hydralora: compile without -ffast-math: same-bits promises and the checks for NaN need IEEE arithmetic"
+#endif
+
+static_assert(__cplusplus >= 202002L, "hydralora needs C++20: compile with -std=c++20 or newer");

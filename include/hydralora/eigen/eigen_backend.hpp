@@ -1,0 +1,232 @@
+// The CPU backend: Eigen's product kernel on fixed tiles, spread over a small pool of threads.
+//
+// Work is cut by the shape alone: products in tiles of the result, sums in slabs of slab_rows terms added in order. A tile
+// or slab is computed by one thread from start to end, so 1, 2, 3 or 4 threads give the same bits.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <new>
+#include <vector>
+
+#include "../backend/concept.hpp"
+#include "../backend/group.hpp"
+#include "../core/check.hpp"
+#include "product.hpp"
+#include "thread_pool.hpp"
+
+namespace hydralora {
+
+struct EigenOptions {
+    int threads = 0;        ///< 0: as many as the machine has
+    Index slab_rows = 128;  ///< rows a slab of a sum over tokens; micro-batches that are multiples of it add up to the same bits
+};
+
+/// Backend on host memory with element type T for every role. Not copyable; one caller at a time; buffers must not outlive it.
+template <class T>
+class BasicEigenBackend {
+public:
+    using space = host;
+    using precision = Precision<T>;
+    using arena_type = Arena<BasicEigenBackend>;
+
+    explicit BasicEigenBackend(EigenOptions options = {}) : pool_(options.threads), slab_rows_(options.slab_rows) {
+        check(slab_rows_ >= 4 && slab_rows_ % 4 == 0, "EigenBackend: slab_rows = ", slab_rows_, ", expected a positive multiple of 4");
+        packing_.resize(static_cast<std::size_t>(pool_.size()));
+    }
+    BasicEigenBackend(const BasicEigenBackend&) = delete;
+    BasicEigenBackend& operator=(const BasicEigenBackend&) = delete;
+    ~BasicEigenBackend() {
+        for (auto& p : packing_) {
+            if (p.left != nullptr) deallocate(p.left, p.left_size);
+            if (p.right != nullptr) deallocate(p.right, p.right_size);
+        }
+        arena_.release(*this);
+    }
+
+    [[nodiscard]] int threads() const { return pool_.size(); }
+    [[nodiscard]] Index slab_rows() const { return slab_rows_; }
+    [[nodiscard]] arena_type& arena() { return arena_; }
+
+    // --- memory -----------------------------------------------------------------------------------------------------
+
+    template <class U>
+    [[nodiscard]] U* allocate(Index count) {
+        const auto bytes = static_cast<std::size_t>(count) * sizeof(U);
+        void* p = ::operator new(bytes, alignment, std::nothrow);
+        check(p != nullptr, "EigenBackend: out of memory: ", bytes, " bytes wanted");
+        return static_cast<U*>(p);
+    }
+    template <class U>
+    void deallocate(U* p, Index) noexcept {
+        ::operator delete(p, alignment);
+    }
+    template <class U>
+    void fill(MatrixView<U> to, std::type_identity_t<U> value) {
+        for (Index i = 0; i < to.rows; ++i) std::fill_n(to.row(i), to.cols, value);
+    }
+    template <class From, class To>
+    void cast(MatrixView<From> from, MatrixView<To> to) {
+        check(from.shape() == to.shape(), "EigenBackend: copy of a (", from.rows, ", ", from.cols, ") matrix to a (", to.rows, ", ", to.cols, ") one");
+        for (Index i = 0; i < to.rows; ++i)
+            for (Index j = 0; j < to.cols; ++j) to(i, j) = static_cast<To>(from(i, j));
+    }
+    template <class U>
+    void copy(MatrixView<const U> from, MatrixView<std::type_identity_t<U>> to) {
+        cast(from, to);
+    }
+    template <class U>
+    void copy(MatrixView<U> from, MatrixView<U> to) {
+        cast(from, to);
+    }
+    template <class From, class To>
+    void upload(MatrixView<From> from, MatrixView<To> to) {
+        cast(from, to);
+    }
+    template <class From, class To>
+    void download(MatrixView<From> from, MatrixView<To> to) {
+        cast(from, to);
+    }
+
+    // --- products ---------------------------------------------------------------------------------------------------
+
+    /// c (m, n) = alpha op(a) (m, k) op(b) (k, n) + beta c
+    void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta, MatrixView<T> c) {
+        check_product(op_a, op_b, a, b, c);
+        const Index k = op_a == Op::none ? a.cols : a.rows;
+        const Tiles tiles = tiles_of(c.shape(), k);
+        pool_.run(tiles.row_count * tiles.col_count, [&](Index tile, int worker) {
+            const Index r = tile / tiles.col_count * tiles.rows, rows = std::min(tiles.rows, c.rows - r);
+            const Index s = tile % tiles.col_count * tiles.cols, cols = std::min(tiles.cols, c.cols - s);
+            const auto tile_a = op_a == Op::none ? a.row_slice(r, rows) : a.col_slice(r, rows);
+            const auto tile_b = op_b == Op::none ? b.col_slice(s, cols) : b.row_slice(s, cols);
+            accumulate(op_a, op_b, alpha, tile_a, tile_b, beta, c.row_slice(r, rows).col_slice(s, cols), worker);
+        });
+    }
+
+    /// gemm for each matrix of the batches; one task a matrix.
+    void gemm_batched(BatchCount count, Op op_a, Op op_b, T alpha, Batched<const T, host> a, Batched<const T, host> b, T beta,
+                      Batched<T, host> c) {
+        check_product(op_a, op_b, a.first, b.first, c.first);
+        pool_.run(count.outer * count.inner, [&](Index i, int worker) {
+            const Index o = i / count.inner, n = i % count.inner;
+            accumulate(op_a, op_b, alpha, a.at(o, n), b.at(o, n), beta, c.at(o, n), worker);
+        });
+    }
+
+    // --- element-wise and row-wise work -----------------------------------------------------------------------------
+
+    template <class F>
+    void each(Index n, F f) {
+        constexpr Index chunk = 8192;
+        pool_.run((n + chunk - 1) / chunk, [&](Index task, int) {
+            const Index end = std::min(n, (task + 1) * chunk);
+            F g = f;  // a copy the compiler can keep in registers
+            for (Index i = task * chunk; i < end; ++i) g(i);
+        });
+    }
+
+    template <class F>
+    void rows(Index n, F f) {
+        constexpr Index chunk = 8;
+        pool_.run((n + chunk - 1) / chunk, [&](Index task, int) {
+            const Index end = std::min(n, (task + 1) * chunk);
+            F g = f;
+            for (Index i = task * chunk; i < end; ++i) g(Solo{}, i);
+        });
+    }
+
+    /// out(0, 0) += sum of f(i), slab by slab
+    template <class F, class U>
+    void reduce(Index n, F f, MatrixView<U> out) {
+        const Index slabs = (n + slab_rows_ - 1) / slab_rows_;
+        typename arena_type::Frame frame(*this);
+        const auto sums = frame.template matrix<U>(1, slabs);
+        constexpr Index chunk = 64;  // slabs a task
+        pool_.run((slabs + chunk - 1) / chunk, [&](Index task, int) {
+            for (Index s = task * chunk; s < std::min(slabs, (task + 1) * chunk); ++s) {
+                U sum{};
+                for (Index i = s * slab_rows_; i < std::min(n, (s + 1) * slab_rows_); ++i) sum += f(i);
+                sums(0, s) = sum;
+            }
+        });
+        for (Index s = 0; s < slabs; ++s) out(0, 0) += sums(0, s);
+    }
+
+    template <class F>
+    void segments(MatrixView<const std::int32_t> ids, F f) {
+        typename arena_type::Frame frame(*this);
+        const auto keys = frame.template matrix<std::uint64_t>(1, ids.cols);  // id << 32 | position: one sort, no ties
+        const auto order = frame.template matrix<Index>(1, ids.cols);
+        const auto starts = frame.template matrix<Index>(1, ids.cols + 1);
+        Index count = 0, segments = 0;
+        for (Index i = 0; i < ids.cols; ++i)
+            if (ids(0, i) >= 0) keys(0, count++) = static_cast<std::uint64_t>(ids(0, i)) << 32 | static_cast<std::uint64_t>(i);
+        std::sort(keys.data, keys.data + count);
+        for (Index i = 0; i < count; ++i) {
+            order(0, i) = static_cast<Index>(keys(0, i) & 0xffffffffu);
+            if (i == 0 || keys(0, i) >> 32 != keys(0, i - 1) >> 32) starts(0, segments++) = i;
+        }
+        starts(0, segments) = count;
+        pool_.run(segments, [&](Index s, int) {
+            const Index begin = starts(0, s), end = starts(0, s + 1);
+            f(Solo{}, static_cast<std::int32_t>(keys(0, begin) >> 32), order.data + begin, end - begin);
+        });
+    }
+
+private:
+    static constexpr std::align_val_t alignment{64};
+
+    struct Tiles {
+        Index rows, cols, row_count, col_count;
+    };
+
+    /// Tiles of a product's result, fixed by its shape. Edges fall on multiples of 48 columns and 4 rows, Eigen's register
+    /// blocks, so an element's bits do not depend on the number of rows beside it.
+    static Tiles tiles_of(Shape c, Index k) {
+        if (c.empty() || c.rows * c.cols * k < (Index{1} << 16)) return {c.rows, c.cols, c.empty() ? 0 : 1, 1};
+        const auto round_up = [](Index n, Index to) { return (n + to - 1) / to * to; };
+        const Index cols = std::clamp(round_up((c.cols + 7) / 8, 48), Index{48}, Index{288});
+        const Index col_count = (c.cols + cols - 1) / cols;
+        const Index rows = col_count >= 4 ? c.rows : std::min(c.rows, Index{128});
+        return {rows, cols, (c.rows + rows - 1) / rows, col_count};
+    }
+
+    void check_product(Op op_a, Op op_b, MatrixView<const T> a, MatrixView<const T> b, MatrixView<T> c) const {
+        const Shape sa = op_a == Op::none ? a.shape() : Shape{a.cols, a.rows};
+        const Shape sb = op_b == Op::none ? b.shape() : Shape{b.cols, b.rows};
+        check(op_a == Op::none || op_b == Op::none, "EigenBackend: gemm with both sides transposed is not offered");
+        check(sa.rows == c.rows && sb.cols == c.cols && sa.cols == sb.rows, "EigenBackend: gemm of (", sa.rows, ", ", sa.cols, ") and (", sb.rows,
+              ", ", sb.cols, ") into (", c.rows, ", ", c.cols, ")");
+        check((a.ld >= a.cols || a.rows <= 1) && (b.ld >= b.cols || b.rows <= 1) && (c.ld >= c.cols || c.rows <= 1),
+              "EigenBackend: gemm with a leading dimension below the number of columns: a ", a.ld, " of ", a.cols, ", b ", b.ld, " of ", b.cols, ", c ",
+              c.ld, " of ", c.cols);
+    }
+
+    /// One tile by one thread; sums over tokens (a transposed) slab by slab.
+    void accumulate(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta, MatrixView<T> c, int worker) {
+        if (beta == T{0}) {
+            fill(c, T{0});
+        } else if (beta != T{1}) {
+            for (Index i = 0; i < c.rows; ++i)
+                for (Index j = 0; j < c.cols; ++j) c(i, j) *= beta;
+        }
+        auto& memory = packing_[static_cast<std::size_t>(worker)];
+        if (memory.left == nullptr) memory.left = allocate<T>(memory.left_size);
+        if (memory.right == nullptr) memory.right = allocate<T>(memory.right_size);
+        if (op_a == Op::none) return product(op_a, op_b, alpha, a, b, c, memory);
+        for (Index s = 0; s < a.rows; s += slab_rows_) {
+            const Index n = std::min(slab_rows_, a.rows - s);
+            product(op_a, op_b, alpha, a.row_slice(s, n), b.row_slice(s, n), c, memory);
+        }
+    }
+
+    ThreadPool pool_;
+    Index slab_rows_;
+    std::vector<ProductMemory<T>> packing_;  // one a thread
+    arena_type arena_;
+};
+
+using EigenBackend = BasicEigenBackend<float>;
+
+}  // namespace hydralora

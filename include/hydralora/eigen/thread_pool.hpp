@@ -1,0 +1,129 @@
+// A small pool for tasks that the shape of the work alone decides: which thread runs a task never changes a result.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "../core/check.hpp"
+#include "../core/view.hpp"
+
+namespace hydralora {
+
+/// Runs task(i, worker) for i in [0, count) on `threads` threads, the caller among them as worker 0. Tasks are claimed one by
+/// one; run returns when all are done and rethrows the first exception of a task. One caller at a time; not reentrant.
+class ThreadPool {
+public:
+    /// threads = 0: as many as the machine has.
+    explicit ThreadPool(int threads) : size_(threads > 0 ? threads : hardware_threads()) {
+        check(threads >= 0 && threads <= 1024, "ThreadPool: threads = ", threads, ", expected 0 (all) to 1024");
+        workers_.reserve(static_cast<std::size_t>(size_ - 1));
+        for (int worker = 1; worker < size_; ++worker) workers_.emplace_back([this, worker] { serve(worker); });
+    }
+    ThreadPool(const ThreadPool&) = delete;
+    ThreadPool& operator=(const ThreadPool&) = delete;
+    ~ThreadPool() {
+        {
+            const std::lock_guard lock(mutex_);
+            stop_ = true;
+            ++generation_;
+        }
+        wake_.notify_all();
+        for (auto& thread : workers_) thread.join();
+    }
+
+    [[nodiscard]] int size() const { return size_; }
+
+    template <class Task>
+    void run(Index count, Task&& task) {
+        if (count <= 0) return;
+        if (size_ == 1 || count == 1) {
+            for (Index i = 0; i < count; ++i) task(i, 0);
+            return;
+        }
+        call_ = [](void* t, Index i, int worker) { (*static_cast<std::remove_reference_t<Task>*>(t))(i, worker); };
+        task_ = const_cast<void*>(static_cast<const void*>(&task));
+        count_ = count;
+        next_.store(0, std::memory_order_relaxed);
+        busy_.store(size_ - 1, std::memory_order_relaxed);
+        {
+            const std::lock_guard lock(mutex_);
+            generation_.fetch_add(1, std::memory_order_release);
+        }
+        wake_.notify_all();
+        work(0);
+        for (int spin = 0; busy_.load(std::memory_order_acquire) > 0; ++spin) {
+            if (spin < spins) {
+                pause();
+            } else {
+                std::unique_lock lock(mutex_);
+                done_.wait(lock, [this] { return busy_.load(std::memory_order_acquire) == 0; });
+            }
+        }
+        if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+    }
+
+private:
+    // Waiting spins for some 10 us, then sleeps: a spin that outlasts a time slice would starve the thread it waits for.
+    static constexpr int spins = 2000;
+
+    static int hardware_threads() { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
+
+    static void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+        __builtin_ia32_pause();
+#else
+        std::this_thread::yield();
+#endif
+    }
+
+    void work(int worker) {
+        for (Index i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) {
+            try {
+                call_(task_, i, worker);
+            } catch (...) {
+                const std::lock_guard lock(mutex_);
+                if (!error_) error_ = std::current_exception();
+            }
+        }
+    }
+
+    void serve(int worker) {
+        unsigned seen = 0;
+        for (;;) {
+            for (int spin = 0; spin < spins && generation_.load(std::memory_order_acquire) == seen; ++spin) pause();
+            if (generation_.load(std::memory_order_acquire) == seen) {
+                std::unique_lock lock(mutex_);
+                wake_.wait(lock, [&] { return generation_.load(std::memory_order_acquire) != seen; });
+            }
+            seen = generation_.load(std::memory_order_acquire);
+            if (stop_) return;
+            work(worker);
+            if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+                const std::lock_guard lock(mutex_);
+                done_.notify_one();
+            }
+        }
+    }
+
+    int size_;
+    std::vector<std::thread> workers_;
+    std::mutex mutex_;
+    std::condition_variable wake_, done_;
+    std::atomic<unsigned> generation_{0};
+    std::atomic<Index> next_{0};
+    std::atomic<int> busy_{0};
+    bool stop_ = false;
+    void (*call_)(void*, Index, int) = nullptr;
+    void* task_ = nullptr;
+    Index count_ = 0;
+    std::exception_ptr error_;
+};
+
+}  // namespace hydralora

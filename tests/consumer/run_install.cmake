@@ -1,0 +1,25 @@
+# Installs into one folder and moves it to another, ${WORK}/prefix: the other tests see that nothing points back.
+cmake_minimum_required(VERSION 3.22)
+unset(ENV{DESTDIR})
+file(REMOVE_RECURSE "${WORK}/installed" "${WORK}/prefix")
+execute_process(COMMAND "${CMAKE_COMMAND}" --install "${BUILD}" --prefix "${WORK}/installed"
+    OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
+file(RENAME "${WORK}/installed" "${WORK}/prefix")
+
+file(GLOB_RECURSE files "${WORK}/prefix/*")
+foreach(file IN LISTS files)
+    file(READ "${file}" text)
+    foreach(place "${HYDRALORA}" "${BUILD}" "${WORK}")
+        string(FIND "${text}" "${place}" at)
+        if(NOT at EQUAL -1)
+            message(FATAL_ERROR "${file} names ${place}, a folder of the machine it was built on")
+        endif()
+    endforeach()
+endforeach()
+
+include("${HYDRALORA}/cmake/headers.cmake")
+foreach(header IN LISTS HYDRALORA_HEADERS)
+    if(NOT EXISTS "${WORK}/prefix/include/${header}")
+        message(FATAL_ERROR "include/${header} was not installed")
+    endif()
+endforeach()

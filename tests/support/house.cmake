@@ -1,0 +1,36 @@
+# The header list is the tree, and the includes keep the direction of the house.
+add_test(NAME house.header_list
+    COMMAND "${CMAKE_COMMAND}" "-DSOURCE_DIR=${PROJECT_SOURCE_DIR}" -P "${PROJECT_SOURCE_DIR}/cmake/check_header_list.cmake")
+add_test(NAME house.include_direction
+    COMMAND "${CMAKE_COMMAND}" "-DROOT=${PROJECT_SOURCE_DIR}/include" -P "${PROJECT_SOURCE_DIR}/cmake/check_includes.cmake")
+add_test(NAME house.include_direction_refuses
+    COMMAND "${CMAKE_COMMAND}" "-DCHECK=${PROJECT_SOURCE_DIR}/cmake/check_includes.cmake"
+        "-DDIR=${CMAKE_CURRENT_BINARY_DIR}/check_includes" -P "${CMAKE_CURRENT_SOURCE_DIR}/support/check_includes_test.cmake")
+
+# Every header compiles alone, with both compilers. What needs an absent third party is left out, and the test says so.
+set(alone ${HYDRALORA_HEADERS})
+if(NOT TARGET hydralora::io)
+    list(FILTER alone EXCLUDE REGEX "^hydralora/io/")
+endif()
+list(FILTER alone EXCLUDE REGEX "^hydralora/thrust[./]")
+list(JOIN alone "\n" alone)
+file(WRITE "${CMAKE_CURRENT_BINARY_DIR}/headers_alone.txt" "${alone}\n")
+
+# -idirafter, because it marks a folder as foreign and, unlike -isystem, does not reorder /usr/include.
+set(flags "-I\"${PROJECT_SOURCE_DIR}/include\"\n")
+foreach(library Eigen3::Eigen nlohmann_json::nlohmann_json)
+    if(TARGET ${library})
+        set(folders "$<TARGET_PROPERTY:${library},INTERFACE_INCLUDE_DIRECTORIES>")
+        string(APPEND flags "$<$<BOOL:${folders}>:-idirafter \"$<JOIN:${folders},\" -idirafter \">\">\n")
+    endif()
+endforeach()
+file(GENERATE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/include_flags.rsp" CONTENT "${flags}")
+
+foreach(compiler g++ clang++)
+    add_test(NAME house.headers_alone.${compiler}
+        COMMAND bash "${CMAKE_CURRENT_SOURCE_DIR}/support/headers_alone.sh" ${compiler}
+            "${CMAKE_CURRENT_BINARY_DIR}/include_flags.rsp" "${CMAKE_CURRENT_BINARY_DIR}/headers_alone.txt")
+    set_tests_properties(house.headers_alone.${compiler} PROPERTIES
+        SKIP_RETURN_CODE 77 PROCESSORS 2 TIMEOUT 900 LABELS house)
+endforeach()
+set_tests_properties(house.header_list house.include_direction house.include_direction_refuses PROPERTIES LABELS house)

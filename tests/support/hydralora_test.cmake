@@ -1,0 +1,38 @@
+# doctest's main once, and one more unit that includes every header: a definition without `inline` fails to link.
+add_library(hydralora_test_main OBJECT support/main.cpp)
+target_link_libraries(hydralora_test_main PUBLIC doctest::doctest)
+add_library(hydralora_test_odr OBJECT support/odr.cpp)
+target_link_libraries(hydralora_test_odr PRIVATE hydralora::hydralora hydralora_warnings)
+if(TARGET hydralora::io)
+    target_link_libraries(hydralora_test_odr PRIVATE hydralora::io)
+endif()
+set_target_properties(hydralora_test_main hydralora_test_odr PROPERTIES CXX_EXTENSIONS OFF)
+
+# hydralora_test(core/view_test) builds tests/core/view_test.cpp and registers it as `core.view`.
+# IO: links hydralora::io, and leaves the test out where that target is not defined.
+function(hydralora_test path)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "IO" "TIMEOUT" "LABELS")
+    set(library hydralora::hydralora)
+    if(arg_IO)
+        set(library hydralora::io)
+        if(NOT TARGET hydralora::io)
+            message(STATUS "hydralora: test ${path}: left out, needs hydralora::io")
+            return()
+        endif()
+    endif()
+    string(REPLACE "/" "_" target "${path}")
+    string(REPLACE "/" "." name "${path}")
+    string(REGEX REPLACE "_test$" "" name "${name}")
+
+    add_executable(${target} ${path}.cpp)
+    target_link_libraries(${target} PRIVATE ${library} hydralora_test_main hydralora_test_odr hydralora_warnings)
+    target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/tests")
+    set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+    target_compile_definitions(${target} PRIVATE "HYDRALORA_TEST_DATA=\"${PROJECT_SOURCE_DIR}/tests\"")
+
+    if(NOT arg_TIMEOUT)
+        set(arg_TIMEOUT 300)
+    endif()
+    add_test(NAME ${name} COMMAND ${target})
+    set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
+endfunction()
