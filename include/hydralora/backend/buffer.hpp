@@ -66,6 +66,20 @@ private:
     Index rows_ = 0, cols_ = 0, capacity_ = 0;
 };
 
+/// The view of a tensor, be it a buffer or a view already: what lets one function take sets of either.
+template <class B, class T>
+[[nodiscard]] MatrixView<T, typename B::space> view_of(Buffer<B, T>& m) {
+    return m.view();
+}
+template <class B, class T>
+[[nodiscard]] MatrixView<const T, typename B::space> view_of(const Buffer<B, T>& m) {
+    return m.view();
+}
+template <class T, class Space>
+[[nodiscard]] MatrixView<T, Space> view_of(const MatrixView<T, Space>& m) {
+    return m;
+}
+
 /// Scratch memory of a backend: stacked frames, memory kept from call to call, so that a repeated step allocates nothing.
 /// Take a Frame, draw matrices from it; all of them are released together when the frame ends.
 template <class B>

@@ -1,0 +1,202 @@
+// HydraLoRA as the delta alone: added to what the caller's own frozen product left in y.
+//
+//   delta(x) = s * sum_i w_i(x) B_i A x,   w = softmax(W_g x),   s = alpha / r        (arXiv 2404.19245, eq. 3 and 4)
+//   T tokens, r rank, N heads, R rows of A (r, or N*r with own_a), G*r columns of u (r, or N*r where heads differ in A x)
+//
+// Factorised: u = x A^T and the logits come from one product, z[t, i*r + j] = s g[t, i] u[t, j] mixes, y += z B^T; no
+// (T, out) tensor a head. Kept for the way back: u and g, (r + N) numbers a token.
+#pragma once
+
+#include "../backend/compose/dropout.hpp"
+#include "../backend/compose/route.hpp"
+#include "params.hpp"
+
+namespace hydralora {
+
+enum class Mode { train, inference };
+
+/// What one pass needs besides the input. The random key names this layer (stream) and optimiser step; `first_row` is the
+/// position of x's first token in the accumulated batch, so that micro-batches draw the masks of the whole.
+template <Backend B>
+struct Pass {
+    Mode mode = Mode::train;
+    RandomKey random{};
+    Index first_row = 0;
+    ViewOf<B, const std::int32_t> assigned{};  ///< (1, T) head of each token, for Gate::assigned
+};
+
+/// The adapter of one linear layer. Const in both passes; parameters stay in the caller's memory.
+template <Backend B, class Config = AdapterConfig>
+class HydraAdapter {
+public:
+    using Params = AdapterParams<ConstParamView<B>>;
+    using Grads = AdapterParams<ParamView<B>>;
+
+    /// What forward leaves for backward.
+    struct Cache {
+        AccumBuffer<B> u;  // (T, G*r)
+        AccumBuffer<B> g;  // (T, N) gates
+        Pass<B> pass;
+    };
+
+    /// Takes views of A (R, in), B (out, N*r), router (N, in) and router_bias (1, N), whichever the configuration has.
+    /// Throws if a shape differs from the configuration's.
+    template <template <class> class P, class M>
+    HydraAdapter(B&, const Config& config, const P<M>& params) : config_(config) {
+        validate(config);
+        visit(
+            [](const ParamPath& path, ConstParamView<B>& to, const M& from, const Shape& expected) {
+                check(from.shape() == expected, "HydraAdapter: ", path.name(), " is (", from.rows, ", ", from.cols, "), expected (", expected.rows, ", ",
+                      expected.cols, ")");
+                check(from.ld >= from.cols, "HydraAdapter: ", path.name(), " has leading dimension ", from.ld, " below its ", from.cols, " columns");
+                to = from;
+            },
+            params_, params, adapter_shapes(config));
+    }
+
+    [[nodiscard]] const Config& config() const { return config_; }
+
+    /// y (T, out) += delta(x), x (T, in). In Mode::inference there is no dropout, and heads with gate 0 are not computed.
+    void forward(B& be, ConstView<B> x, View<B> y, Cache& cache, const Pass<B>& pass = {}) const {
+        check_views("forward", x, y, "y");
+        check(config_.gate != Gate::assigned || pass.assigned.cols == x.rows, "HydraAdapter: gate assigned needs a head for each of the ", x.rows,
+              " tokens in Pass::assigned, found ", pass.assigned.cols);
+        cache.pass = pass;
+        cache.u.resize(be, x.rows, u_cols(pass));
+        cache.g.resize(be, x.rows, config_.heads);
+        Scratch<B> scratch(be);
+        const auto down = scratch.template matrix<Scalar<B>>(x.rows, u_cols(pass) + config_.heads);      // (T, G*r + N)
+        const auto z = scratch.template matrix<Scalar<B>>(x.rows, config_.heads * config_.rank);     // (T, N*r)
+        project_down(be, x, down, pass);
+        be.rows(x.rows, functor::GateAndMix<Scalar<B>, AccumScalar<B>, decltype(config_.rank), decltype(config_.heads)>{
+                            down.data, cache.u.view().data, cache.g.view().data, z.data, params_.router_bias.data, pass.assigned.data, down.ld,
+                            scaling(), constant_gate(), config_.top_k, gate_rule(), heads_differ(pass), config_.rank, config_.heads});
+        const bool sparse = (config_.gate == Gate::top_k && config_.top_k < config_.heads) || config_.gate == Gate::assigned;
+        if (pass.mode == Mode::inference && sparse) {
+            be.rows(x.rows, functor::AddSelectedHeads<Scalar<B>, ParamScalar<B>, AccumScalar<B>>{z.data, cache.g.view().data, params_.B.data, y.data,
+                                                                                                 config_.out, config_.rank, config_.heads,
+                                                                                                 params_.B.ld, y.ld});
+        } else {
+            be.gemm(Op::none, Op::transpose, 1, z, params_.B, 1, y);
+        }
+    }
+
+    /// From dy (T, out) and the x and cache of forward: dx (T, in) += the delta's part (an empty dx is not wanted), and
+    /// gradients of the parameters += theirs.
+    void backward(B& be, ConstView<B> x, ConstView<B> dy, const Cache& cache, View<B> dx, const Grads& grads) const {
+        check_views("backward", x, dy, "dy");
+        check(dx.empty() || dx.shape() == x.shape(), "HydraAdapter: dx is (", dx.rows, ", ", dx.cols, "), expected that of x, (", x.rows, ", ", x.cols, ")");
+        check(cache.u.shape() == Shape{x.rows, u_cols(cache.pass)}, "HydraAdapter: the cache holds a forward pass of ", cache.u.rows(), " tokens, x has ", x.rows);
+        Scratch<B> scratch(be);
+        const Index heads = config_.heads, width = config_.heads * config_.rank;
+        const auto dz = scratch.template matrix<Scalar<B>>(x.rows, width);                // (T, N*r)
+        const auto z = scratch.template matrix<Scalar<B>>(x.rows, width);                 // (T, N*r)
+        const auto ddown = scratch.template matrix<Scalar<B>>(x.rows, u_cols(cache.pass) + heads);  // (T, G*r + N): du, dl
+        be.gemm(Op::none, Op::none, 1, dy, params_.B, 0, dz);
+        be.rows(x.rows, functor::UnmixAndGate<Scalar<B>, AccumScalar<B>, decltype(config_.rank), decltype(config_.heads)>{
+                            cache.u.view().data, cache.g.view().data, dz.data, z.data, ddown.data, ddown.ld, scaling(), heads_differ(cache.pass),
+                            config_.routed(), config_.rank, config_.heads});
+        be.gemm(Op::transpose, Op::none, 1, dy, z, 1, grads.B);
+        if (config_.router_bias == RouterBias::trained) {  // column sums of dl, slab by slab
+            const auto ones = scratch.template matrix<Scalar<B>>(x.rows, 1);
+            be.fill(ones, Scalar<B>{1});
+            be.gemm(Op::transpose, Op::none, 1, ones, ddown.col_slice(u_cols(cache.pass), heads), 1, grads.router_bias);
+        }
+        project_down_backward(be, x, ddown, cache, dx, grads);
+    }
+
+private:
+    [[nodiscard]] AccumScalar<B> scaling() const { return static_cast<AccumScalar<B>>(config_.scaling()); }
+    [[nodiscard]] AccumScalar<B> constant_gate() const {
+        return static_cast<AccumScalar<B>>(config_.gate == Gate::uniform ? 1.0 / static_cast<double>(Index{config_.heads}) : 1.0);
+    }
+    [[nodiscard]] GateRule gate_rule() const {
+        switch (config_.gate) {
+            case Gate::softmax: return GateRule::softmax;
+            case Gate::top_k: return GateRule::top_k;
+            case Gate::assigned: return GateRule::assigned;
+            default: return GateRule::constant;
+        }
+    }
+    [[nodiscard]] bool drops(const Pass<B>& pass) const { return pass.mode == Mode::train && config_.dropout > 0; }
+    [[nodiscard]] bool per_head(const Pass<B>& pass) const { return drops(pass) && config_.dropout_mask == MaskSharing::per_head; }
+    /// Heads see different A x: each has its own A, or its own mask.
+    [[nodiscard]] bool heads_differ(const Pass<B>& pass) const { return config_.sharing == Sharing::own_a || per_head(pass); }
+    [[nodiscard]] Index u_cols(const Pass<B>& pass) const { return heads_differ(pass) ? config_.heads * config_.rank : Index{config_.rank}; }
+    [[nodiscard]] bool routes_on_x() const { return config_.routed() && config_.router_input == RouterInput::x; }
+
+    /// The mask of head i (0 for all heads where they share one). Heads use streams 2^24 apart.
+    [[nodiscard]] DropoutMask mask(const Pass<B>& pass, Index head) const {
+        RandomKey key = pass.random;
+        key.stream += static_cast<std::uint32_t>(head) << 24;
+        return {key, pass.first_row, config_.dropout};
+    }
+
+    [[nodiscard]] Index masks(const Pass<B>& pass) const { return per_head(pass) ? Index{config_.heads} : 1; }
+
+    /// The rows of A and the columns of u that mask i meets: those of head i with a mask a head, else all.
+    template <class V>
+    [[nodiscard]] V a_of(V A, const Pass<B>& pass, Index i) const {
+        return per_head(pass) && config_.sharing == Sharing::own_a ? A.row_slice(i * config_.rank, config_.rank) : A;
+    }
+    template <class V>
+    [[nodiscard]] V u_of(V u, const Pass<B>& pass, Index i) const {
+        return per_head(pass) ? u.col_slice(i * config_.rank, config_.rank) : u;
+    }
+
+    /// down (T, G*r + N) = [u | logits]
+    void project_down(B& be, ConstView<B> x, View<B> down, const Pass<B>& pass) const {
+        const auto u = down.col_slice(0, u_cols(pass)), logits = down.col_slice(u_cols(pass), config_.heads);
+        if (!drops(pass) && routes_on_x()) return ops::down(be, x, params_.A, params_.router, down);
+        if (!drops(pass)) {
+            be.gemm(Op::none, Op::transpose, 1, x, params_.A, 0, u);
+        } else {
+            Scratch<B> scratch(be);
+            const auto dropped = scratch.template matrix<Scalar<B>>(x.rows, x.cols);  // (T, in)
+            for (Index i = 0; i < masks(pass); ++i) {
+                ops::dropout(be, x, mask(pass, i), dropped);
+                be.gemm(Op::none, Op::transpose, 1, dropped, a_of(params_.A, pass, i), 0, u_of(u, pass, i));
+            }
+        }
+        if (config_.routed()) be.gemm(Op::none, Op::transpose, 1, routes_on_x() ? x : ConstView<B>(u), params_.router, 0, logits);
+    }
+
+    /// From ddown (T, G*r + N) = [du | dl]
+    void project_down_backward(B& be, ConstView<B> x, View<B> ddown, const Cache& cache, View<B> dx, const Grads& grads) const {
+        const Pass<B>& pass = cache.pass;
+        const auto du = ddown.col_slice(0, u_cols(pass)), dl = ddown.col_slice(u_cols(pass), config_.heads);
+        if (!drops(pass) && routes_on_x())
+            return ops::down_backward(be, x, ddown, params_.A, params_.router, dx, grads.A, grads.router);
+        if (config_.routed()) {
+            Scratch<B> scratch(be);
+            const auto u = scratch.template matrix<Scalar<B>>(x.rows, routes_on_x() ? 0 : u_cols(pass));  // (T, R)
+            if (!routes_on_x()) be.cast(cache.u.view(), u);
+            be.gemm(Op::transpose, Op::none, 1, dl, routes_on_x() ? x : ConstView<B>(u), 1, grads.router);
+            const auto to = routes_on_x() ? dx : du;
+            if (!to.empty()) be.gemm(Op::none, Op::none, 1, dl, params_.router, 1, to);
+        }
+        if (!drops(pass)) return ops::down_backward(be, x, du, params_.A, ConstParamView<B>{}, dx, grads.A, ParamView<B>{});
+        Scratch<B> scratch(be);
+        const auto wide = scratch.template matrix<Scalar<B>>(x.rows, x.cols);  // (T, in): x dropped, then its gradient
+        for (Index i = 0; i < masks(pass); ++i) {
+            ops::dropout(be, x, mask(pass, i), wide);
+            be.gemm(Op::transpose, Op::none, 1, u_of(du, pass, i), wide, 1, a_of(grads.A, pass, i));
+            if (dx.empty()) continue;
+            be.gemm(Op::none, Op::none, 1, u_of(du, pass, i), a_of(params_.A, pass, i), 0, wide);
+            ops::dropout(be, wide, mask(pass, i), dx, Grad::accumulate);
+        }
+    }
+
+    void check_views(const char* pass, ConstView<B> x, ConstView<B> y, const char* name) const {
+        check(x.cols == config_.in, "HydraAdapter: ", pass, ": x has ", x.cols, " columns, expected in = ", config_.in);
+        check(y.cols == config_.out, "HydraAdapter: ", pass, ": ", name, " has ", y.cols, " columns, expected out = ", config_.out);
+        check(x.rows == y.rows, "HydraAdapter: ", pass, ": x has ", x.rows, " tokens, ", name, " has ", y.rows);
+        check(x.ld >= x.cols && y.ld >= y.cols, "HydraAdapter: ", pass, ": leading dimension below the columns: x ", x.ld, " of ", x.cols, ", ", name, " ",
+              y.ld, " of ", y.cols);
+    }
+
+    Config config_;
+    Params params_;
+};
+
+}  // namespace hydralora

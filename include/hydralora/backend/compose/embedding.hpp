@@ -1,0 +1,72 @@
+// Rows of a table by id, and the scatter-add that is their gradient. V rows of the table, d width, T tokens.
+#pragma once
+
+#include <cstdint>
+
+#include "../concept.hpp"
+
+namespace hydralora {
+
+namespace functor {
+
+/// x (T, d): row t = row ids[t] of the table
+template <class T, class P>
+struct Gather {
+    const P* table;
+    const std::int32_t* ids;
+    T* x;
+    Index cols, ld_table, ldx;
+
+    template <class Group>
+    HYDRALORA_HD void operator()(const Group& group, Index t) const {
+        const P* from = table + static_cast<Index>(ids[t]) * ld_table;
+        T* to = x + t * ldx;
+        for (Index j = group.rank(); j < cols; j += group.size()) to[j] = static_cast<T>(from[j]);
+    }
+};
+
+/// Row `id` of dtable (V, d) += the rows of dx (T, d) at its positions, one after another.
+template <class T, class P, class A>
+struct ScatterAdd {
+    const T* dx;
+    P* dtable;
+    Index cols, ld_dx, ld_dtable;
+
+    template <class Group>
+    HYDRALORA_HD void operator()(const Group& group, std::int32_t id, const Index* positions, Index count) const {
+        P* to = dtable + static_cast<Index>(id) * ld_dtable;
+        for (Index p = 0; p < count; ++p) {
+            const T* from = dx + positions[p] * ld_dx;
+            for (Index j = group.rank(); j < cols; j += group.size())
+                to[j] = static_cast<P>(static_cast<A>(to[j]) + static_cast<A>(from[j]));
+        }
+    }
+};
+
+}  // namespace functor
+
+namespace ops {
+
+/// x (T, d) = rows ids (1, T) of table (V, d). Ids are in [0, V).
+template <Backend B>
+void gather(B& be, ConstParamView<B> table, ViewOf<B, const std::int32_t> ids, View<B> x) {
+    if constexpr (requires { be.gather(table, ids, x); }) {
+        be.gather(table, ids, x);
+    } else {
+        be.rows(ids.cols, functor::Gather<Scalar<B>, ParamScalar<B>>{table.data, ids.data, x.data, x.cols, table.ld, x.ld});
+    }
+}
+
+/// dtable (V, d): row ids(0, t) += row t of dx (T, d), in ascending t for each row.
+template <Backend B>
+void scatter_add(B& be, ViewOf<B, const std::int32_t> ids, ConstView<B> dx, ParamView<B> dtable) {
+    if constexpr (requires { be.scatter_add(ids, dx, dtable); }) {
+        be.scatter_add(ids, dx, dtable);
+    } else {
+        be.segments(ids, functor::ScatterAdd<Scalar<B>, ParamScalar<B>, AccumScalar<B>>{dx.data, dtable.data, dx.cols, dx.ld, dtable.ld});
+    }
+}
+
+}  // namespace ops
+
+}  // namespace hydralora

@@ -1,0 +1,159 @@
+// RMSNorm (Zhang and Sennrich, "Root Mean Square Layer Normalization", arXiv 1910.07467, eq. 4), forward and backward.
+// T tokens, d width.
+#pragma once
+
+#include <cmath>
+
+#include "../concept.hpp"
+#include "row_sums.hpp"
+
+namespace hydralora {
+
+namespace functor {
+
+/// y (T, d) = w * x / sqrt(mean(x^2) + eps); keeps 1 / sqrt(...).
+template <class T, class P, class A>
+struct RmsNorm {
+    const T* x;
+    const P* weight;
+    T* y;
+    A* inv_rms;
+    Index width, ldx, ldy, ld_inv;
+    A eps;
+
+    template <class Group>
+    HYDRALORA_HD void operator()(const Group& group, Index t) const {
+        const T* in = x + t * ldx;
+        T* out = y + t * ldy;
+        const A squares = row_sum<A>(group, width, [in](Index j) { return static_cast<A>(in[j]) * static_cast<A>(in[j]); });
+        const A inv = A{1} / std::sqrt(squares / static_cast<A>(width) + eps);
+        if (group.rank() == 0) inv_rms[t * ld_inv] = inv;
+        for (Index j = group.rank(); j < width; j += group.size())
+            out[j] = static_cast<T>(static_cast<A>(weight[j]) * (static_cast<A>(in[j]) * inv));
+    }
+};
+
+/// dx (T, d) = w dy / rms - x mean(w dy x) / rms^3, or dx += that.
+template <class T, class P, class A>
+struct RmsNormBackward {
+    const T* x;
+    const P* weight;
+    const A* inv_rms;
+    const T* dy;
+    T* dx;
+    Index width, ldx, ld_inv, ld_dy, ld_dx;
+    bool add;
+
+    template <class Group>
+    HYDRALORA_HD void operator()(const Group& group, Index t) const {
+        const T* in = x + t * ldx;
+        const T* g = dy + t * ld_dy;
+        const P* w = weight;
+        T* out = dx + t * ld_dx;
+        const A inv = inv_rms[t * ld_inv];
+        const A along = row_sum<A>(group, width, [in, g, w](Index j) {
+            return static_cast<A>(w[j]) * static_cast<A>(g[j]) * static_cast<A>(in[j]);
+        });
+        const A back = inv * inv * inv * along / static_cast<A>(width);
+        if (add) {
+            for (Index j = group.rank(); j < width; j += group.size()) {
+                const A v = inv * static_cast<A>(w[j]) * static_cast<A>(g[j]) - back * static_cast<A>(in[j]);
+                out[j] = static_cast<T>(static_cast<A>(out[j]) + v);
+            }
+        } else {
+            for (Index j = group.rank(); j < width; j += group.size())
+                out[j] = static_cast<T>(inv * static_cast<A>(w[j]) * static_cast<A>(g[j]) - back * static_cast<A>(in[j]));
+        }
+    }
+};
+
+/// partial (slabs, d): sum over the tokens of a slab of dy x / rms. A row of the launch is one slab of one block of columns.
+template <class T, class A>
+struct RmsNormWeightSlab {
+    static constexpr Index block = 32;
+    const T* x;
+    const A* inv_rms;
+    const T* dy;
+    A* partial;
+    Index tokens, width, ldx, ld_inv, ld_dy, slab, blocks;
+
+    template <class Group>
+    HYDRALORA_HD void operator()(const Group& group, Index task) const {
+        const Index s = task / blocks, first = (task - s * blocks) * block;
+        const Index cols = first + block < width ? block : width - first;
+        const Index end = (s + 1) * slab < tokens ? (s + 1) * slab : tokens;
+        A sums[block] = {};
+        for (Index t = s * slab; t < end; ++t) {
+            const T* in = x + t * ldx + first;
+            const T* g = dy + t * ld_dy + first;
+            const A inv = inv_rms[t * ld_inv];
+            for (Index j = group.rank(); j < cols; j += group.size())
+                sums[j] += static_cast<A>(g[j]) * (static_cast<A>(in[j]) * inv);
+        }
+        for (Index j = group.rank(); j < cols; j += group.size()) partial[s * width + first + j] = sums[j];
+    }
+};
+
+/// total (1, d) += the rows of partial (slabs, d), one after another.
+template <class P, class A>
+struct AddSlabs {
+    const A* partial;
+    P* total;
+    Index slabs, width;
+
+    HYDRALORA_HD void operator()(Index j) const {
+        P sum = total[j];
+        for (Index s = 0; s < slabs; ++s) sum = static_cast<P>(static_cast<A>(sum) + partial[s * width + j]);
+        total[j] = sum;
+    }
+};
+
+}  // namespace functor
+
+namespace ops {
+
+/// y (T, d) = weight (1, d) * x (T, d) * inv_rms, inv_rms (T, 1) = 1 / sqrt(mean over d of x^2 + eps). In place is fine.
+template <Backend B>
+void rms_norm(B& be, ConstView<B> x, ConstParamView<B> weight, double eps, View<B> y, AccumView<B> inv_rms) {
+    if constexpr (requires { be.rms_norm(x, weight, eps, y, inv_rms); }) {
+        be.rms_norm(x, weight, eps, y, inv_rms);
+    } else {
+        using A = AccumScalar<B>;
+        be.rows(x.rows, functor::RmsNorm<Scalar<B>, ParamScalar<B>, A>{x.data, weight.data, y.data, inv_rms.data, x.cols, x.ld, y.ld,
+                                                                        inv_rms.ld, static_cast<A>(eps)});
+    }
+}
+
+/// dx (T, d) = or += the gradient of rms_norm for x. dx may be dy.
+template <Backend B>
+void rms_norm_backward(B& be, ConstView<B> x, ConstParamView<B> weight, ConstAccumView<B> inv_rms, ConstView<B> dy, View<B> dx,
+                       Grad mode = Grad::overwrite) {
+    if constexpr (requires { be.rms_norm_backward(x, weight, inv_rms, dy, dx, mode); }) {
+        be.rms_norm_backward(x, weight, inv_rms, dy, dx, mode);
+    } else {
+        be.rows(x.rows, functor::RmsNormBackward<Scalar<B>, ParamScalar<B>, AccumScalar<B>>{
+                            x.data, weight.data, inv_rms.data, dy.data, dx.data, x.cols, x.ld, inv_rms.ld, dy.ld, dx.ld,
+                            mode == Grad::accumulate});
+    }
+}
+
+/// dweight (1, d) += sum over tokens of dy x inv_rms: slabs of be.slab_rows() tokens, added one after another.
+template <Backend B>
+void rms_norm_weight_gradient(B& be, ConstView<B> x, ConstAccumView<B> inv_rms, ConstView<B> dy, ParamView<B> dweight) {
+    if constexpr (requires { be.rms_norm_weight_gradient(x, inv_rms, dy, dweight); }) {
+        be.rms_norm_weight_gradient(x, inv_rms, dy, dweight);
+    } else {
+        using A = AccumScalar<B>;
+        using Slab = functor::RmsNormWeightSlab<Scalar<B>, A>;
+        const Index slab = be.slab_rows(), slabs = (x.rows + slab - 1) / slab;
+        const Index blocks = (x.cols + Slab::block - 1) / Slab::block;
+        Scratch<B> scratch(be);
+        const auto partial = scratch.template matrix<A>(slabs, x.cols);  // (slabs, d)
+        be.rows(slabs * blocks, Slab{x.data, inv_rms.data, dy.data, partial.data, x.rows, x.cols, x.ld, inv_rms.ld, dy.ld, slab, blocks});
+        be.each(x.cols, functor::AddSlabs<ParamScalar<B>, A>{partial.data, dweight.data, slabs, x.cols});
+    }
+}
+
+}  // namespace ops
+
+}  // namespace hydralora

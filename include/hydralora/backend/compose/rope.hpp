@@ -1,0 +1,61 @@
+// Rotary position embedding (Su et al., arXiv 2104.09864) in the half-split order of Hugging Face's Llama: element i of a
+// head turns with element i + head_dim / 2 (transformers, models/llama/modeling_llama.py, rotate_half, apply_rotary_pos_emb).
+#pragma once
+
+#include "../concept.hpp"
+
+namespace hydralora {
+
+/// Which way a head is turned: back is the transpose, for gradients.
+enum class Turn { forth, back };
+
+namespace functor {
+
+/// x (T, heads * head_dim) in place: each pair (a, b) becomes (a cos - b sin, b cos + a sin); sign = -1 turns back.
+template <class T, class A>
+struct Rope {
+    T* x;
+    const A* cosine;  // (positions, half)
+    const A* sine;
+    Index heads, half, ldx, ld_cosine, ld_sine, sequence_length, first_position;
+    A sign;
+
+    template <class Group>
+    HYDRALORA_HD void operator()(const Group& group, Index t) const {
+        const Index position = first_position + t % sequence_length;
+        const A* cs = cosine + position * ld_cosine;
+        const A* sn = sine + position * ld_sine;
+        for (Index h = 0; h < heads; ++h) {
+            T* low = x + t * ldx + h * 2 * half;
+            T* high = low + half;
+            for (Index i = group.rank(); i < half; i += group.size()) {
+                const A a = static_cast<A>(low[i]), b = static_cast<A>(high[i]);
+                const A c = cs[i], s = sign * sn[i];
+                low[i] = static_cast<T>(a * c - b * s);
+                high[i] = static_cast<T>(b * c + a * s);
+            }
+        }
+    }
+};
+
+}  // namespace functor
+
+namespace ops {
+
+/// Turns each head of x (T, heads * head_dim) in place. cosine and sine are (positions, head_dim / 2); token t stands at
+/// position first_position + t % sequence_length.
+template <Backend B>
+void rope(B& be, View<B> x, ConstAccumView<B> cosine, ConstAccumView<B> sine, Index sequence_length, Index first_position, Turn turn) {
+    if constexpr (requires { be.rope(x, cosine, sine, sequence_length, first_position, turn); }) {
+        be.rope(x, cosine, sine, sequence_length, first_position, turn);
+    } else {
+        using A = AccumScalar<B>;
+        const Index half = cosine.cols;
+        be.rows(x.rows, functor::Rope<Scalar<B>, A>{x.data, cosine.data, sine.data, x.cols / (2 * half), half, x.ld, cosine.ld, sine.ld,
+                                                    sequence_length, first_position, turn == Turn::forth ? A{1} : A{-1}});
+    }
+}
+
+}  // namespace ops
+
+}  // namespace hydralora

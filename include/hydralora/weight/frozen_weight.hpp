@@ -1,0 +1,53 @@
+// What a layer needs of its frozen matrix, and the plain dense one.
+#pragma once
+
+#include "../backend/concept.hpp"
+
+namespace hydralora {
+
+/// A matrix (rows = out, cols = in) that is applied and never trained. Any type with these four members will do:
+/// apply: y (T, out) = x (T, in) W^T, with whatever bias it has; apply_transposed: dx (T, in) = dy (T, out) W, or dx += that.
+template <class W, class B>
+concept FrozenWeight = requires(const W& w, B& be, ConstView<B> x, View<B> y, Grad mode) {
+    { w.rows() } -> std::convertible_to<Index>;
+    { w.cols() } -> std::convertible_to<Index>;
+    w.apply(be, x, y);
+    w.apply_transposed(be, x, y, mode);
+};
+
+namespace functor {
+/// Row t: y (cols) += bias
+template <class T, class P>
+struct AddBias {
+    const P* bias;
+    T* y;
+    Index cols, ld;
+
+    template <class Group>
+    HYDRALORA_HD void operator()(const Group& group, Index t) const {
+        for (Index j = group.rank(); j < cols; j += group.size()) y[t * ld + j] += static_cast<T>(bias[j]);
+    }
+};
+}  // namespace functor
+
+/// A dense matrix in the caller's memory, with an optional frozen bias.
+template <Backend B>
+struct DenseWeight {
+    ConstParamView<B> weight;  // (out, in)
+    ConstParamView<B> bias{};  // (1, out) or empty
+
+    [[nodiscard]] Index rows() const { return weight.rows; }
+    [[nodiscard]] Index cols() const { return weight.cols; }
+
+    void apply(B& be, ConstView<B> x, View<B> y) const {
+        be.gemm(Op::none, Op::transpose, 1, x, weight, 0, y);  // (T, out)
+        if (bias.empty()) return;
+        check(bias.cols == weight.rows, "DenseWeight: bias has ", bias.cols, " elements, expected out = ", weight.rows);
+        be.rows(y.rows, functor::AddBias<Scalar<B>, ParamScalar<B>>{bias.data, y.data, y.cols, y.ld});
+    }
+    void apply_transposed(B& be, ConstView<B> dy, View<B> dx, Grad mode = Grad::overwrite) const {
+        be.gemm(Op::none, Op::none, 1, dy, weight, mode == Grad::accumulate ? 1 : 0, dx);  // (T, in)
+    }
+};
+
+}  // namespace hydralora
