@@ -29,7 +29,7 @@ set(third_parties Eigen JSON CUDA posix simd std)
 set(match_Eigen "^(Eigen/|unsupported/Eigen/|cblas|mkl|omp\\.h$)")
 set(match_JSON "^nlohmann/")
 set(match_CUDA "^(thrust/|cub/|cuda|cublas|curand|nv/|cooperative_groups|mma\\.h$)")
-set(match_posix "^(sys/|unistd\\.h$|fcntl\\.h$|dirent\\.h$)")
+set(match_posix "^(sys/|unistd\\.h$|fcntl\\.h$|dirent\\.h$|time\\.h$)")
 set(match_simd "^([a-z]*intrin\\.h|arm_neon\\.h)$")
 set(match_std "^[a-z_]+$")
 

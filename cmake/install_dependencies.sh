@@ -11,7 +11,7 @@ dependency_present() {
         command -v "$name" > /dev/null
         return
     fi
-    local -a folders
+    local -a folders prefixes
     IFS=':;' read -r -a folders <<< "${CPATH:-}"
     IFS=':;' read -r -a prefixes <<< "${CMAKE_PREFIX_PATH:-}:/usr:/usr/local:/opt/homebrew"
     for folder in "${prefixes[@]}"; do
@@ -24,34 +24,37 @@ dependency_present() {
 }
 
 install_dependencies() {
-    local entry name package why optional required=0
-    local -a packages=() lines=() prefixes=() sudo=()
+    local entry name package why kind can_install=""
+    local -a required=() optional=() lines=() sudo=()
     for entry in "$@"; do
-        optional=""
-        if [[ $entry == \?* ]]; then optional=" (optional)" entry=${entry#\?}; fi
+        kind=required
+        if [[ $entry == \?* ]]; then kind=optional entry=${entry#\?}; fi
         IFS=: read -r name package why <<< "$entry"
         if dependency_present "$name"; then continue; fi
-        packages+=("$package")
-        lines+=("  $package: $why$optional")
-        if [[ -z $optional ]]; then required=1; fi
+        if [[ $kind == required ]]; then required+=("$package"); else optional+=("$package"); fi
+        lines+=("  $package ($kind): $why")
     done
-    if [[ ${#packages[@]} -eq 0 ]]; then return 0; fi
-
+    if [[ ${#lines[@]} -eq 0 ]]; then return 0; fi
     echo "Missing:" >&2
     printf '%s\n' "${lines[@]}" >&2
+
     if [[ $EUID -ne 0 ]]; then sudo=(sudo); fi
+    local -a apt=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300)
     if command -v apt-get > /dev/null && { [[ $EUID -eq 0 ]] || command -v sudo > /dev/null; }; then
-        echo "Installing with apt-get: ${packages[*]}" >&2
-        local -a apt=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y)
-        # Package lists may be old; a failing update may still leave lists that are good enough.
+        can_install=yes
+        echo "Installing with apt-get: ${required[*]} ${optional[*]}" >&2
+        # A failing update may still leave lists that are good enough.
         "${apt[@]}" update >&2 || echo "apt-get update failed; trying with the lists at hand" >&2
-        if "${apt[@]}" install --no-install-recommends "${packages[@]}" >&2; then return 0; fi
-        echo "apt-get could not install them." >&2
     fi
-    if [[ $required -eq 0 ]]; then
-        echo "Going on without what is optional." >&2
-        return 0
+    if [[ ${#required[@]} -gt 0 ]]; then
+        if [[ -z $can_install ]] || ! "${apt[@]}" install --no-install-recommends "${required[@]}" >&2; then
+            echo "Please install these (names as on Debian and Ubuntu) and run again: ${required[*]}" >&2
+            exit 2
+        fi
     fi
-    echo "Please install these (names as on Debian and Ubuntu) and run again: ${packages[*]}" >&2
-    exit 2
+    if [[ ${#optional[@]} -gt 0 ]]; then
+        if [[ -z $can_install ]] || ! "${apt[@]}" install --no-install-recommends "${optional[@]}" >&2; then
+            echo "Going on without what is optional: ${optional[*]}" >&2
+        fi
+    fi
 }

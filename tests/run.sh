@@ -5,10 +5,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-preset=dev
+preset=dev timeout=300
 for argument in "$@"; do
     case $argument in
-        --long) export HYDRALORA_LONG=1 ;;
+        --long) export HYDRALORA_LONG=1 timeout=5400 ;;
         --asan) preset=asan ;;
         *)
             echo "tests/run.sh: unknown argument $argument; known: --long, --asan" >&2
@@ -33,4 +33,4 @@ jobs=$(nproc)
 if command -v ccache > /dev/null; then export CMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
 cmake --preset "$preset"
 cmake --build --preset "$preset" --parallel "$jobs"
-ctest --preset "$preset" --parallel "$jobs"
+ctest --preset "$preset" --parallel "$jobs" --timeout "$timeout"

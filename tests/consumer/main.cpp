@@ -1,4 +1,7 @@
 // What every consumer project builds: the library found by its own means, and used a little.
+#if __has_include(<hydralora/hydralora.hpp>)
+#include <hydralora/hydralora.hpp>
+#endif
 #include <hydralora/core/view.hpp>
 #include <hydralora/version.hpp>
 

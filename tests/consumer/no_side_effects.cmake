@@ -16,7 +16,7 @@ function(expect_no_side_effects source)
     set(errors "")
 
     # Its own names, what the look-ups of its dependencies leave in the cache, and FetchContent's and CMake's own.
-    set(own "^(HYDRALORA_|hydralora_|Eigen3_|nlohmann_json_|FIND_PACKAGE_MESSAGE_DETAILS_|CMAKE_HAVE_LIBC_PTHREAD$|FETCHCONTENT_|_)")
+    set(own "^(HYDRALORA_|hydralora_|Eigen3_|nlohmann_json_|FIND_PACKAGE_MESSAGE_DETAILS_|CMAKE_HAVE_(LIBC_)?PTHREAD|FETCHCONTENT_|_)")
     set(ours "^(own|ours|errors|source|names|variable|before_.*|name|property|ARG.*|CMAKE_MATCH_.*|CMAKE_CURRENT_.*)$")
     get_cmake_property(names VARIABLES)
     foreach(variable IN LISTS names)

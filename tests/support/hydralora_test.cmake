@@ -9,7 +9,8 @@ endif()
 set_target_properties(hydralora_test_main hydralora_test_odr PROPERTIES CXX_EXTENSIONS OFF)
 
 # hydralora_test(core/view_test) builds tests/core/view_test.cpp and registers it as `core.view`.
-# IO: links hydralora::io, and leaves the test out where that target is not defined.
+# IO: links hydralora::io, and leaves the test out where that target is not defined. TIMEOUT: seconds, in every tier;
+# without it tests/run.sh decides by the tier.
 function(hydralora_test path)
     cmake_parse_arguments(PARSE_ARGV 1 arg "IO" "TIMEOUT" "LABELS")
     set(library hydralora::hydralora)
@@ -30,9 +31,9 @@ function(hydralora_test path)
     set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
     target_compile_definitions(${target} PRIVATE "HYDRALORA_TEST_DATA=\"${PROJECT_SOURCE_DIR}/tests\"")
 
-    if(NOT arg_TIMEOUT)
-        set(arg_TIMEOUT 300)
-    endif()
     add_test(NAME ${name} COMMAND ${target})
-    set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
+    set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}")
+    if(arg_TIMEOUT)
+        set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT})
+    endif()
 endfunction()

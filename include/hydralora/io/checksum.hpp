@@ -66,7 +66,9 @@ private:
     static void copy(std::byte* to, const std::byte* from, std::size_t count) {
         if (count > 0) std::memcpy(to, from, count);
     }
-    static constexpr std::uint64_t round(std::uint64_t lane, std::uint64_t word) { return std::rotl(lane + word * p2, 31) * p1; }
+    static constexpr std::uint64_t round(std::uint64_t lane, std::uint64_t word) {
+        return std::rotl(lane + word * p2, 31) * p1;
+    }
     void consume(const std::byte* at) {
         for (std::size_t i = 0; i < 4; ++i) lane_[i] = round(lane_[i], load<std::uint64_t>(at + 8 * i));
     }

@@ -24,7 +24,9 @@ namespace hydralora::io {
 [[nodiscard]] inline std::string_view as_text(std::span<const std::byte> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
-[[nodiscard]] inline std::span<const std::byte> as_byte_span(std::string_view text) { return std::as_bytes(std::span(text)); }
+[[nodiscard]] inline std::span<const std::byte> as_byte_span(std::string_view text) {
+    return std::as_bytes(std::span(text));
+}
 
 /// A regular file, mapped read-only. Opened once, so that what is checked is what is read; symbolic links are followed
 /// (model caches are made of them). Do not let another program shorten the file while it is mapped: replace it instead.
@@ -40,7 +42,8 @@ public:
         const file_detail::Descriptor descriptor(calls, fd);
 
         const std::uint64_t size = size_of(fd, path);
-        check(size <= std::numeric_limits<std::size_t>::max() / 2, path.string(), ": ", size, " bytes do not fit the address space");
+        check(size <= std::numeric_limits<std::size_t>::max() / 2, path.string(), ": ", size,
+              " bytes do not fit the address space");
         MappedFile file;
         file.path_ = path.string();
         if (size > 0) {

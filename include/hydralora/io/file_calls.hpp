@@ -33,7 +33,9 @@ struct FileCalls {
     std::function<int(const char*)> mkdir = [](const char* path) { return ::mkdir(path, 0777); };
     std::function<int(const char*)> rmdir = [](const char* path) { return ::rmdir(path); };
     std::function<int(const char*)> unlink = [](const char* path) { return ::unlink(path); };
-    std::function<int(const char*, const char*)> rename = [](const char* from, const char* to) { return ::rename(from, to); };
+    std::function<int(const char*, const char*)> rename = [](const char* from, const char* to) {
+        return ::rename(from, to);
+    };
     /// Two paths change places in one step; ENOSYS where the system cannot.
     std::function<int(const char*, const char*)> exchange = [](const char* a, const char* b) {
 #ifdef RENAME_EXCHANGE
@@ -99,7 +101,8 @@ private:
 
 /// Makes the names in an open directory durable. File systems that cannot do this say EINVAL.
 inline void sync_directory(int fd, const std::filesystem::path& path, const FileCalls& calls) {
-    if (retried([&] { return calls.fsync(fd); }) < 0 && errno != EINVAL) fail_call(path, "fsync of the directory", errno);
+    if (retried([&] { return calls.fsync(fd); }) < 0 && errno != EINVAL)
+        fail_call(path, "fsync of the directory", errno);
 }
 
 }  // namespace file_detail

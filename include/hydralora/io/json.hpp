@@ -1,5 +1,5 @@
-// Reading JSON from outside. nlohmann's parser runs as a source of events, with our own checks on depth, size, duplicate
-// keys, integers and bytes; it is the one place that includes it. No recursion: depth costs no stack.
+// Reading JSON from outside. nlohmann's parser runs as a source of events, with our own checks on depth, size,
+// duplicate keys, integers and bytes; it is the one place that includes it. No recursion: depth costs no stack.
 #pragma once
 
 #include <algorithm>
@@ -81,12 +81,14 @@ private:
     JsonPlace* place_;
 };
 
-/// What the parser would take or would pay too much for: a byte order mark and NUL (it stops there and calls it the end),
-/// long strings and numbers (it keeps two copies).
+/// What the parser would take or would pay too much for: a byte order mark and NUL (it stops there and calls it the
+/// end), long strings and numbers (it keeps two copies).
 inline void check_tokens(JsonPlace& place, const JsonLimits& limits) {
     const std::string_view text = place.text();
-    if (text.size() > limits.bytes) place.fail("expected at most ", limits.bytes, " bytes of JSON, found ", text.size());
-    if (text.substr(0, 3) == "\xef\xbb\xbf") place.fail("expected JSON, found a byte order mark; remove the first three bytes");
+    if (text.size() > limits.bytes)
+        place.fail("expected at most ", limits.bytes, " bytes of JSON, found ", text.size());
+    if (text.substr(0, 3) == "\xef\xbb\xbf")
+        place.fail("expected JSON, found a byte order mark; remove the first three bytes");
     constexpr std::size_t longest_number = 1000;
     bool in_string = false;
     std::size_t length = 0;
@@ -144,11 +146,14 @@ public:
 
     template <class Exception>
     bool parse_error(std::size_t, const std::string&, const Exception& error) {
-        // "[json.exception...] parse error at line 1, column 2: what we want"
+        // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error while parsing value - what we
+        // want"
         std::string_view text = error.what();
-        if (const auto begin = text.find("column "); begin != std::string_view::npos)
-            if (const auto colon = text.find(": ", begin); colon != std::string_view::npos) text.remove_prefix(colon + 2);
-        place_.fail("expected JSON, found ", in_quotes(text, 200));
+        if (const auto end = text.find("] "); end != std::string_view::npos) text.remove_prefix(end + 2);
+        if (const auto colon = text.find(": "); text.substr(0, 11) == "parse error" && colon != std::string_view::npos)
+            text.remove_prefix(colon + 2);
+        const std::string words = in_quotes(text, 200);
+        place_.fail("not JSON: ", std::string_view(words).substr(1, words.size() - 2));
     }
 
 private:
@@ -168,9 +173,9 @@ private:
 
 }  // namespace json_detail
 
-/// Reads one JSON document and calls, in order, `events.null() .boolean(b) .integer(i) .unsigned_integer(u) .real(d, token)
-/// .string(s) .key(s) .begin_object() .end_object() .begin_array() .end_array()`. Negative integers (and -0) come as
-/// `integer`. The events may throw, best through `place.fail`; duplicate keys are theirs to refuse.
+/// Reads one JSON document and calls, in order, `events.null() .boolean(b) .integer(i) .unsigned_integer(u) .real(d,
+/// token) .string(s) .key(s) .begin_object() .end_object() .begin_array() .end_array()`. Negative integers (and -0)
+/// come as `integer`. The events may throw, best through `place.fail`; duplicate keys are theirs to refuse.
 template <class Events>
 void parse_json_events(JsonPlace& place, const JsonLimits& limits, Events& events) {
     json_detail::check_tokens(place, limits);
@@ -179,7 +184,7 @@ void parse_json_events(JsonPlace& place, const JsonLimits& limits, Events& event
     json_detail::Sax<Events> sax(events, place, limits);
     const bool complete = nlohmann::json::sax_parse(json_detail::Reader(text.data(), &place),
                                                     json_detail::Reader(text.data() + text.size(), &place), &sax);
-    if (!complete) place.fail("expected JSON");
+    if (!complete) place.fail("not JSON");
 }
 
 /// Builds a value from events.
@@ -220,7 +225,9 @@ public:
 private:
     static constexpr std::size_t few = 32;
 
-    [[noreturn]] void refuse_duplicate(const std::string& name) const { place_.fail("expected each key once, found ", in_quotes(name), " twice"); }
+    [[noreturn]] void refuse_duplicate(const std::string& name) const {
+        place_.fail("expected each key once, found ", in_quotes(name), " twice");
+    }
 
     /// Stays where it is while the containers around it are open, for nothing is added to them meanwhile.
     Json* add(Json value) {
@@ -228,7 +235,8 @@ private:
             root_ = std::move(value);
             return &root_;
         }
-        if (auto* elements = std::get_if<Json::Array>(&open_.back()->value_)) return &elements->emplace_back(std::move(value));
+        if (auto* elements = std::get_if<Json::Array>(&open_.back()->value_))
+            return &elements->emplace_back(std::move(value));
         Json& last = std::get<Json::Object>(open_.back()->value_).back().second;
         last = std::move(value);
         return &last;

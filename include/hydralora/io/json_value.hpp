@@ -32,11 +32,12 @@ public:
     Json(double value) : value_(value) {}
     Json(float value) : value_(static_cast<double>(value)) {}
     template <std::integral I>
-        requires(!std::same_as<I, bool>)
-    Json(I value) {
+    requires(!std::same_as<I, bool>) Json(I value) {
         // One number, one representation: unsigned only above 2^63 - 1.
-        if (std::in_range<std::int64_t>(value)) value_ = static_cast<std::int64_t>(value);
-        else value_ = static_cast<std::uint64_t>(value);
+        if (std::in_range<std::int64_t>(value))
+            value_ = static_cast<std::int64_t>(value);
+        else
+            value_ = static_cast<std::uint64_t>(value);
     }
     Json(std::string value) : value_(std::move(value)) {}
     Json(std::string_view value) : value_(std::string(value)) {}
@@ -62,7 +63,8 @@ public:
     [[nodiscard]] bool is_array() const { return is<Array>(); }
     [[nodiscard]] bool is_object() const { return is<Object>(); }
 
-    /// The value if it is exactly a T (bool, std::int64_t, std::uint64_t, double, std::string, Array, Object), else nullptr.
+    /// The value if it is exactly a T (bool, std::int64_t, std::uint64_t, double, std::string, Array, Object), else
+    /// nullptr.
     template <class T>
     [[nodiscard]] const T* get_if() const {
         return std::get_if<T>(&value_);

@@ -16,7 +16,8 @@
 
 namespace hydralora::io {
 
-/// A value of a document, or the absence of one, with the way that led to it. Both document and file name must outlive it.
+/// A value of a document, or the absence of one, with the way that led to it. Both document and file name must outlive
+/// it.
 ///
 ///     const JsonView config(document, "config.json");
 ///     const Index heads = config["num_heads"].integer(1, 1024);
@@ -29,12 +30,12 @@ public:
     /// A member; absent if there is none of that name.
     [[nodiscard]] JsonView operator[](std::string_view key) const {
         if (value_ != nullptr && !value_->is_object()) refuse("an object");
-        return {value_ == nullptr ? nullptr : value_->find(key), file_, path_.empty() ? std::string(key) : path_ + '.' + std::string(key)};
+        return {value_ == nullptr ? nullptr : value_->find(key), file_,
+                path_.empty() ? std::string(key) : path_ + '.' + std::string(key)};
     }
-    [[nodiscard]] JsonView operator[](const char* key) const { return (*this)[std::string_view(key)]; }
 
     /// An element of an array.
-    [[nodiscard]] JsonView operator[](std::size_t i) const {
+    [[nodiscard]] JsonView element(std::size_t i) const {
         const auto& elements = array();
         check(i < elements.size(), where(), ": expected at least ", i + 1, " elements, found ", elements.size());
         return {&elements[i], file_, path_ + '[' + std::to_string(i) + ']'};
@@ -69,7 +70,8 @@ public:
     [[nodiscard]] std::uint64_t unsigned_integer() const {
         if (value_ != nullptr) {
             if (const auto* large = value_->get_if<std::uint64_t>()) return *large;
-            if (const auto* small = value_->get_if<std::int64_t>(); small != nullptr && *small >= 0) return static_cast<std::uint64_t>(*small);
+            if (const auto* small = value_->get_if<std::int64_t>(); small != nullptr && *small >= 0)
+                return static_cast<std::uint64_t>(*small);
         }
         refuse("an integer that is not negative");
     }
@@ -86,7 +88,7 @@ public:
     }
     [[nodiscard]] std::vector<std::string> strings() const {
         std::vector<std::string> result;
-        for (std::size_t i = 0; i < array().size(); ++i) result.push_back((*this)[i].string());
+        for (std::size_t i = 0; i < array().size(); ++i) result.push_back(element(i).string());
         return result;
     }
 
@@ -96,14 +98,18 @@ public:
         return *value_;
     }
     /// For messages: the file and the path of keys.
-    [[nodiscard]] std::string where() const { return path_.empty() ? std::string(file_) : concat(file_, ": ", in_quotes(path_, 200)); }
+    [[nodiscard]] std::string where() const {
+        return path_.empty() ? std::string(file_) : concat(file_, ": ", in_quotes(path_, 200));
+    }
 
     [[noreturn]] void refuse(std::string_view expected) const {
-        fail(where(), ": expected ", expected, ", found ", value_ == nullptr ? "nothing: the key is missing" : described(*value_));
+        fail(where(), ": expected ", expected, ", found ",
+             value_ == nullptr ? "nothing: the key is missing" : described(*value_));
     }
 
 private:
-    JsonView(const Json* value, std::string_view file, std::string path) : value_(value), file_(file), path_(std::move(path)) {}
+    JsonView(const Json* value, std::string_view file, std::string path)
+        : value_(value), file_(file), path_(std::move(path)) {}
 
     template <class T>
     const T& get(std::string_view expected) const {

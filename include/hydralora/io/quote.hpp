@@ -28,7 +28,8 @@ namespace hydralora::io {
 /// Whether `text` is well-formed UTF-8 (Unicode 15, table 3-7: no overlong forms, no surrogates, at most U+10FFFF).
 [[nodiscard]] inline bool is_utf8(std::string_view text) {
     const auto in = [&](std::size_t i, unsigned low, unsigned high) {
-        return i < text.size() && static_cast<unsigned char>(text[i]) >= low && static_cast<unsigned char>(text[i]) <= high;
+        return i < text.size() && static_cast<unsigned char>(text[i]) >= low &&
+               static_cast<unsigned char>(text[i]) <= high;
     };
     for (std::size_t i = 0; i < text.size();) {
         const auto lead = static_cast<unsigned char>(text[i]);

@@ -1,7 +1,9 @@
 // A directory that appears complete or not at all: filled under a temporary name, made durable, then renamed.
 #pragma once
 
+#include <algorithm>
 #include <cerrno>
+#include <exception>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -20,7 +22,8 @@ namespace hydralora::io {
     std::vector<std::string> names;
     std::error_code error;
     std::filesystem::directory_iterator entry(path, error);
-    for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) names.push_back(entry->path().filename().string());
+    for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error))
+        names.push_back(entry->path().filename().string());
     if (error) file_detail::fail_call(path, "listing the directory", error.value());
     std::sort(names.begin(), names.end());
     return names;
@@ -28,28 +31,35 @@ namespace hydralora::io {
 
 /// Makes a directory durable by name unless it is there. Its parent must exist.
 inline void make_directory(const std::filesystem::path& path, const FileCalls& calls = {}) {
-    if (file_detail::retried([&] { return calls.mkdir(path.c_str()); }) == 0) return sync_directory(directory_of(path), calls);
+    if (file_detail::retried([&] { return calls.mkdir(path.c_str()); }) == 0)
+        return sync_directory(directory_of(path), calls);
     const int code = errno;
-    if (code != EEXIST || !std::filesystem::is_directory(path)) file_detail::fail_call(path, "making the directory", code);
+    std::error_code ignored;
+    if (code != EEXIST || !std::filesystem::is_directory(path, ignored))
+        file_detail::fail_call(path, "making the directory", code);
 }
 
 /// Removes a directory of plain files. Links are removed, not followed; a directory inside is an error.
 inline void remove_directory(const std::filesystem::path& path, const FileCalls& calls = {}) {
     for (const std::string& name : list_directory(path)) {
         const auto file = path / name;
-        if (file_detail::retried([&] { return calls.unlink(file.c_str()); }) < 0) file_detail::fail_call(file, "removing", errno);
+        if (file_detail::retried([&] { return calls.unlink(file.c_str()); }) < 0)
+            file_detail::fail_call(file, "removing", errno);
     }
-    if (file_detail::retried([&] { return calls.rmdir(path.c_str()); }) < 0) file_detail::fail_call(path, "removing the directory", errno);
+    if (file_detail::retried([&] { return calls.rmdir(path.c_str()); }) < 0)
+        file_detail::fail_call(path, "removing the directory", errno);
 }
 
 class StagedDirectory {
 public:
     /// Makes the temporary directory `<parent>/<prefix><unique>`.
-    StagedDirectory(const std::filesystem::path& parent, std::string_view prefix, const FileCalls& calls) : calls_(&calls), parent_(parent) {
+    StagedDirectory(const std::filesystem::path& parent, std::string_view prefix, const FileCalls& calls)
+        : calls_(&calls), parent_(parent) {
         for (int attempt = 0;; ++attempt) {
             path_ = parent / unique_name(prefix, attempt);
             if (file_detail::retried([&] { return calls.mkdir(path_.c_str()); }) == 0) break;
-            if (errno != EEXIST || attempt == 100) file_detail::fail_call(path_, "making the temporary directory", errno);
+            if (errno != EEXIST || attempt == 100)
+                file_detail::fail_call(path_, "making the temporary directory", errno);
         }
         present_ = true;
     }
@@ -71,8 +81,8 @@ public:
     /// Whether the target has its new content (it may not be durable yet if commit has thrown).
     [[nodiscard]] bool visible() const { return visible_; }
 
-    /// Gives the directory its name in one step. A directory of that name, if there is one, takes the temporary name and
-    /// is removed by the destructor.
+    /// Gives the directory its name in one step. A directory of that name, if there is one, takes the temporary name
+    /// and is removed by the destructor.
     void commit(const std::filesystem::path& target) {
         sync_directory(path_, *calls_);
         if (!path_exists(target)) {

@@ -9,7 +9,8 @@
 
 namespace hydralora {
 
-/// Moments of a parameter set and the number of steps made. A value of the caller: save it to resume, drop it to begin anew.
+/// Moments of a parameter set and the number of steps made. A value of the caller: save it to resume, drop it to begin
+/// anew.
 template <class Set>
 struct AdamWState {
     Set m, v;         // running means of the gradient and of its square, in accum precision
@@ -25,7 +26,7 @@ struct AdamWState {
 /// Bias corrections are computed in double on the host. Each tensor is one pass over memory; a step allocates nothing.
 struct AdamW {
     double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0.01;
-    LearningRateRatios ratios;
+    LearningRateRatios ratios = {};
 
     /// Zero moments for a set of parameters (buffers or views).
     template <Backend B, class Params>
@@ -35,13 +36,15 @@ struct AdamW {
         return AdamWState<Set>{map_params<AccumBuffer<B>>(params, zeros), map_params<AccumBuffer<B>>(params, zeros)};
     }
 
-    /// One step of params along grads, sets of the same shapes (buffers or views). A gradient factor of 0 in the backend's
-    /// memory leaves params, m and v untouched, but the step is counted: a caller who reads the norm skips the call instead.
+    /// One step of params along grads, sets of the same shapes (buffers or views). A gradient factor of 0 in the
+    /// backend's memory leaves params, m and v untouched, but the step is counted: a caller who reads the norm skips
+    /// the call instead.
     /// Errors: a shape that differs, by the parameter's name; a hyper-parameter out of range.
     template <Backend B, class Params, class Grads, class Set>
-    void step(B& be, Params&& params, const Grads& grads, AdamWState<Set>& state, const StepScale<B>& scale = {}) const {
+    void step(B& be, Params&& params, const Grads& grads, AdamWState<Set>& state,
+              const StepScale<B>& scale = {}) const {
         validate();
-        const auto t = static_cast<double>(++state.steps);
+        const auto t = static_cast<double>(state.steps + 1);
         AdamWFactors f{.beta1 = beta1, .beta2 = beta2, .root = std::sqrt(1 - std::pow(beta2, t)), .eps = eps};
         const double correction = 1 - std::pow(beta1, t);
         visit(
@@ -57,6 +60,7 @@ struct AdamW {
                 ops::adamw(be, p, g, m, v, f, scale.gradient);
             },
             params, grads, state.m, state.v);
+        ++state.steps;
     }
 
     /// Throws with the name and value of a hyper-parameter out of range.

@@ -14,8 +14,8 @@ namespace hydralora {
 template <class B>
 class GradientNorm {
 public:
-    /// Makes norm() the square root of the sum of all squares, in double, over tensors in visiting order, and factor() what
-    /// ClipFactor says. Stays in the backend's memory: no transfer, no wait.
+    /// Makes norm() the square root of the sum of all squares, in double, over tensors in visiting order, and factor()
+    /// what ClipFactor says. Stays in the backend's memory: no transfer, no wait.
     template <class Grads>
     void measure(B& be, const Grads& grads, double most) {
         if (values_.empty()) values_.resize(be, 1, 2);

@@ -20,8 +20,9 @@ struct LearningRateRatios {
 /// Weight decay spares norms and biases.
 [[nodiscard]] inline bool decays(Role role) { return role != Role::norm && role != Role::bias; }
 
-/// What one step adds to the rule: `lr`, the schedule's factor of the learning rate, and `gradient`, a (1, 1) factor of the
-/// gradient in the backend's memory (ClipByGlobalNorm::factor), 1 if empty. Where it holds 0 the step writes nothing.
+/// What one step adds to the rule: `lr`, the schedule's factor of the learning rate, and `gradient`, a (1, 1) factor of
+/// the gradient in the backend's memory (ClipByGlobalNorm::factor), 1 if empty. Where it holds 0 the step writes
+/// nothing.
 template <class B>
 struct StepScale {
     double lr = 1;

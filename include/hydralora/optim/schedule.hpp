@@ -15,7 +15,9 @@ enum class ScheduleKind { constant, linear, cosine };
 
 inline constexpr std::array<std::string_view, 3> schedule_names{"constant", "linear", "cosine"};
 
-[[nodiscard]] inline std::string_view name_of(ScheduleKind kind) { return schedule_names[static_cast<std::size_t>(kind)]; }
+[[nodiscard]] inline std::string_view name_of(ScheduleKind kind) {
+    return schedule_names[static_cast<std::size_t>(kind)];
+}
 
 /// The kind of that name. Errors: an unknown name, with the names there are.
 [[nodiscard]] inline ScheduleKind parse_schedule(std::string_view name) {
@@ -26,8 +28,9 @@ inline constexpr std::array<std::string_view, 3> schedule_names{"constant", "lin
     return static_cast<ScheduleKind>(found - schedule_names.begin());
 }
 
-/// The factor of the learning rate, as transformers/optimization.py has it (get_linear_schedule_with_warmup and its fellows):
-/// it rises linearly from 0 over the warm-up, then stays, falls linearly or falls on half a cosine from 1 to final_ratio.
+/// The factor of the learning rate, as transformers/optimization.py has it (get_linear_schedule_with_warmup and its
+/// fellows): it rises linearly from 0 over the warm-up, then stays, falls linearly or falls on half a cosine from 1 to
+/// final_ratio.
 struct Schedule {
     ScheduleKind kind = ScheduleKind::constant;
     Index steps = 0;         // of the whole run; the constant schedule needs it for a fractional warm-up only
@@ -53,9 +56,10 @@ struct Schedule {
     /// Throws with the name and value of a member out of range.
     void validate() const {
         const bool needs_steps = kind != ScheduleKind::constant || (warm_up > 0 && warm_up < 1);
-        check(steps >= (needs_steps ? 1 : 0), "Schedule: steps = ", steps, ", expected the steps of the run, at least 1");
-        check(warm_up >= 0 && warm_up < 1e15 && (warm_up < 1 || warm_up == std::floor(warm_up)), "Schedule: warm_up = ",
-              warm_up, ", expected a fraction below 1 or a whole number of steps");
+        check(steps >= (needs_steps ? 1 : 0), "Schedule: steps = ", steps,
+              ", expected the steps of the run, at least 1");
+        check(warm_up >= 0 && warm_up < 1e15 && (warm_up < 1 || warm_up == std::floor(warm_up)),
+              "Schedule: warm_up = ", warm_up, ", expected a fraction below 1 or a whole number of steps");
         check(!needs_steps || warm_up_steps() <= steps, "Schedule: warm_up = ", warm_up, " is longer than the run of ",
               steps, " steps");
         check(final_ratio >= 0 && final_ratio <= 1, "Schedule: final_ratio = ", final_ratio, ", expected 0 to 1");

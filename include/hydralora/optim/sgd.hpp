@@ -23,7 +23,7 @@ struct SgdState {
 ///     p -= lr * velocity
 struct Sgd {
     double lr = 1e-3, momentum = 0, weight_decay = 0;
-    LearningRateRatios ratios;
+    LearningRateRatios ratios = {};
 
     /// Zero velocity for a set of parameters (buffers or views).
     template <Backend B, class Params>
@@ -34,13 +34,12 @@ struct Sgd {
         })};
     }
 
-    /// One step of params along grads, sets of the same shapes (buffers or views). A gradient factor of 0 in the backend's
-    /// memory leaves params and velocity untouched, but the step is counted.
+    /// One step of params along grads, sets of the same shapes (buffers or views). A gradient factor of 0 in the
+    /// backend's memory leaves params and velocity untouched, but the step is counted.
     /// Errors: a shape that differs, by the parameter's name; a hyper-parameter out of range.
     template <Backend B, class Params, class Grads, class Set>
     void step(B& be, Params&& params, const Grads& grads, SgdState<Set>& state, const StepScale<B>& scale = {}) const {
         validate();
-        ++state.steps;
         visit(
             [&](const ParamPath& path, auto& parameter, const auto& gradient, auto& velocity) {
                 const auto p = view_of(parameter);
@@ -54,6 +53,7 @@ struct Sgd {
                          scale.gradient);
             },
             params, grads, state.velocity);
+        ++state.steps;
     }
 
     /// Throws with the name and value of a hyper-parameter out of range.

@@ -10,10 +10,10 @@ namespace hydralora {
 
 /// The factors of one tensor in one step, computed on the host in double.
 struct AdamWFactors {
-    double decay = 1;           ///< 1 - lr * weight_decay
+    double decay = 1;  ///< 1 - lr * weight_decay
     double beta1 = 0, beta2 = 0;
-    double step = 0;            ///< lr / (1 - beta1^t)
-    double root = 1;            ///< sqrt(1 - beta2^t)
+    double step = 0;  ///< lr / (1 - beta1^t)
+    double root = 1;  ///< sqrt(1 - beta2^t)
     double eps = 0;
 };
 
@@ -53,8 +53,8 @@ struct AdamW {
 
 namespace ops {
 
-/// p, m, v (all of g's shape) after one AdamW step on the gradient g times gradient_scale (1, 1); an empty gradient_scale is
-/// 1, and a scale of 0 leaves p, m and v as they are, whatever g holds.
+/// p, m, v (all of g's shape) after one AdamW step on the gradient g times gradient_scale (1, 1); an empty
+/// gradient_scale is 1, and a scale of 0 leaves p, m and v as they are, whatever g holds.
 template <Backend B>
 void adamw(B& be, ParamView<B> p, ConstParamView<B> g, AccumView<B> m, AccumView<B> v, const AdamWFactors& f,
            ViewOf<B, const double> gradient_scale = {}) {
@@ -63,12 +63,12 @@ void adamw(B& be, ParamView<B> p, ConstParamView<B> g, AccumView<B> m, AccumView
     } else {
         using A = AccumScalar<B>;
         const auto elements = ElementRows::of(p.shape(), p, g, m, v);
-        be.rows(elements.count(),
-                functor::AdamW<ParamScalar<B>, A>{
-                    p.data, g.data, m.data, v.data, elements.step(p.ld), elements.step(g.ld), elements.step(m.ld),
-                    elements.step(v.ld), elements, gradient_scale.data, static_cast<A>(f.decay), static_cast<A>(f.beta1),
-                    static_cast<A>(f.beta2), static_cast<A>(1 - f.beta1), static_cast<A>(1 - f.beta2),
-                    static_cast<A>(f.step), static_cast<A>(f.root), static_cast<A>(f.eps)});
+        be.rows(elements.count(), functor::AdamW<ParamScalar<B>, A>{
+                                      p.data, g.data, m.data, v.data, elements.step(p.ld), elements.step(g.ld),
+                                      elements.step(m.ld), elements.step(v.ld), elements, gradient_scale.data,
+                                      static_cast<A>(f.decay), static_cast<A>(f.beta1), static_cast<A>(f.beta2),
+                                      static_cast<A>(1 - f.beta1), static_cast<A>(1 - f.beta2), static_cast<A>(f.step),
+                                      static_cast<A>(f.root), static_cast<A>(f.eps)});
     }
 }
 

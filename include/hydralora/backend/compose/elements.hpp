@@ -5,9 +5,9 @@
 
 namespace hydralora {
 
-/// A cut of matrices of one shape into rows of work: their own rows, or, where every matrix is contiguous, pieces of 1024
-/// elements, so that neither a (1, n) nor an (n, 1) matrix makes poor work for `rows`. Matrix m keeps the stride of a row
-/// in its own leading dimension, step(ld).
+/// A cut of matrices of one shape into rows of work: their own rows, or, where every matrix is contiguous, pieces of
+/// 1024 elements, so that neither a (1, n) nor an (n, 1) matrix makes poor work for `rows`. Matrix m keeps the stride
+/// of a row in its own leading dimension, step(ld).
 struct ElementRows {
     static constexpr Index piece = 1024;
 

@@ -53,7 +53,8 @@ void gather(B& be, ConstParamView<B> table, ViewOf<B, const std::int32_t> ids, V
     if constexpr (requires { be.gather(table, ids, x); }) {
         be.gather(table, ids, x);
     } else {
-        be.rows(ids.cols, functor::Gather<Scalar<B>, ParamScalar<B>>{table.data, ids.data, x.data, x.cols, table.ld, x.ld});
+        be.rows(ids.cols,
+                functor::Gather<Scalar<B>, ParamScalar<B>>{table.data, ids.data, x.data, x.cols, table.ld, x.ld});
     }
 }
 
@@ -63,7 +64,8 @@ void scatter_add(B& be, ViewOf<B, const std::int32_t> ids, ConstView<B> dx, Para
     if constexpr (requires { be.scatter_add(ids, dx, dtable); }) {
         be.scatter_add(ids, dx, dtable);
     } else {
-        be.segments(ids, functor::ScatterAdd<Scalar<B>, ParamScalar<B>, AccumScalar<B>>{dx.data, dtable.data, dx.cols, dx.ld, dtable.ld});
+        be.segments(ids, functor::ScatterAdd<Scalar<B>, ParamScalar<B>, AccumScalar<B>>{dx.data, dtable.data, dx.cols,
+                                                                                        dx.ld, dtable.ld});
     }
 }
 

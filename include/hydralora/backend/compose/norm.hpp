@@ -9,8 +9,8 @@ namespace hydralora {
 
 namespace functor {
 
-/// Term i of a sum of squares in double: elements 8 i .. 8 i + 7 of a (rows, cols) matrix, counted row by row. A term sees
-/// the same elements in the same order whatever the leading dimension.
+/// Term i of a sum of squares in double: elements 8 i .. 8 i + 7 of a (rows, cols) matrix, counted row by row. A term
+/// sees the same elements in the same order whatever the leading dimension.
 template <class T>
 struct SquaredTerm {
     static constexpr Index width = 8;

@@ -25,7 +25,8 @@ struct RmsNorm {
     HYDRALORA_HD void operator()(const Group& group, Index t) const {
         const T* in = x + t * ldx;
         T* out = y + t * ldy;
-        const A squares = row_sum<A>(group, width, [in](Index j) { return static_cast<A>(in[j]) * static_cast<A>(in[j]); });
+        const A squares =
+            row_sum<A>(group, width, [in](Index j) { return static_cast<A>(in[j]) * static_cast<A>(in[j]); });
         const A inv = A{1} / std::sqrt(squares / static_cast<A>(width) + eps);
         if (group.rank() == 0) inv_rms[t * ld_inv] = inv;
         for (Index j = group.rank(); j < width; j += group.size())
@@ -62,12 +63,14 @@ struct RmsNormBackward {
             }
         } else {
             for (Index j = group.rank(); j < width; j += group.size())
-                out[j] = static_cast<T>(inv * static_cast<A>(w[j]) * static_cast<A>(g[j]) - back * static_cast<A>(in[j]));
+                out[j] =
+                    static_cast<T>(inv * static_cast<A>(w[j]) * static_cast<A>(g[j]) - back * static_cast<A>(in[j]));
         }
     }
 };
 
-/// partial (slabs, d): sum over the tokens of a slab of dy x / rms. A row of the launch is one slab of one block of columns.
+/// partial (slabs, d): sum over the tokens of a slab of dy x / rms. A row of the launch is one slab of one block of
+/// columns.
 template <class T, class A>
 struct RmsNormWeightSlab {
     static constexpr Index block = 32;
@@ -112,22 +115,24 @@ struct AddSlabs {
 
 namespace ops {
 
-/// y (T, d) = weight (1, d) * x (T, d) * inv_rms, inv_rms (T, 1) = 1 / sqrt(mean over d of x^2 + eps). In place is fine.
+/// y (T, d) = weight (1, d) * x (T, d) * inv_rms, inv_rms (T, 1) = 1 / sqrt(mean over d of x^2 + eps). In place is
+/// fine.
 template <Backend B>
 void rms_norm(B& be, ConstView<B> x, ConstParamView<B> weight, double eps, View<B> y, AccumView<B> inv_rms) {
     if constexpr (requires { be.rms_norm(x, weight, eps, y, inv_rms); }) {
         be.rms_norm(x, weight, eps, y, inv_rms);
     } else {
         using A = AccumScalar<B>;
-        be.rows(x.rows, functor::RmsNorm<Scalar<B>, ParamScalar<B>, A>{x.data, weight.data, y.data, inv_rms.data, x.cols, x.ld, y.ld,
-                                                                        inv_rms.ld, static_cast<A>(eps)});
+        be.rows(x.rows,
+                functor::RmsNorm<Scalar<B>, ParamScalar<B>, A>{x.data, weight.data, y.data, inv_rms.data, x.cols, x.ld,
+                                                               y.ld, inv_rms.ld, static_cast<A>(eps)});
     }
 }
 
 /// dx (T, d) = or += the gradient of rms_norm for x. dx may be dy.
 template <Backend B>
-void rms_norm_backward(B& be, ConstView<B> x, ConstParamView<B> weight, ConstAccumView<B> inv_rms, ConstView<B> dy, View<B> dx,
-                       Grad mode = Grad::overwrite) {
+void rms_norm_backward(B& be, ConstView<B> x, ConstParamView<B> weight, ConstAccumView<B> inv_rms, ConstView<B> dy,
+                       View<B> dx, Grad mode = Grad::overwrite) {
     if constexpr (requires { be.rms_norm_backward(x, weight, inv_rms, dy, dx, mode); }) {
         be.rms_norm_backward(x, weight, inv_rms, dy, dx, mode);
     } else {
@@ -149,7 +154,8 @@ void rms_norm_weight_gradient(B& be, ConstView<B> x, ConstAccumView<B> inv_rms, 
         const Index blocks = (x.cols + Slab::block - 1) / Slab::block;
         Scratch<B> scratch(be);
         const auto partial = scratch.template matrix<A>(slabs, x.cols);  // (slabs, d)
-        be.rows(slabs * blocks, Slab{x.data, inv_rms.data, dy.data, partial.data, x.rows, x.cols, x.ld, inv_rms.ld, dy.ld, slab, blocks});
+        be.rows(slabs * blocks, Slab{x.data, inv_rms.data, dy.data, partial.data, x.rows, x.cols, x.ld, inv_rms.ld,
+                                     dy.ld, slab, blocks});
         be.each(x.cols, functor::AddSlabs<ParamScalar<B>, A>{partial.data, dweight.data, slabs, x.cols});
     }
 }

@@ -1,5 +1,6 @@
-// Rotary position embedding (Su et al., arXiv 2104.09864) in the half-split order of Hugging Face's Llama: element i of a
-// head turns with element i + head_dim / 2 (transformers, models/llama/modeling_llama.py, rotate_half, apply_rotary_pos_emb).
+// Rotary position embedding (Su et al., arXiv 2104.09864) in the half-split order of Hugging Face's Llama: element i of
+// a head turns with element i + head_dim / 2 (transformers, models/llama/modeling_llama.py, rotate_half,
+// apply_rotary_pos_emb).
 #pragma once
 
 #include "../concept.hpp"
@@ -42,17 +43,19 @@ struct Rope {
 
 namespace ops {
 
-/// Turns each head of x (T, heads * head_dim) in place. cosine and sine are (positions, head_dim / 2); token t stands at
-/// position first_position + t % sequence_length.
+/// Turns each head of x (T, heads * head_dim) in place. cosine and sine are (positions, head_dim / 2); token t stands
+/// at position first_position + t % sequence_length.
 template <Backend B>
-void rope(B& be, View<B> x, ConstAccumView<B> cosine, ConstAccumView<B> sine, Index sequence_length, Index first_position, Turn turn) {
+void rope(B& be, View<B> x, ConstAccumView<B> cosine, ConstAccumView<B> sine, Index sequence_length,
+          Index first_position, Turn turn) {
     if constexpr (requires { be.rope(x, cosine, sine, sequence_length, first_position, turn); }) {
         be.rope(x, cosine, sine, sequence_length, first_position, turn);
     } else {
         using A = AccumScalar<B>;
         const Index half = cosine.cols;
-        be.rows(x.rows, functor::Rope<Scalar<B>, A>{x.data, cosine.data, sine.data, x.cols / (2 * half), half, x.ld, cosine.ld, sine.ld,
-                                                    sequence_length, first_position, turn == Turn::forth ? A{1} : A{-1}});
+        be.rows(x.rows, functor::Rope<Scalar<B>, A>{x.data, cosine.data, sine.data, x.cols / (2 * half), half, x.ld,
+                                                    cosine.ld, sine.ld, sequence_length, first_position,
+                                                    turn == Turn::forth ? A{1} : A{-1}});
     }
 }
 

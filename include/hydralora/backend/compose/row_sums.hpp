@@ -1,5 +1,5 @@
-// Sums and maxima along a row for row functors: sixteen running values a member, so that a group of one vectorises, combined
-// in a fixed order.
+// Sums and maxima along a row for row functors: sixteen running values a member, so that a group of one vectorises,
+// combined in a fixed order.
 #pragma once
 
 #include "../../core/view.hpp"

@@ -47,8 +47,8 @@ struct Sgd {
 
 namespace ops {
 
-/// p and velocity (both of g's shape) after one step on the gradient g times gradient_scale (1, 1); an empty velocity is no
-/// momentum, an empty gradient_scale is 1, and a scale of 0 leaves p and velocity as they are, whatever g holds.
+/// p and velocity (both of g's shape) after one step on the gradient g times gradient_scale (1, 1); an empty velocity
+/// is no momentum, an empty gradient_scale is 1, and a scale of 0 leaves p and velocity as they are, whatever g holds.
 template <Backend B>
 void sgd(B& be, ParamView<B> p, ConstParamView<B> g, AccumView<B> velocity, const SgdFactors& f,
          ViewOf<B, const double> gradient_scale = {}) {
@@ -57,11 +57,10 @@ void sgd(B& be, ParamView<B> p, ConstParamView<B> g, AccumView<B> velocity, cons
     } else {
         using A = AccumScalar<B>;
         const auto elements = ElementRows::of(p.shape(), p, g, velocity);
-        be.rows(elements.count(),
-                functor::Sgd<ParamScalar<B>, A>{p.data, g.data, velocity.data, elements.step(p.ld), elements.step(g.ld),
-                                                elements.step(velocity.ld), elements, gradient_scale.data,
-                                                static_cast<A>(f.lr), static_cast<A>(f.momentum),
-                                                static_cast<A>(f.weight_decay)});
+        be.rows(elements.count(), functor::Sgd<ParamScalar<B>, A>{
+                                      p.data, g.data, velocity.data, elements.step(p.ld), elements.step(g.ld),
+                                      elements.step(velocity.ld), elements, gradient_scale.data, static_cast<A>(f.lr),
+                                      static_cast<A>(f.momentum), static_cast<A>(f.weight_decay)});
     }
 }
 

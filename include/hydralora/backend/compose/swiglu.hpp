@@ -65,7 +65,8 @@ void swiglu(B& be, ConstView<B> gate, ConstView<B> up, View<B> y) {
     if constexpr (requires { be.swiglu(gate, up, y); }) {
         be.swiglu(gate, up, y);
     } else {
-        be.rows(gate.rows, functor::Swiglu<Scalar<B>, AccumScalar<B>>{gate.data, up.data, y.data, gate.cols, gate.ld, up.ld, y.ld});
+        be.rows(gate.rows, functor::Swiglu<Scalar<B>, AccumScalar<B>>{gate.data, up.data, y.data, gate.cols, gate.ld,
+                                                                      up.ld, y.ld});
     }
 }
 
@@ -76,8 +77,8 @@ void swiglu_backward(B& be, ConstView<B> gate, ConstView<B> up, ConstView<B> dy,
         be.swiglu_backward(gate, up, dy, dgate, dup);
     } else {
         be.rows(gate.rows,
-                functor::SwigluBackward<Scalar<B>, AccumScalar<B>>{gate.data, up.data, dy.data, dgate.data, dup.data, gate.cols, gate.ld, up.ld,
-                                                                   dy.ld, dgate.ld, dup.ld});
+                functor::SwigluBackward<Scalar<B>, AccumScalar<B>>{gate.data, up.data, dy.data, dgate.data, dup.data,
+                                                                   gate.cols, gate.ld, up.ld, dy.ld, dgate.ld, dup.ld});
     }
 }
 

@@ -1,0 +1,247 @@
+// Causal attention with grouped key/value heads, blocked over queries: forward keeps the log-sum-exp of each row of
+// scores alone, backward makes the probabilities again from it (Dao, "FlashAttention-2", arXiv 2307.08691, algorithms 1
+// and 2). S sequences, L queries and K keys each, D head_dim, G = heads / kv_heads query heads that share a key/value
+// head.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include "../concept.hpp"
+#include "row_sums.hpp"
+
+namespace hydralora {
+
+/// Query i of a sequence stands at position keys - queries + i and sees keys 0 .. that. Row j of sequence s lies at row
+/// s * kv_stride_rows + j of k and v (0: keys), so keys can be the filled part of a longer cache.
+struct AttentionShape {
+    Index sequences = 1, queries = 0, keys = 0, heads = 1, kv_heads = 1, head_dim = 0;
+    Index kv_stride_rows = 0;
+
+    [[nodiscard]] Index kv_stride() const { return kv_stride_rows > 0 ? kv_stride_rows : keys; }
+    [[nodiscard]] double scale() const { return 1.0 / std::sqrt(static_cast<double>(head_dim)); }
+};
+
+namespace attention_detail {
+
+/// One query head of each group, a block of queries, some sequences: matrix b = (sequence, kv head) has `rows` rows of
+/// scores.
+struct Block {
+    Index rows, cols;     // of a matrix of scores: queries of the block, keys up to its end
+    Index first_visible;  // keys the block's first query sees
+    Index first_token;    // row of q of the block's first query in the first sequence
+    Index queries, kv_heads, group, member;
+
+    struct Place {
+        Index token, head, visible;
+    };
+    HYDRALORA_HD Place place(Index row) const {
+        const Index b = row / rows, i = row - b * rows;
+        const Index sequence = b / kv_heads, kv_head = b - sequence * kv_heads;
+        return {first_token + sequence * queries + i, kv_head * group + member, first_visible + i};
+    }
+};
+
+}  // namespace attention_detail
+
+namespace functor {
+
+/// A row of scores becomes probabilities, 0 where the query does not see the key; keeps log(sum(exp(scores))).
+template <class T, class A>
+struct CausalSoftmax {
+    T* scores;  // (S * kv_heads * rows, cols)
+    A* log_sum_exp;
+    Index ld_log_sum_exp;
+    attention_detail::Block block;
+
+    template <class Group>
+    HYDRALORA_HD void operator()(const Group& group, Index row) const {
+        const auto [token, head, visible] = block.place(row);
+        T* s = scores + row * block.cols;
+        const A top = row_max<A>(group, visible, [s](Index j) { return static_cast<A>(s[j]); });
+        for (Index j = group.rank(); j < visible; j += group.size())
+            s[j] = static_cast<T>(std::exp(static_cast<A>(s[j]) - top));
+        const A sum = row_sum<A>(group, visible, [s](Index j) { return static_cast<A>(s[j]); });
+        const A inverse = A{1} / sum;
+        for (Index j = group.rank(); j < visible; j += group.size())
+            s[j] = static_cast<T>(static_cast<A>(s[j]) * inverse);
+        for (Index j = visible + group.rank(); j < block.cols; j += group.size()) s[j] = T{};
+        if (group.rank() == 0) log_sum_exp[token * ld_log_sum_exp + head] = top + std::log(sum);
+    }
+};
+
+/// Rows of scores and of dP become P = exp(score - log_sum_exp) and dS = P (dP - delta), both 0 where nothing is seen.
+template <class T, class A>
+struct CausalSoftmaxBackward {
+    T* scores;
+    T* dp;
+    const A* log_sum_exp;
+    const A* delta;  // (tokens, heads): sum over the head of do o
+    Index ld_log_sum_exp, ld_delta;
+    attention_detail::Block block;
+
+    template <class Group>
+    HYDRALORA_HD void operator()(const Group& group, Index row) const {
+        const auto [token, head, visible] = block.place(row);
+        T* p = scores + row * block.cols;
+        T* d = dp + row * block.cols;
+        const A top = log_sum_exp[token * ld_log_sum_exp + head], mean = delta[token * ld_delta + head];
+        for (Index j = group.rank(); j < visible; j += group.size())
+            p[j] = static_cast<T>(std::exp(static_cast<A>(p[j]) - top));
+        for (Index j = group.rank(); j < visible; j += group.size())
+            d[j] = static_cast<T>(static_cast<A>(p[j]) * (static_cast<A>(d[j]) - mean));
+        for (Index j = visible + group.rank(); j < block.cols; j += group.size()) p[j] = d[j] = T{};
+    }
+};
+
+/// delta (T, heads) = sum over each head of a token of x y
+template <class T, class A>
+struct HeadDots {
+    const T* x;
+    const T* y;
+    A* delta;
+    Index heads, head_dim, ldx, ldy, ld_delta;
+
+    template <class Group>
+    HYDRALORA_HD void operator()(const Group& group, Index t) const {
+        for (Index h = 0; h < heads; ++h) {
+            const T* a = x + t * ldx + h * head_dim;
+            const T* b = y + t * ldy + h * head_dim;
+            const A dot =
+                row_sum<A>(group, head_dim, [a, b](Index j) { return static_cast<A>(a[j]) * static_cast<A>(b[j]); });
+            if (group.rank() == 0) delta[t * ld_delta + h] = dot;
+        }
+    }
+};
+
+}  // namespace functor
+
+namespace attention_detail {
+
+inline constexpr Index block_queries = 64;
+inline constexpr Index most_scores = Index{1} << 20;  // held at a time, unless one sequence needs more
+
+/// Cuts the work: visit(s, n, q0, block) for n sequences from s and the block of queries from q0, last block first. The
+/// cut of a sequence does not depend on the others.
+template <class Visit>
+void for_each_block(const AttentionShape& shape, Visit&& visit) {
+    const Index widest = shape.kv_heads * std::min(block_queries, shape.queries) * shape.keys;
+    const Index together =
+        std::clamp(most_scores / std::max<Index>(widest, 1), Index{1}, std::max<Index>(shape.sequences, 1));
+    const Index blocks = (shape.queries + block_queries - 1) / block_queries;
+    for (Index s = 0; s < shape.sequences; s += together) {
+        for (Index b = blocks - 1; b >= 0; --b) {
+            const Index q0 = b * block_queries, rows = std::min(block_queries, shape.queries - q0);
+            const Index before = shape.keys - shape.queries + q0;
+            visit(s, std::min(together, shape.sequences - s), q0,
+                  Block{rows, before + rows, before + 1, s * shape.queries + q0, shape.queries, shape.kv_heads,
+                        shape.heads / shape.kv_heads, 0});
+        }
+    }
+}
+
+/// The heads of x (tokens, heads * D) as a batch over (sequence, kv head): `rows` rows from `row`, head kv_head * group
+/// + member.
+template <class T, class Space>
+Batched<T, Space> heads_of(MatrixView<T, Space> x, Index row, Index rows, Index stride_rows, Index head_dim,
+                           Index group, Index member) {
+    return {{x.data + row * x.ld + member * head_dim, rows, head_dim, x.ld}, stride_rows * x.ld, group * head_dim};
+}
+
+/// A contiguous (count * rows, cols) matrix as a batch over (sequence, kv head) of (rows, cols).
+template <class T, class Space>
+Batched<T, Space> scores_of(T* data, Block block) {
+    return {{data, block.rows, block.cols}, block.kv_heads * block.rows * block.cols, block.rows * block.cols};
+}
+
+}  // namespace attention_detail
+
+namespace ops {
+
+/// o (S*L, heads*D) = softmax(q k^T / sqrt(D)) v, causal; q like o, k and v (S*K, kv_heads*D). log_sum_exp (S*L,
+/// heads).
+template <Backend B>
+void attention(B& be, const AttentionShape& shape, ConstView<B> q, ConstView<B> k, ConstView<B> v, View<B> o,
+               AccumView<B> log_sum_exp) {
+    if constexpr (requires { be.attention(shape, q, k, v, o, log_sum_exp); }) {
+        be.attention(shape, q, k, v, o, log_sum_exp);
+    } else {
+        using namespace attention_detail;
+        using T = Scalar<B>;
+        using A = AccumScalar<B>;
+        using space = typename B::space;
+        const Index stride = shape.kv_stride(), D = shape.head_dim;
+        for_each_block(shape, [&](Index s, Index n, Index q0, Block block) {
+            Scratch<B> scratch(be);
+            const BatchCount batch{n, shape.kv_heads};
+            const auto memory =
+                scratch.template matrix<T>(n * shape.kv_heads * block.rows, block.cols);  // (n*kv_heads*rows, cols)
+            const auto p = scores_of<T, space>(memory.data, block);
+            const auto keys = heads_of(k, s * stride, block.cols, stride, D, 1, 0);
+            const auto values = heads_of(v, s * stride, block.cols, stride, D, 1, 0);
+            for (; block.member < block.group; ++block.member) {
+                const Index row = s * shape.queries + q0;
+                const auto queries = heads_of(q, row, block.rows, shape.queries, D, block.group, block.member);
+                const auto out = heads_of(o, row, block.rows, shape.queries, D, block.group, block.member);
+                be.gemm_batched(batch, Op::none, Op::transpose, static_cast<A>(shape.scale()), queries, keys, A{0}, p);
+                be.rows(memory.rows,
+                        functor::CausalSoftmax<T, A>{memory.data, log_sum_exp.data, log_sum_exp.ld, block});
+                be.gemm_batched(batch, Op::none, Op::none, A{1}, p, values, A{0}, out);
+            }
+        });
+    }
+}
+
+/// dq (S*L, heads*D), dk, dv (S*K, kv_heads*D) from do_ (S*L, heads*D), what forward took and what it gave; overwrites.
+/// Only for k and v without gaps (kv_stride_rows = 0 or keys).
+template <Backend B>
+void attention_backward(B& be, const AttentionShape& shape, ConstView<B> q, ConstView<B> k, ConstView<B> v,
+                        ConstView<B> o, ConstView<B> do_, ConstAccumView<B> log_sum_exp, View<B> dq, View<B> dk,
+                        View<B> dv) {
+    if constexpr (requires { be.attention_backward(shape, q, k, v, o, do_, log_sum_exp, dq, dk, dv); }) {
+        be.attention_backward(shape, q, k, v, o, do_, log_sum_exp, dq, dk, dv);
+    } else {
+        using namespace attention_detail;
+        using T = Scalar<B>;
+        using A = AccumScalar<B>;
+        using space = typename B::space;
+        const Index D = shape.head_dim, K = shape.keys;
+        const A scale = static_cast<A>(shape.scale());
+        Scratch<B> kept(be);
+        const auto delta = kept.template matrix<A>(q.rows, shape.heads);  // (S*L, heads)
+        be.rows(q.rows, functor::HeadDots<T, A>{do_.data, o.data, delta.data, shape.heads, D, do_.ld, o.ld, delta.ld});
+        for_each_block(shape, [&](Index s, Index n, Index q0, Block block) {
+            Scratch<B> scratch(be);
+            const BatchCount batch{n, shape.kv_heads};
+            const auto memory =
+                scratch.template matrix<T>(n * shape.kv_heads * block.rows, block.cols);  // (n*kv_heads*rows, cols)
+            const auto gradient =
+                scratch.template matrix<T>(n * shape.kv_heads * block.rows, block.cols);  // (n*kv_heads*rows, cols)
+            const auto p = scores_of<T, space>(memory.data, block);
+            const auto dp = scores_of<T, space>(gradient.data, block);
+            const auto keys = heads_of(k, s * K, block.cols, K, D, 1, 0),
+                       values = heads_of(v, s * K, block.cols, K, D, 1, 0);
+            const auto dkeys = heads_of(dk, s * K, block.cols, K, D, 1, 0),
+                       dvalues = heads_of(dv, s * K, block.cols, K, D, 1, 0);
+            const bool last_block = q0 + block.rows == shape.queries;  // the first one visited: it reaches every key
+            for (; block.member < block.group; ++block.member) {
+                const Index row = s * shape.queries + q0;
+                const auto queries = heads_of(q, row, block.rows, shape.queries, D, block.group, block.member);
+                const auto dqueries = heads_of(dq, row, block.rows, shape.queries, D, block.group, block.member);
+                const auto dout = heads_of(do_, row, block.rows, shape.queries, D, block.group, block.member);
+                const A add = last_block && block.member == 0 ? A{0} : A{1};
+                be.gemm_batched(batch, Op::none, Op::transpose, scale, queries, keys, A{0}, p);
+                be.gemm_batched(batch, Op::none, Op::transpose, A{1}, dout, values, A{0}, dp);
+                be.rows(memory.rows, functor::CausalSoftmaxBackward<T, A>{memory.data, gradient.data, log_sum_exp.data,
+                                                                          delta.data, log_sum_exp.ld, delta.ld, block});
+                be.gemm_batched(batch, Op::transpose, Op::none, A{1}, p, dout, add, dvalues);
+                be.gemm_batched(batch, Op::transpose, Op::none, scale, dp, queries, add, dkeys);
+                be.gemm_batched(batch, Op::none, Op::none, scale, dp, keys, A{0}, dqueries);
+            }
+        });
+    }
+}
+
+}  // namespace ops
+
+}  // namespace hydralora

@@ -1,0 +1,163 @@
+// One decoder block: x += o(attention(rope(q), rope(k), v)), x += down(silu(gate) * up), each behind an RMSNorm, every linear
+// a frozen weight with an optional adapter.
+//
+//   T tokens = sequences * length, d width, h = heads * head_dim, k = kv_heads * head_dim, f feed_forward
+#pragma once
+
+#include <optional>
+
+#include "../adapter/hydra_linear.hpp"
+#include "../backend/compose/add.hpp"
+#include "../nn/attention.hpp"
+#include "../nn/rms_norm.hpp"
+#include "../nn/rope.hpp"
+#include "../nn/swiglu.hpp"
+#include "params.hpp"
+
+namespace hydralora {
+
+/// Tokens of one pass, as the blocks see them.
+struct SequenceShape {
+    Index sequences = 1, length = 0;  ///< T = sequences * length
+    Index past = 0;                   ///< tokens before these, in the key-value memory (sequences = 1)
+};
+
+/// Gradients that a backward pass is asked for: views of the adapters', of the weights', or neither (null).
+template <Backend B>
+struct BlockGradients {
+    const BlockAdapters<ParamView<B>>* adapters = nullptr;
+    const BlockWeights<ParamView<B>>* weights = nullptr;
+};
+
+template <Backend B>
+class LlamaBlock {
+public:
+    using Adapter = HydraAdapter<B>;
+
+    /// What forward leaves for backward, and the memory it works in.
+    struct Cache {
+        ActivationBuffer<B> x, normed, attended, middle, normed_middle;  // (T, d), attended (T, h)
+        ActivationBuffer<B> q, k, v;                                     // (T, h), (T, k), (T, k), turned
+        ActivationBuffer<B> gate, up, activated;                         // (T, f)
+        typename RmsNorm<B>::Cache attention_norm, feed_forward_norm;
+        typename Attention<B>::Cache attention;
+        std::array<typename Adapter::Cache, target_count> adapters;
+    };
+
+    /// Takes views of the weights and, for each adapted target, of its parameters.
+    LlamaBlock(B& be, const LlamaConfig& config, const BlockWeights<ConstParamView<B>>& weights, const LlamaAdapterConfig* adapter_config,
+               const BlockAdapters<ConstParamView<B>>* adapters, Index layer)
+        : config_(config),
+          weights_(weights),
+          attention_norm_({config.width, config.norm_eps}, weights.attention_norm),
+          feed_forward_norm_({config.width, config.norm_eps}, weights.feed_forward_norm),
+          attention_({config.heads, config.kv_heads, config.head_dim}),
+          layer_(layer) {
+        if (adapter_config == nullptr) return;
+        for (const Target t : adapter_config->targets)
+            adapters_[index_of(t)].emplace(be, adapter_config->at(config, t), (*adapters)[index_of(t)]);
+    }
+
+    /// x (T, d) in place. keys and values (past + T, k) hold the past and receive the new rows; null: the cache's own.
+    void forward(B& be, View<B> x, SequenceShape shape, const Rope<B>& rope, Cache& c, const Pass<B>& pass, View<B>* keys = nullptr,
+                 View<B>* values = nullptr) const {
+        const Index T = x.rows;
+        c.x.resize(be, T, config_.width);
+        c.middle.resize(be, T, config_.width);
+        c.normed.resize(be, T, config_.width);
+        c.normed_middle.resize(be, T, config_.width);
+        c.q.resize(be, T, config_.q_width());
+        c.attended.resize(be, T, config_.q_width());
+        for (auto* b : {&c.gate, &c.up, &c.activated}) b->resize(be, T, config_.feed_forward);
+        if (keys == nullptr)
+            for (auto* b : {&c.k, &c.v}) b->resize(be, T, config_.kv_width());
+        const auto all_k = keys != nullptr ? keys->row_slice(0, shape.past + T) : c.k.view();
+        const auto all_v = values != nullptr ? values->row_slice(0, shape.past + T) : c.v.view();
+        const auto k = all_k.row_slice(shape.past, T), v = all_v.row_slice(shape.past, T);
+
+        be.copy(ConstView<B>(x), c.x.view());
+        attention_norm_.forward(be, c.x.view(), c.normed.view(), c.attention_norm);  // (T, d)
+        project(be, Target::q_proj, c.normed.view(), c.q.view(), c, pass);           // (T, h)
+        project(be, Target::k_proj, c.normed.view(), k, c, pass);                    // (T, k)
+        project(be, Target::v_proj, c.normed.view(), v, c, pass);                    // (T, k)
+        rope.rotate(be, c.q.view(), shape.length, shape.past);
+        rope.rotate(be, k, shape.length, shape.past);
+        attention_.forward(be, shape.sequences, c.q.view(), all_k, all_v, c.attended.view(), c.attention);  // (T, h)
+        project(be, Target::o_proj, c.attended.view(), x, c, pass);                                         // (T, d)
+        ops::add(be, ConstView<B>(c.x.view()), x);
+
+        be.copy(ConstView<B>(x), c.middle.view());
+        feed_forward_norm_.forward(be, c.middle.view(), c.normed_middle.view(), c.feed_forward_norm);  // (T, d)
+        project(be, Target::gate_proj, c.normed_middle.view(), c.gate.view(), c, pass);                // (T, f)
+        project(be, Target::up_proj, c.normed_middle.view(), c.up.view(), c, pass);                    // (T, f)
+        ops::swiglu(be, c.gate.view(), c.up.view(), c.activated.view());                               // (T, f)
+        project(be, Target::down_proj, c.activated.view(), x, c, pass);                                // (T, d)
+        ops::add(be, ConstView<B>(c.middle.view()), x);
+    }
+
+    /// dx (T, d): the gradient of the block's output on entry, of its input on return.
+    void backward(B& be, View<B> dx, SequenceShape shape, const Rope<B>& rope, const Cache& c, const BlockGradients<B>& grads) const {
+        const Index T = dx.rows;
+        Scratch<B> scratch(be);
+        const auto dnormed = scratch.template matrix<Scalar<B>>(T, config_.width);  // (T, d)
+        {
+            Scratch<B> inner(be);
+            const auto dactivated = inner.template matrix<Scalar<B>>(T, config_.feed_forward);  // (T, f)
+            const auto dgate = inner.template matrix<Scalar<B>>(T, config_.feed_forward);       // (T, f)
+            const auto dup = inner.template matrix<Scalar<B>>(T, config_.feed_forward);         // (T, f)
+            unproject(be, Target::down_proj, c.activated.view(), dx, c, dactivated, grads);
+            ops::swiglu_backward(be, c.gate.view(), c.up.view(), dactivated, dgate, dup);
+            unproject(be, Target::gate_proj, c.normed_middle.view(), dgate, c, dnormed, grads);
+            unproject(be, Target::up_proj, c.normed_middle.view(), dup, c, dnormed, grads, Grad::accumulate);
+        }
+        feed_forward_norm_.backward(be, c.middle.view(), dnormed, c.feed_forward_norm, dx, norm_gradient(grads, &BlockWeights<ParamView<B>>::feed_forward_norm),
+                                    Grad::accumulate);  // (T, d): gradient of `middle`
+        {
+            Scratch<B> inner(be);
+            const auto dattended = inner.template matrix<Scalar<B>>(T, config_.q_width());  // (T, h)
+            const auto dq = inner.template matrix<Scalar<B>>(T, config_.q_width());         // (T, h)
+            const auto dk = inner.template matrix<Scalar<B>>(T, config_.kv_width());        // (T, k)
+            const auto dv = inner.template matrix<Scalar<B>>(T, config_.kv_width());        // (T, k)
+            unproject(be, Target::o_proj, c.attended.view(), dx, c, dattended, grads);
+            attention_.backward(be, shape.sequences, c.q.view(), c.k.view(), c.v.view(), c.attended.view(), dattended, c.attention, dq, dk, dv);
+            rope.rotate_back(be, dq, shape.length);
+            rope.rotate_back(be, dk, shape.length);
+            unproject(be, Target::q_proj, c.normed.view(), dq, c, dnormed, grads);
+            unproject(be, Target::k_proj, c.normed.view(), dk, c, dnormed, grads, Grad::accumulate);
+            unproject(be, Target::v_proj, c.normed.view(), dv, c, dnormed, grads, Grad::accumulate);
+        }
+        attention_norm_.backward(be, c.x.view(), dnormed, c.attention_norm, dx, norm_gradient(grads, &BlockWeights<ParamView<B>>::attention_norm),
+                                 Grad::accumulate);
+    }
+
+private:
+    [[nodiscard]] DenseWeight<B> dense(Target t) const { return {weights_.projections[index_of(t)]}; }
+
+    void project(B& be, Target t, ConstView<B> x, View<B> y, Cache& c, Pass<B> pass) const {
+        dense(t).apply(be, x, y);
+        const auto& adapter = adapters_[index_of(t)];
+        pass.random.stream += adapter_stream(layer_, index_of(t));
+        if (adapter) adapter->forward(be, x, y, c.adapters[index_of(t)], pass);
+    }
+
+    void unproject(B& be, Target t, ConstView<B> x, ConstView<B> dy, const Cache& c, View<B> dx, const BlockGradients<B>& grads,
+                   Grad mode = Grad::overwrite) const {
+        const std::size_t i = index_of(t);
+        dense(t).apply_transposed(be, dy, dx, mode);
+        if (adapters_[i]) adapters_[i]->backward(be, x, dy, c.adapters[i], dx, (*grads.adapters)[i]);
+        if (grads.weights != nullptr) be.gemm(Op::transpose, Op::none, 1, dy, x, 1, grads.weights->projections[i]);
+    }
+
+    [[nodiscard]] static ParamView<B> norm_gradient(const BlockGradients<B>& grads, ParamView<B> BlockWeights<ParamView<B>>::* member) {
+        return grads.weights != nullptr ? grads.weights->*member : ParamView<B>{};
+    }
+
+    LlamaConfig config_;
+    BlockWeights<ConstParamView<B>> weights_;
+    RmsNorm<B> attention_norm_, feed_forward_norm_;
+    Attention<B> attention_;
+    std::array<std::optional<Adapter>, target_count> adapters_;
+    Index layer_;
+};
+
+}  // namespace hydralora

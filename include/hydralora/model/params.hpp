@@ -1,0 +1,143 @@
+// The parameters of the decoder: the base's weights, and the adapters on them. Each is one aggregate over M = view, buffer,
+// shape; values, gradients and moments are the same struct.
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "../adapter/params.hpp"
+#include "config.hpp"
+
+namespace hydralora {
+
+/// One decoder block. d width, f feed_forward.
+template <class M>
+struct BlockWeights {
+    M attention_norm;                          // (1, d)
+    std::array<M, target_count> projections;   // target_shape of each
+    M feed_forward_norm;                       // (1, d)
+
+    template <class F, class... P>
+    static void visit_at(const ParamPath& path, F&& f, P&&... p) {
+        params_detail::visit_tensor((path / "input_layernorm.weight").with(Role::norm), f, p.attention_norm...);
+        for (std::size_t t = 0; t < target_count; ++t) {
+            const ParamPath target = path / target_paths[t];
+            params_detail::visit_tensor(target / "weight", f, p.projections[t]...);
+        }
+        params_detail::visit_tensor((path / "post_attention_layernorm.weight").with(Role::norm), f, p.feed_forward_norm...);
+    }
+    template <class N>
+    [[nodiscard]] BlockWeights<N> like() const {
+        return {};
+    }
+};
+
+/// All weights of the base, under the names of a Hugging Face Llama checkpoint.
+template <class M>
+struct LlamaWeights {
+    M embedding;  // (V, d)
+    std::vector<BlockWeights<M>> layers;
+    M norm;     // (1, d)
+    M lm_head;  // (V, d), empty where tied
+
+    template <class F, class First, class... P>
+    static void visit_at(const ParamPath& path, F&& f, First&& first, P&&... p) {
+        params_detail::visit_tensor(path / "model.embed_tokens.weight", f, first.embedding, p.embedding...);
+        const ParamPath list = path / "model.layers";
+        for (std::size_t l = 0; l < first.layers.size(); ++l) {
+            const ParamPath layer = list / static_cast<Index>(l);
+            BlockWeights<M>::visit_at(layer, f, first.layers[l], p.layers[l]...);
+        }
+        params_detail::visit_tensor((path / "model.norm.weight").with(Role::norm), f, first.norm, p.norm...);
+        params_detail::visit_tensor(path / "lm_head.weight", f, first.lm_head, p.lm_head...);
+    }
+    template <class N>
+    [[nodiscard]] LlamaWeights<N> like() const {
+        LlamaWeights<N> other;
+        other.layers.resize(layers.size());
+        return other;
+    }
+};
+
+/// The adapters of one block, by target; those of targets without one are empty.
+template <class M>
+using BlockAdapters = std::array<AdapterParams<M>, target_count>;
+
+/// All adapters of the model: `layers.3.mlp.gate_proj.A` and so on.
+template <class M>
+struct LlamaAdapters {
+    std::vector<BlockAdapters<M>> layers;
+
+    template <class F, class First, class... P>
+    static void visit_at(const ParamPath& path, F&& f, First&& first, P&&... p) {
+        const ParamPath list = path / "layers";
+        for (std::size_t l = 0; l < first.layers.size(); ++l) {
+            const ParamPath layer = list / static_cast<Index>(l);
+            for (std::size_t t = 0; t < target_count; ++t) AdapterParams<M>::visit_at(layer / target_paths[t], f, first.layers[l][t], p.layers[l][t]...);
+        }
+    }
+    template <class N>
+    [[nodiscard]] LlamaAdapters<N> like() const {
+        LlamaAdapters<N> other;
+        other.layers.resize(layers.size());
+        return other;
+    }
+};
+
+[[nodiscard]] inline LlamaWeights<Shape> weight_shapes(const LlamaConfig& c) {
+    validate(c);
+    LlamaWeights<Shape> shapes;
+    shapes.embedding = {c.vocabulary, c.width};
+    shapes.layers.resize(static_cast<std::size_t>(c.layers));
+    for (auto& layer : shapes.layers) {
+        layer.attention_norm = layer.feed_forward_norm = {1, c.width};
+        for (std::size_t t = 0; t < target_count; ++t) layer.projections[t] = target_shape(c, static_cast<Target>(t));
+    }
+    shapes.norm = {1, c.width};
+    if (c.lm_head == LmHead::own) shapes.lm_head = {c.vocabulary, c.width};
+    return shapes;
+}
+
+[[nodiscard]] inline LlamaAdapters<Shape> adapter_shapes(const LlamaConfig& model, const LlamaAdapterConfig& adapters) {
+    validate(model);
+    LlamaAdapters<Shape> shapes;
+    shapes.layers.resize(static_cast<std::size_t>(model.layers));
+    for (auto& layer : shapes.layers)
+        for (const Target t : adapters.targets) layer[index_of(t)] = adapter_shapes(adapters.at(model, t));
+    return shapes;
+}
+
+/// Random number streams of the model: adapters use layer * target_count + target.
+[[nodiscard]] constexpr std::uint32_t adapter_stream(Index layer, std::size_t target) {
+    return static_cast<std::uint32_t>(layer) * static_cast<std::uint32_t>(target_count) + static_cast<std::uint32_t>(target);
+}
+
+/// Start of training of every adapter.
+template <Backend B, class M>
+void initialise(B& be, LlamaAdapters<M>& params, const LlamaConfig& model, const LlamaAdapterConfig& adapters, Seed seed) {
+    for (std::size_t l = 0; l < params.layers.size(); ++l)
+        for (const Target t : adapters.targets)
+            initialise(be, params.layers[l][index_of(t)], adapters.at(model, t), seed, adapter_stream(static_cast<Index>(l), index_of(t)));
+}
+
+/// Start of pretraining: norms 1; embedding and linears normal with deviation 0.02, those that write to the residual stream
+/// (o_proj, down_proj) with 0.02 / sqrt(2 layers) (GPT-2's scheme).
+template <Backend B, class M>
+void initialise(B& be, LlamaWeights<M>& weights, const LlamaConfig& config, Seed seed) {
+    std::uint32_t tensor = 0;
+    const double residual = 0.02 / std::sqrt(2.0 * static_cast<double>(config.layers));
+    visit(
+        [&](const ParamPath& path, M& m) {
+            const auto to = view_of(m);
+            ++tensor;
+            if (path.role == Role::norm) return be.fill(to, ParamScalar<B>{1});
+            const std::string name = path.name();
+            const double deviation = name.find("o_proj") != name.npos || name.find("down_proj") != name.npos ? residual : 0.02;
+            std::vector<ParamScalar<B>> values(static_cast<std::size_t>(to.size()));
+            for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<ParamScalar<B>>(deviation * normal<double>({seed, tensor, 0}, i));
+            be.upload(host_view(values.data(), to.rows, to.cols), to);
+        },
+        weights);
+}
+
+}  // namespace hydralora

@@ -1,0 +1,108 @@
+// Rotary position embedding with the tables of Hugging Face's Llama models. T tokens, D head_dim.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <vector>
+
+#include "../backend/compose/rope.hpp"
+#include "../core/check.hpp"
+
+namespace hydralora {
+
+/// How frequencies are stretched for contexts beyond the ones trained on; llama3: transformers,
+/// modeling_rope_utils.py, _compute_llama3_parameters. The defaults are those of Llama 3.1.
+struct RopeScaling {
+    enum class Kind { none, llama3 };
+    Kind kind = Kind::none;
+    double factor = 8;
+    double low_freq_factor = 1;
+    double high_freq_factor = 4;
+    Index original_max_positions = 8192;
+};
+
+struct RopeConfig {
+    Index head_dim = 0;
+    double theta = 10000;
+    RopeScaling scaling = {};
+    Index max_positions = 0;
+};
+
+/// Radians a position of pair i of a head, i in [0, head_dim / 2).
+[[nodiscard]] inline double rope_frequency(const RopeConfig& config, Index i) {
+    constexpr double two_pi = 6.283185307179586476925286766559;
+    const RopeScaling& scaling = config.scaling;
+    const double frequency =
+        std::pow(config.theta, -2.0 * static_cast<double>(i) / static_cast<double>(config.head_dim));
+    if (scaling.kind == RopeScaling::Kind::none) return frequency;
+    const double turns =
+        static_cast<double>(scaling.original_max_positions) * frequency / two_pi;  // in the original context
+    if (turns < scaling.low_freq_factor) return frequency / scaling.factor;
+    if (turns > scaling.high_freq_factor) return frequency;
+    const double smooth = (turns - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor);
+    return (1 - smooth) * frequency / scaling.factor + smooth * frequency;
+}
+
+/// Turns queries and keys by their positions. Owns its tables of cosines and sines, made in double on the host.
+template <Backend B>
+class Rope {
+public:
+    Rope(B& be, const RopeConfig& config) : config_(config) {
+        check(config.head_dim >= 2 && config.head_dim % 2 == 0, "Rope: head_dim = ", config.head_dim,
+              ", expected a positive even number");
+        check(config.max_positions >= 1, "Rope: max_positions = ", config.max_positions, ", expected at least 1");
+        check(config.theta > 0, "Rope: theta = ", config.theta, ", expected above 0");
+        if (config.scaling.kind == RopeScaling::Kind::llama3) {
+            const RopeScaling& s = config.scaling;
+            check(s.factor > 0, "Rope: scaling factor = ", s.factor, ", expected above 0");
+            check(s.high_freq_factor > s.low_freq_factor, "Rope: high_freq_factor = ", s.high_freq_factor,
+                  ", expected above low_freq_factor = ", s.low_freq_factor);
+            check(s.original_max_positions >= 1, "Rope: original_max_positions = ", s.original_max_positions,
+                  ", expected at least 1");
+        }
+        const Index half = config.head_dim / 2;
+        std::vector<AccumScalar<B>> table(static_cast<std::size_t>(config.max_positions * half));
+        const auto upload = [&](double (*f)(double), AccumBuffer<B>& to) {
+            for (Index i = 0; i < half; ++i) {
+                const double frequency = rope_frequency(config, i);
+                for (Index p = 0; p < config.max_positions; ++p)
+                    table[static_cast<std::size_t>(p * half + i)] =
+                        static_cast<AccumScalar<B>>(f(static_cast<double>(p) * frequency));
+            }
+            to = AccumBuffer<B>(be, config.max_positions, half);
+            be.upload(host_view(static_cast<const AccumScalar<B>*>(table.data()), config.max_positions, half),
+                      to.view());
+        };
+        upload([](double angle) { return std::cos(angle); }, cosine_);
+        upload([](double angle) { return std::sin(angle); }, sine_);
+    }
+
+    /// x (T, heads * D) in place; token t stands at position first_position + t % sequence_length.
+    void rotate(B& be, View<B> x, Index sequence_length, Index first_position = 0) const {
+        turn(be, x, sequence_length, first_position, Turn::forth);
+    }
+
+    /// The transpose, which is the way back: the gradient of what rotate gave becomes that of what it took.
+    void rotate_back(B& be, View<B> x, Index sequence_length, Index first_position = 0) const {
+        turn(be, x, sequence_length, first_position, Turn::back);
+    }
+
+    [[nodiscard]] const RopeConfig& config() const { return config_; }
+
+private:
+    void turn(B& be, View<B> x, Index sequence_length, Index first_position, Turn way) const {
+        check(x.cols % config_.head_dim == 0, "Rope: x has ", x.cols,
+              " columns, expected a multiple of head_dim = ", config_.head_dim);
+        check(sequence_length >= 1, "Rope: sequence_length = ", sequence_length, ", expected at least 1");
+        const Index longest = sequence_length < x.rows ? sequence_length : x.rows;
+        check(first_position >= 0 && first_position + longest <= config_.max_positions, "Rope: positions ",
+              first_position, " to ", first_position + longest - 1,
+              ", expected within max_positions = ", config_.max_positions);
+        ops::rope(be, x, cosine_.view(), sine_.view(), sequence_length, first_position, way);
+    }
+
+    RopeConfig config_;
+    AccumBuffer<B> cosine_, sine_;  // (max_positions, D/2)
+};
+
+}  // namespace hydralora
