@@ -17,11 +17,12 @@ set(HYDRALORA_HEADERS
     hydralora/backend/compose/dropout.hpp
     hydralora/backend/compose/elements.hpp
     hydralora/backend/compose/embedding.hpp
+    hydralora/backend/compose/exponential.hpp
     hydralora/backend/compose/norm.hpp
     hydralora/backend/compose/rms_norm.hpp
     hydralora/backend/compose/rope.hpp
     hydralora/backend/compose/route.hpp
-    hydralora/backend/compose/row_sums.hpp
+    hydralora/backend/compose/row_loops.hpp
     hydralora/backend/compose/sgd.hpp
     hydralora/backend/compose/swiglu.hpp
     hydralora/backend/concept.hpp

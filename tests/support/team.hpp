@@ -41,7 +41,8 @@ private:
         shared_->slots[static_cast<std::size_t>(rank_)] = static_cast<double>(value);
         sync();
         T result = static_cast<T>(shared_->slots[0]);
-        for (std::size_t i = 1; i < shared_->slots.size(); ++i) result = combine(result, static_cast<T>(shared_->slots[i]));
+        for (std::size_t i = 1; i < shared_->slots.size(); ++i)
+            result = combine(result, static_cast<T>(shared_->slots[i]));
         sync();  // nobody writes the next value before all have read this one
         return result;
     }

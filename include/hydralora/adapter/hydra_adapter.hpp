@@ -15,13 +15,13 @@ namespace hydralora {
 
 enum class Mode { train, inference };
 
-/// What one pass needs besides the input. The random key names this layer (stream) and optimiser step; `first_row` is the
-/// position of x's first token in the accumulated batch, so that micro-batches draw the masks of the whole.
+/// What one pass needs besides the input. The random key names this layer (stream) and optimiser step; `rows` numbers x's
+/// tokens within the accumulated batch, so that micro-batches draw the masks of the whole.
 template <Backend B>
 struct Pass {
     Mode mode = Mode::train;
     RandomKey random{};
-    Index first_row = 0;
+    RowNumbers rows{};
     ViewOf<B, const std::int32_t> assigned{};  ///< (1, T) head of each token, for Gate::assigned
 };
 
@@ -129,7 +129,7 @@ private:
     [[nodiscard]] DropoutMask mask(const Pass<B>& pass, Index head) const {
         RandomKey key = pass.random;
         key.stream += static_cast<std::uint32_t>(head) << 24;
-        return {key, pass.first_row, config_.dropout};
+        return {key, pass.rows, config_.dropout};
     }
 
     [[nodiscard]] Index masks(const Pass<B>& pass) const { return per_head(pass) ? Index{config_.heads} : 1; }

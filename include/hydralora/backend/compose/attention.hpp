@@ -8,7 +8,8 @@
 #include <cmath>
 
 #include "../concept.hpp"
-#include "row_sums.hpp"
+#include "exponential.hpp"
+#include "row_loops.hpp"
 
 namespace hydralora {
 
@@ -59,13 +60,11 @@ struct CausalSoftmax {
         const auto [token, head, visible] = block.place(row);
         T* s = scores + row * block.cols;
         const A top = row_max<A>(group, visible, [s](Index j) { return static_cast<A>(s[j]); });
-        for (Index j = group.rank(); j < visible; j += group.size())
-            s[j] = static_cast<T>(std::exp(static_cast<A>(s[j]) - top));
+        row_map<A>(group, visible, s, [s, top](Index j) { return exponential(static_cast<A>(s[j]) - top); });
         const A sum = row_sum<A>(group, visible, [s](Index j) { return static_cast<A>(s[j]); });
         const A inverse = A{1} / sum;
-        for (Index j = group.rank(); j < visible; j += group.size())
-            s[j] = static_cast<T>(static_cast<A>(s[j]) * inverse);
-        for (Index j = visible + group.rank(); j < block.cols; j += group.size()) s[j] = T{};
+        row_map<A>(group, visible, s, [s, inverse](Index j) { return static_cast<A>(s[j]) * inverse; });
+        row_fill(group, visible, block.cols, s, T{});
         if (group.rank() == 0) log_sum_exp[token * ld_log_sum_exp + head] = top + std::log(sum);
     }
 };
@@ -86,11 +85,12 @@ struct CausalSoftmaxBackward {
         T* p = scores + row * block.cols;
         T* d = dp + row * block.cols;
         const A top = log_sum_exp[token * ld_log_sum_exp + head], mean = delta[token * ld_delta + head];
-        for (Index j = group.rank(); j < visible; j += group.size())
-            p[j] = static_cast<T>(std::exp(static_cast<A>(p[j]) - top));
-        for (Index j = group.rank(); j < visible; j += group.size())
-            d[j] = static_cast<T>(static_cast<A>(p[j]) * (static_cast<A>(d[j]) - mean));
-        for (Index j = visible + group.rank(); j < block.cols; j += group.size()) p[j] = d[j] = T{};
+        row_map<A>(group, visible, p, d, [p, d, top, mean](Index j) {
+            const A probability = exponential(static_cast<A>(p[j]) - top);
+            return Both<A>{probability, probability * (static_cast<A>(d[j]) - mean)};
+        });
+        row_fill(group, visible, block.cols, p, T{});
+        row_fill(group, visible, block.cols, d, T{});
     }
 };
 

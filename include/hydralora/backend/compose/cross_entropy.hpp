@@ -8,7 +8,8 @@
 #include <cstdint>
 
 #include "../concept.hpp"
-#include "row_sums.hpp"
+#include "exponential.hpp"
+#include "row_loops.hpp"
 
 namespace hydralora {
 
@@ -33,8 +34,7 @@ struct SoftmaxCrossEntropy {
         T* row = logits + t * ld;
         const Index label = labels[t];
         if (label < 0) {
-            if (gradient)
-                for (Index j = group.rank(); j < vocabulary; j += group.size()) row[j] = T{};
+            if (gradient) row_fill(group, Index{0}, vocabulary, row, T{});
             if (group.rank() == 0) losses[t] = L{0};
             return;
         }
@@ -42,15 +42,15 @@ struct SoftmaxCrossEntropy {
         const A top = row_max<A>(group, vocabulary, [row](Index j) { return static_cast<A>(row[j]); });
         A sum;
         if (gradient) {
-            for (Index j = group.rank(); j < vocabulary; j += group.size())
-                row[j] = static_cast<T>(std::exp(static_cast<A>(row[j]) - top));
+            row_map<A>(group, vocabulary, row,
+                       [row, top](Index j) { return exponential(static_cast<A>(row[j]) - top); });
             sum = row_sum<A>(group, vocabulary, [row](Index j) { return static_cast<A>(row[j]); });
             const A factor = scale / sum;
-            for (Index j = group.rank(); j < vocabulary; j += group.size())
-                row[j] = static_cast<T>(static_cast<A>(row[j]) * factor);
+            row_map<A>(group, vocabulary, row, [row, factor](Index j) { return static_cast<A>(row[j]) * factor; });
             if (label % group.size() == group.rank()) row[label] = static_cast<T>(static_cast<A>(row[label]) - scale);
         } else {
-            sum = row_sum<A>(group, vocabulary, [row, top](Index j) { return std::exp(static_cast<A>(row[j]) - top); });
+            sum = row_sum<A>(group, vocabulary,
+                             [row, top](Index j) { return exponential(static_cast<A>(row[j]) - top); });
         }
         if (group.rank() == 0)
             losses[t] = static_cast<L>(std::log(static_cast<double>(sum)) +

@@ -6,11 +6,18 @@
 
 namespace hydralora {
 
-/// One application of dropout: element (t, j) of a (T, cols) matrix uses random word (first_row + t) * cols + j of the key,
-/// so micro-batches with their row offsets draw the masks of the whole batch.
+/// Which rows of a batch a matrix holds: row t is number first + t / length * stride + t % length. So a micro-batch of
+/// sequences, padded to whatever `length`, numbers its tokens as the whole batch does, `stride` apart a sequence.
+struct RowNumbers {
+    Index first = 0, length = 1, stride = 1;
+
+    HYDRALORA_HD constexpr Index operator()(Index t) const { return length == stride ? first + t : first + t / length * stride + t % length; }
+};
+
+/// One application of dropout: element (t, j) of a (T, cols) matrix uses random word rows(t) * cols + j of the key.
 struct DropoutMask {
     RandomKey key;
-    Index first_row = 0;
+    RowNumbers rows;
     double rate = 0;
 
     /// A word keeps its element when it is not below this.
@@ -24,7 +31,8 @@ template <class T>
 struct Dropout {
     const T* x;
     T* y;
-    Index cols, ldx, ldy, first_row;
+    Index cols, ldx, ldy;
+    RowNumbers rows;
     RandomKey key;
     std::uint32_t threshold;
     T scale;
@@ -32,7 +40,7 @@ struct Dropout {
 
     template <class Group>
     HYDRALORA_HD void operator()(const Group& group, Index t) const {
-        const Index begin = (first_row + t) * cols;  // of this row in the sequence of words
+        const Index begin = rows(t) * cols;  // of this row in the sequence of words
         for (Index b = begin / 4 + group.rank(); b * 4 < begin + cols; b += group.size()) {
             const PhiloxBlock random = random_block(key, static_cast<std::uint64_t>(b));
             for (int lane = 0; lane < 4; ++lane) {
@@ -54,7 +62,7 @@ void dropout(B& be, ConstView<B> x, const DropoutMask& mask, View<B> y, Grad mod
     if constexpr (requires { be.dropout(x, mask, y, mode); }) {
         be.dropout(x, mask, y, mode);
     } else {
-        be.rows(x.rows, functor::Dropout<Scalar<B>>{x.data, y.data, x.cols, x.ld, y.ld, mask.first_row, mask.key, mask.threshold(),
+        be.rows(x.rows, functor::Dropout<Scalar<B>>{x.data, y.data, x.cols, x.ld, y.ld, mask.rows, mask.key, mask.threshold(),
                                                     static_cast<Scalar<B>>(mask.scale()), mode == Grad::accumulate});
     }
 }

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "../concept.hpp"
-#include "row_sums.hpp"
+#include "row_loops.hpp"
 
 namespace hydralora {
 
@@ -24,13 +24,13 @@ struct RmsNorm {
     template <class Group>
     HYDRALORA_HD void operator()(const Group& group, Index t) const {
         const T* in = x + t * ldx;
-        T* out = y + t * ldy;
+        const P* w = weight;
         const A squares =
             row_sum<A>(group, width, [in](Index j) { return static_cast<A>(in[j]) * static_cast<A>(in[j]); });
         const A inv = A{1} / std::sqrt(squares / static_cast<A>(width) + eps);
         if (group.rank() == 0) inv_rms[t * ld_inv] = inv;
-        for (Index j = group.rank(); j < width; j += group.size())
-            out[j] = static_cast<T>(static_cast<A>(weight[j]) * (static_cast<A>(in[j]) * inv));
+        row_map<A>(group, width, y + t * ldy,
+                   [in, w, inv](Index j) { return static_cast<A>(w[j]) * (static_cast<A>(in[j]) * inv); });
     }
 };
 
@@ -56,15 +56,13 @@ struct RmsNormBackward {
             return static_cast<A>(w[j]) * static_cast<A>(g[j]) * static_cast<A>(in[j]);
         });
         const A back = inv * inv * inv * along / static_cast<A>(width);
+        const auto gradient = [in, g, w, inv, back](Index j) {
+            return inv * static_cast<A>(w[j]) * static_cast<A>(g[j]) - back * static_cast<A>(in[j]);
+        };
         if (add) {
-            for (Index j = group.rank(); j < width; j += group.size()) {
-                const A v = inv * static_cast<A>(w[j]) * static_cast<A>(g[j]) - back * static_cast<A>(in[j]);
-                out[j] = static_cast<T>(static_cast<A>(out[j]) + v);
-            }
+            row_map<A>(group, width, out, [out, &gradient](Index j) { return static_cast<A>(out[j]) + gradient(j); });
         } else {
-            for (Index j = group.rank(); j < width; j += group.size())
-                out[j] =
-                    static_cast<T>(inv * static_cast<A>(w[j]) * static_cast<A>(g[j]) - back * static_cast<A>(in[j]));
+            row_map<A>(group, width, out, gradient);
         }
     }
 };

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "../concept.hpp"
+#include "row_loops.hpp"
 
 namespace hydralora {
 
@@ -26,15 +27,15 @@ struct Rope {
         const Index position = first_position + t % sequence_length;
         const A* cs = cosine + position * ld_cosine;
         const A* sn = sine + position * ld_sine;
+        const A way = sign;
         for (Index h = 0; h < heads; ++h) {
             T* low = x + t * ldx + h * 2 * half;
             T* high = low + half;
-            for (Index i = group.rank(); i < half; i += group.size()) {
+            row_map<A>(group, half, low, high, [low, high, cs, sn, way](Index i) {
                 const A a = static_cast<A>(low[i]), b = static_cast<A>(high[i]);
-                const A c = cs[i], s = sign * sn[i];
-                low[i] = static_cast<T>(a * c - b * s);
-                high[i] = static_cast<T>(b * c + a * s);
-            }
+                const A c = cs[i], s = way * sn[i];
+                return Both<A>{a * c - b * s, b * c + a * s};
+            });
         }
     }
 };

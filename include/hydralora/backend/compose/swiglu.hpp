@@ -1,9 +1,9 @@
 // SwiGLU without its products: y = silu(gate) * up (Shazeer, "GLU Variants Improve Transformer", arXiv 2002.05202).
 #pragma once
 
-#include <cmath>
-
 #include "../concept.hpp"
+#include "exponential.hpp"
+#include "row_loops.hpp"
 
 namespace hydralora {
 
@@ -21,11 +21,10 @@ struct Swiglu {
     HYDRALORA_HD void operator()(const Group& group, Index t) const {
         const T* g = gate + t * ld_gate;
         const T* u = up + t * ld_up;
-        T* out = y + t * ldy;
-        for (Index j = group.rank(); j < cols; j += group.size()) {
+        row_map<A>(group, cols, y + t * ldy, [g, u](Index j) {
             const A v = static_cast<A>(g[j]);
-            out[j] = static_cast<T>(v / (A{1} + std::exp(-v)) * static_cast<A>(u[j]));
-        }
+            return v / (A{1} + exponential(-v)) * static_cast<A>(u[j]);
+        });
     }
 };
 
@@ -44,14 +43,11 @@ struct SwigluBackward {
         const T* g = gate + t * ld_gate;
         const T* u = up + t * ld_up;
         const T* d = dy + t * ld_dy;
-        T* dg = dgate + t * ld_dgate;
-        T* du = dup + t * ld_dup;
-        for (Index j = group.rank(); j < cols; j += group.size()) {
+        row_map<A>(group, cols, dgate + t * ld_dgate, dup + t * ld_dup, [g, u, d](Index j) {
             const A v = static_cast<A>(g[j]), w = static_cast<A>(u[j]), e = static_cast<A>(d[j]);
-            const A sigmoid = A{1} / (A{1} + std::exp(-v));
-            du[j] = static_cast<T>(e * v * sigmoid);
-            dg[j] = static_cast<T>(e * w * sigmoid * (A{1} + v * (A{1} - sigmoid)));
-        }
+            const A sigmoid = A{1} / (A{1} + exponential(-v));
+            return Both<A>{e * w * sigmoid * (A{1} + v * (A{1} - sigmoid)), e * v * sigmoid};
+        });
     }
 };
 
