@@ -11,4 +11,8 @@ endif()
 add_library(hydralora_native INTERFACE)
 if(HYDRALORA_NATIVE)
     target_compile_options(hydralora_native INTERFACE -march=native)
+    # g++ 12 warns inside its own AVX-512 intrinsics.
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+        target_compile_options(hydralora_native INTERFACE -Wno-uninitialized -Wno-maybe-uninitialized)
+    endif()
 endif()

@@ -78,7 +78,8 @@ struct AdapterCase {
         for (Index i = 0; i < t; ++i) heads_of.push_back(static_cast<std::int32_t>(draw.integer(0, c.heads - 1)));
         pass.random = {Seed{static_cast<std::uint64_t>(draw.integer(0, 1'000'000))},
                        static_cast<std::uint32_t>(draw.integer(0, 1000)), static_cast<std::uint32_t>(draw.integer(0, 1000))};
-        pass.first_row = draw.integer(0, 100);
+        const Index length = draw.integer(1, std::max(Index{1}, t));
+        pass.rows = {draw.integer(0, 100), length, length + draw.one_of<Index>({0, 0, 3})};
         pass.assigned = {heads_of.data(), 1, t};
     }
     AdapterCase(const AdapterCase&) = delete;

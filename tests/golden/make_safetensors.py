@@ -24,7 +24,7 @@ def make():
     tensors = {
         "layers.0.weight": tensor((ramp / 8 - 0.5).astype(np.float32).reshape(3, 4)),
         "layers.1.weight": tensor((ramp * 0.1).reshape(2, 2, 3)),
-        "half": tensor((ramp / 3).astype(np.float16)),
+        "half": tensor(np.arange(12, dtype=np.uint16) * np.uint16(3125), "float16"),
         "brain": tensor(bf16, "bfloat16"),
         "step": tensor(np.array([-(2**63), 2**63 - 1, 7], dtype=np.int64)),
         "seed": tensor(np.array([2**64 - 1, 0], dtype=np.uint64)),

@@ -52,12 +52,12 @@ double against_record(const AdamW& adamw, const double* record, bool clipped) {
 
 TEST_CASE("AdamW makes the steps of torch.optim.AdamW") {
     CHECK(against_record<double>(plain, golden::adamw, false) < 1e-13);
-    CHECK(against_record<float>(plain, golden::adamw, false) < 1e-5);
+    CHECK(against_record<float>(plain, golden::adamw, false) < 1e-6);
 }
 
 TEST_CASE("AdamW with ratios, a schedule's factor and a clipped gradient makes the steps of PyTorch") {
     CHECK(against_record<double>(with_ratios, golden::adamw_clipped, true) < 1e-13);
-    CHECK(against_record<float>(with_ratios, golden::adamw_clipped, true) < 1e-5);
+    CHECK(against_record<float>(with_ratios, golden::adamw_clipped, true) < 1e-6);
 }
 
 TEST_CASE("AdamW steps views of the caller's memory as it steps buffers, and leaves what lies between their rows") {
@@ -75,7 +75,7 @@ TEST_CASE("AdamW steps views of the caller's memory as it steps buffers, and lea
         plain.step(be, views, grads, state_of_views);
     }
     visit([](const ParamPath& path, const auto& x,
-             const auto& y) { CHECK_MESSAGE(test::same_bits(x.view(), y), path.name()); },
+             const auto& y) { CHECK_MESSAGE(test::max_difference(x.view(), y) < 1e-14, path.name()); },
           buffers, views);
     CHECK((a.padding_untouched() && b.padding_untouched() && router.padding_untouched()));
 }
@@ -139,7 +139,9 @@ TEST_CASE("AdamW allocates nothing in a step") {
         plain.step(be, params, grads, state, {.gradient = ClipByGlobalNorm{}.factor(be, grads, norm)});
     };
     step();
-    CHECK(test::allocations([&] { step(); }) == 0);
+    const long before = test::allocations();
+    step();
+    CHECK(test::allocations() == before);
 }
 
 TEST_CASE("AdamW names a tensor of the wrong shape and a hyper-parameter out of range") {

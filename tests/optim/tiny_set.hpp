@@ -46,7 +46,7 @@ auto tiny_set(B& be, const double* values) {
         });
 }
 
-/// Largest |element - number| / max(|number|, 0.01).
+/// Largest |element - number| / max(|number|, 0.1).
 template <class Set>
 double relative_difference(const Set& set, const double* values) {
     double most = 0;
@@ -54,7 +54,7 @@ double relative_difference(const Set& set, const double* values) {
         [&](const hydralora::ParamPath&, const auto& m) {
             for (hydralora::Index i = 0; i < m.size(); ++i, ++values) {
                 const double d = std::abs(static_cast<double>(m.view().data[i]) - *values);
-                most = std::max(most, d / std::max(std::abs(*values), 0.01));
+                most = std::max(most, d / std::max(std::abs(*values), 0.1));
             }
         },
         set);

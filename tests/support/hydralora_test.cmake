@@ -1,5 +1,6 @@
-# doctest's main once, and one more unit that includes every header: a definition without `inline` fails to link.
-add_library(hydralora_test_main OBJECT support/main.cpp)
+# doctest's main and the counter of allocations once, and one more unit that includes every header: a definition without
+# `inline` fails to link.
+add_library(hydralora_test_main OBJECT support/main.cpp support/allocation_counter.cpp)
 target_link_libraries(hydralora_test_main PUBLIC doctest::doctest)
 add_library(hydralora_test_odr OBJECT support/odr.cpp)
 target_link_libraries(hydralora_test_odr PRIVATE hydralora::hydralora hydralora_warnings)

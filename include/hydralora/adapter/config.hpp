@@ -74,6 +74,8 @@ void validate(const BasicAdapterConfig<Rank, Heads>& c) {
     check(c.routed() || c.router_bias == RouterBias::none, "AdapterConfig: router_bias needs a gate with a router (softmax or top_k)");
     check(c.router_input == RouterInput::x || c.dropout_mask == MaskSharing::shared,
           "AdapterConfig: router_input a_x needs dropout_mask shared: with a mask a head there is no single A x");
+    check(heads <= 256 || c.dropout_mask == MaskSharing::shared, "AdapterConfig: heads = ", heads,
+          ", expected at most 256 with dropout_mask per_head");
 }
 
 /// Names of enumerators as files and command lines spell them.

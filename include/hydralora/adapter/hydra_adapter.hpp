@@ -86,7 +86,9 @@ public:
     void backward(B& be, ConstView<B> x, ConstView<B> dy, const Cache& cache, View<B> dx, const Grads& grads) const {
         check_views("backward", x, dy, "dy");
         check(dx.empty() || dx.shape() == x.shape(), "HydraAdapter: dx is (", dx.rows, ", ", dx.cols, "), expected that of x, (", x.rows, ", ", x.cols, ")");
-        check(cache.u.shape() == Shape{x.rows, u_cols(cache.pass)}, "HydraAdapter: the cache holds a forward pass of ", cache.u.rows(), " tokens, x has ", x.rows);
+        check(dx.empty() || dx.ld >= dx.cols, "HydraAdapter: dx has leading dimension ", dx.ld, " below its ", dx.cols, " columns");
+        check_cache(cache, x.rows);
+        check_gradients(grads);
         Scratch<B> scratch(be);
         const Index heads = config_.heads, width = config_.heads * config_.rank;
         const auto dz = scratch.template matrix<Scalar<B>>(x.rows, width);                // (T, N*r)
@@ -125,11 +127,11 @@ private:
     [[nodiscard]] Index u_cols(const Pass<B>& pass) const { return heads_differ(pass) ? config_.heads * config_.rank : Index{config_.rank}; }
     [[nodiscard]] bool routes_on_x() const { return config_.routed() && config_.router_input == RouterInput::x; }
 
-    /// The mask of head i (0 for all heads where they share one). Heads use streams 2^24 apart.
-    [[nodiscard]] DropoutMask mask(const Pass<B>& pass, Index head) const {
+    /// The mask of head i (0 for all heads where they share one) for the tokens from `first` on. Heads use streams 2^24 apart.
+    [[nodiscard]] DropoutMask mask(const Pass<B>& pass, Index head, Index first = 0) const {
         RandomKey key = pass.random;
         key.stream += static_cast<std::uint32_t>(head) << 24;
-        return {key, pass.rows, config_.dropout};
+        return {key, pass.rows.from(first), config_.dropout};
     }
 
     [[nodiscard]] Index masks(const Pass<B>& pass) const { return per_head(pass) ? Index{config_.heads} : 1; }
@@ -176,14 +178,21 @@ private:
             if (!to.empty()) be.gemm(Op::none, Op::none, 1, dl, params_.router, 1, to);
         }
         if (!drops(pass)) return ops::down_backward(be, x, du, params_.A, ConstParamView<B>{}, dx, grads.A, ParamView<B>{});
+        // Heads with masks of their own add to A's gradient slab by slab, so that micro-batches add up to the same bits.
+        const Index most = per_head(pass) ? std::min(be.slab_rows(), x.rows) : x.rows;
         Scratch<B> scratch(be);
-        const auto wide = scratch.template matrix<Scalar<B>>(x.rows, x.cols);  // (T, in): x dropped, then its gradient
-        for (Index i = 0; i < masks(pass); ++i) {
-            ops::dropout(be, x, mask(pass, i), wide);
-            be.gemm(Op::transpose, Op::none, 1, u_of(du, pass, i), wide, 1, a_of(grads.A, pass, i));
-            if (dx.empty()) continue;
-            be.gemm(Op::none, Op::none, 1, u_of(du, pass, i), a_of(params_.A, pass, i), 0, wide);
-            ops::dropout(be, wide, mask(pass, i), dx, Grad::accumulate);
+        const auto memory = scratch.template matrix<Scalar<B>>(most, x.cols);  // (slab, in): x dropped, then its gradient
+        for (Index first = 0; first < x.rows; first += most) {
+            const Index n = std::min(most, x.rows - first);
+            const auto wide = memory.row_slice(0, n);
+            for (Index i = 0; i < masks(pass); ++i) {
+                const auto back = u_of(du, pass, i).row_slice(first, n);
+                ops::dropout(be, x.row_slice(first, n), mask(pass, i, first), wide);
+                be.gemm(Op::transpose, Op::none, 1, back, wide, 1, a_of(grads.A, pass, i));
+                if (dx.empty()) continue;
+                be.gemm(Op::none, Op::none, 1, back, a_of(params_.A, pass, i), 0, wide);
+                ops::dropout(be, wide, mask(pass, i, first), dx.row_slice(first, n), Grad::accumulate);
+            }
         }
     }
 
@@ -193,6 +202,26 @@ private:
         check(x.rows == y.rows, "HydraAdapter: ", pass, ": x has ", x.rows, " tokens, ", name, " has ", y.rows);
         check(x.ld >= x.cols && y.ld >= y.cols, "HydraAdapter: ", pass, ": leading dimension below the columns: x ", x.ld, " of ", x.cols, ", ", name, " ",
               y.ld, " of ", y.cols);
+    }
+
+    void check_cache(const Cache& cache, Index tokens) const {
+        check(cache.u.rows() == tokens && cache.g.rows() == tokens, "HydraAdapter: the cache holds a forward pass of ", cache.u.rows(),
+              " tokens, x has ", tokens);
+        const Index cols = u_cols(cache.pass), heads = config_.heads;
+        check(cache.u.cols() == cols && cache.g.cols() == heads, "HydraAdapter: the cache is of another adapter: u (", tokens, ", ", cache.u.cols(),
+              ") and gates (", tokens, ", ", cache.g.cols(), "), expected (", tokens, ", ", cols, ") and (", tokens, ", ", heads, ")");
+    }
+
+    void check_gradients(const Grads& grads) const {
+        visit(
+            [](const ParamPath& path, const ParamView<B>& g, const Shape& expected) {
+                if (g.shape() != expected)
+                    fail("HydraAdapter: the gradient of ", path.name(), " is (", g.rows, ", ", g.cols, "), expected (", expected.rows, ", ",
+                         expected.cols, ")");
+                if (g.ld < g.cols)
+                    fail("HydraAdapter: the gradient of ", path.name(), " has leading dimension ", g.ld, " below its ", g.cols, " columns");
+            },
+            grads, adapter_shapes(config_));
     }
 
     Config config_;

@@ -19,7 +19,7 @@ public:
 
     Buffer() = default;
     Buffer(B& be, Index rows, Index cols) : be_(&be), rows_(rows), cols_(cols) {
-        check(rows >= 0 && cols >= 0, "Buffer: shape (", rows, ", ", cols, ") is negative");
+        check_shape(rows, cols);
         if (size() > 0) {
             data_ = be.template allocate<T>(size());
             capacity_ = size();
@@ -47,12 +47,16 @@ public:
 
     /// Makes the matrix (rows, cols). Allocates only to grow; the elements are unspecified afterwards.
     void resize(B& be, Index rows, Index cols) {
+        check_shape(rows, cols);
         if (rows * cols > capacity_) *this = Buffer(be, rows, cols);
         rows_ = rows;
         cols_ = cols;
     }
 
 private:
+    static void check_shape(Index rows, Index cols) {
+        check(rows >= 0 && cols >= 0, "Buffer: shape (", rows, ", ", cols, ") is negative");
+    }
     void swap(Buffer& other) noexcept {
         std::swap(be_, other.be_);
         std::swap(data_, other.data_);
@@ -155,7 +159,11 @@ private:
         if (count_ < 2) return;
         const Index all = bytes();
         release(be);
-        blocks_[count_++] = {be.template allocate<std::byte>(all), all};
+        try {
+            blocks_[0] = {be.template allocate<std::byte>(all), all};
+            count_ = 1;
+        } catch (...) {  // a frame's end does not throw: the next matrix tries again, and says so if it fails
+        }
     }
 
     Block blocks_[most_blocks];

@@ -93,6 +93,7 @@ public:
     /// c (m, n) = alpha op(a) (m, k) op(b) (k, n) + beta c
     void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta, MatrixView<T> c) {
         check_product(op_a, op_b, a, b, c);
+        prepare_packing();
         const Index k = op_a == Op::none ? a.cols : a.rows;
         const Tiles tiles = tiles_of(c.shape(), k);
         pool_.run(tiles.row_count * tiles.col_count, [&](Index tile, int worker) {
@@ -108,6 +109,7 @@ public:
     void gemm_batched(BatchCount count, Op op_a, Op op_b, T alpha, Batched<const T, host> a, Batched<const T, host> b, T beta,
                       Batched<T, host> c) {
         check_product(op_a, op_b, a.first, b.first, c.first);
+        prepare_packing();
         pool_.run(count.outer * count.inner, [&](Index i, int worker) {
             const Index o = i / count.inner, n = i % count.inner;
             accumulate(op_a, op_b, alpha, a.at(o, n), b.at(o, n), beta, c.at(o, n), worker);
@@ -203,6 +205,14 @@ private:
               c.ld, " of ", c.cols);
     }
 
+    /// Packing memory for every thread at the first product: which thread takes part in which product is chance.
+    void prepare_packing() {
+        for (auto& memory : packing_) {
+            if (memory.left == nullptr) memory.left = allocate<T>(memory.left_size);
+            if (memory.right == nullptr) memory.right = allocate<T>(memory.right_size);
+        }
+    }
+
     /// One tile by one thread; sums over tokens (a transposed) slab by slab.
     void accumulate(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta, MatrixView<T> c, int worker) {
         if (beta == T{0}) {
@@ -211,9 +221,7 @@ private:
             for (Index i = 0; i < c.rows; ++i)
                 for (Index j = 0; j < c.cols; ++j) c(i, j) *= beta;
         }
-        auto& memory = packing_[static_cast<std::size_t>(worker)];
-        if (memory.left == nullptr) memory.left = allocate<T>(memory.left_size);
-        if (memory.right == nullptr) memory.right = allocate<T>(memory.right_size);
+        const auto& memory = packing_[static_cast<std::size_t>(worker)];
         if (op_a == Op::none) return product(op_a, op_b, alpha, a, b, c, memory);
         for (Index s = 0; s < a.rows; s += slab_rows_) {
             const Index n = std::min(slab_rows_, a.rows - s);

@@ -133,16 +133,23 @@ void save_adapter(const std::filesystem::path& directory, const AdapterFileConfi
     });
     check(!tensors.empty(), "save_adapter: the set has no parameters");
 
-    StagedDirectory staged(directory_of(target), "." + target.filename().string() + ".tmp-", calls);
+    bool visible = false;
     try {
-        FileWriter writer(staged.path() / adapter_tensors_name, calls);
-        write_safetensors([&](std::span<const std::byte> bytes) { writer.write(bytes); }, tensors, {{"format", "pt"}});
-        writer.finish();
-        write_file(staged.path() / adapter_config_name, to_text(to_json(config), 2) + '\n', calls);
-        staged.commit(target);
+        StagedDirectory staged(directory_of(target), "." + target.filename().string() + ".tmp-", calls);
+        try {
+            FileWriter writer(staged.path() / adapter_tensors_name, calls);
+            const auto sink = [&](std::span<const std::byte> bytes) { writer.write(bytes); };
+            write_safetensors(sink, tensors, {{"format", "pt"}});
+            writer.finish();
+            write_file(staged.path() / adapter_config_name, to_text(to_json(config), 2) + '\n', calls);
+            staged.commit(target);
+        } catch (const Error&) {
+            visible = staged.visible();
+            throw;
+        }
     } catch (const Error& error) {
         fail(error.what(), "; ", target.string(),
-             staged.visible()      ? " is written, but may be lost in a power loss"
+             visible               ? " is written, but may be lost in a power loss"
              : path_exists(target) ? " is as it was"
                                    : " was not made");
     }

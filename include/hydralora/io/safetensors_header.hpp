@@ -97,13 +97,13 @@ public:
         state_ = State::tensor;
     }
     void end_object() {
+        field_ = Field::none;
         if (state_ == State::tensor && seen_ != 7)
             place_.fail(subject(), ": expected dtype, shape and data_offsets, found no ",
                         (seen_ & 1) == 0   ? "dtype"
                         : (seen_ & 2) == 0 ? "shape"
                                            : "data_offsets");
         state_ = state_ == State::header ? State::outside : State::header;
-        field_ = Field::none;
     }
     void key(std::string name) {
         if (state_ == State::header) {

@@ -46,8 +46,8 @@ template <class T>
             matrix.ld * size};
 }
 /// A vector as a tensor [n].
-template <class T>
-[[nodiscard]] NamedTensor named_tensor(std::string name, std::span<T> values) {
+template <class T, std::size_t extent>
+[[nodiscard]] NamedTensor named_tensor(std::string name, std::span<T, extent> values) {
     const auto count = static_cast<Index>(values.size());
     const auto bytes = static_cast<Index>(values.size_bytes());
     return {std::move(name), dtype_of<T>(), TensorShape{count}, reinterpret_cast<const std::byte*>(values.data()), 1,

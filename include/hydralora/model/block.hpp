@@ -136,7 +136,7 @@ private:
     void project(B& be, Target t, ConstView<B> x, View<B> y, Cache& c, Pass<B> pass) const {
         dense(t).apply(be, x, y);
         const auto& adapter = adapters_[index_of(t)];
-        pass.random.stream += adapter_stream(layer_, index_of(t));
+        pass.random.stream += dropout_stream(layer_, index_of(t));
         if (adapter) adapter->forward(be, x, y, c.adapters[index_of(t)], pass);
     }
 

@@ -26,7 +26,7 @@ struct LlamaConfig {
     Index max_positions = 0;   ///< longest sequence [max_position_embeddings]
     double norm_eps = 1e-6;    ///< [rms_norm_eps]
     double rope_theta = 1e4;   ///< [rope_theta]
-    RopeScaling rope_scaling;  ///< [rope_scaling]
+    RopeScaling rope_scaling = {};  ///< [rope_scaling]
     LmHead lm_head = LmHead::tied;  ///< [tie_word_embeddings]
 
     [[nodiscard]] Index q_width() const { return heads * head_dim; }

@@ -52,7 +52,7 @@ template <class T>
     double nucleus = 0;
     std::size_t count = 0;
     while (count < kept && (count == 0 || nucleus < s.top_p * all)) nucleus += weights[count++];
-    double left = uniform<double>({s.seed, 0, 0}, static_cast<std::uint64_t>(position)) * nucleus;
+    double left = uniform<double>({s.seed, sampling_stream, 0}, static_cast<std::uint64_t>(position)) * nucleus;
     for (std::size_t i = 0; i + 1 < count; ++i) {
         if (left < weights[i]) return order[i];
         left -= weights[i];

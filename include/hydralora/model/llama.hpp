@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "../backend/compose/add.hpp"
 #include "../nn/cross_entropy.hpp"
 #include "../nn/embedding.hpp"
 #include "block.hpp"
@@ -38,6 +39,19 @@ struct KeyValueMemory {
     [[nodiscard]] Index capacity() const { return keys.front().rows(); }
 };
 
+/// The gradient of a tied embedding has two parts, the head's and the lookup's. Summed in one place, micro-batch after
+/// micro-batch, they alternate, and another cut of the batch rounds otherwise. To give every cut the same bits, hand
+/// backward a set whose `lm_head` is a zero (V, d) matrix, and call this once after the last micro-batch: it adds that
+/// matrix to the embedding's gradient and makes it zero for the next step. The optimiser sees the set without it.
+template <Backend B>
+void fold_tied_head(B& be, const LlamaWeights<ParamView<B>>& grads) {
+    const ParamView<B> from = grads.lm_head, to = grads.embedding;
+    check(from.shape() == to.shape(), "fold_tied_head: lm_head is (", from.rows, ", ", from.cols, "), expected that of the embedding, (", to.rows, ", ",
+          to.cols, ")");
+    be.rows(to.rows, functor::AddRow<ParamScalar<B>>{from.data, to.data, to.cols, from.ld, to.ld});
+    be.fill(from, ParamScalar<B>{0});
+}
+
 template <Backend B>
 class Llama {
 public:
@@ -63,8 +77,8 @@ public:
 
     /// Fills the cache; its `hidden` (T, d) is what the output head reads.
     void forward(B& be, const TokenBatch<B>& batch, Cache& c, const Pass<B>& pass = {}) const {
-        check(batch.sequences >= 1 && batch.ids.cols % batch.sequences == 0, "Llama: ", batch.ids.cols, " tokens do not make ", batch.sequences,
-              " sequences of equal length");
+        check(batch.sequences >= 1 && batch.ids.cols >= 1 && batch.ids.cols % batch.sequences == 0, "Llama: ", batch.ids.cols,
+              " tokens do not make ", batch.sequences, " sequences of equal length");
         check(batch.length() <= config_.max_positions, "Llama: sequences of ", batch.length(), " tokens, the model has max_positions = ",
               config_.max_positions);
         run(be, batch.ids, {batch.sequences, batch.length(), 0}, c, pass, nullptr);
@@ -81,6 +95,8 @@ public:
     }
 
     /// Loss as above, and gradients += those of scale * loss_sum. `scale` is 1 / labelled tokens of the accumulated batch.
+    /// Where the head is tied and the set has an lm_head all the same, the head's part of the embedding's gradient is
+    /// summed there: see fold_tied_head.
     void backward(B& be, const TokenBatch<B>& batch, double scale, const Cache& c, ViewOf<B, double> loss_sum, const AdapterGrads& grads) const {
         check(adapted_, "Llama: gradients of adapters asked of a model without any");
         backward(be, batch, scale, c, loss_sum, &grads, nullptr);
@@ -92,6 +108,7 @@ public:
 
     /// One sequence continued: ids (1, n) behind what memory holds. logits (1, V) of the last token.
     void decode(B& be, ViewOf<B, const std::int32_t> ids, KeyValueMemory<B>& memory, Cache& c, View<B> logits, const Pass<B>& pass) const {
+        check(ids.cols >= 1, "Llama: no tokens to decode");
         check(memory.used + ids.cols <= memory.capacity(), "Llama: ", memory.used, " + ", ids.cols, " tokens exceed the key-value memory of ",
               memory.capacity());
         run(be, ids, {1, ids.cols, memory.used}, c, pass, &memory);
@@ -104,7 +121,7 @@ public:
 
 private:
     Llama(B& be, const LlamaConfig& config, const Weights& weights, const LlamaAdapterConfig* adapter_config, const Adapters* adapters)
-        : config_(config),
+        : config_((validate(config), config)),
           weights_(weights),
           rope_(be, {config.head_dim, config.rope_theta, config.rope_scaling, config.max_positions}),
           norm_({config.width, config.norm_eps}, weights.norm),
@@ -146,12 +163,17 @@ private:
 
     void backward(B& be, const TokenBatch<B>& batch, double scale, const Cache& c, ViewOf<B, double> loss_sum, const AdapterGrads* adapters,
                   const WeightGrads* weights) const {
+        check(c.hidden.rows() == batch.tokens() && c.blocks.size() == blocks_.size(), "Llama: the cache is of ", c.hidden.rows(), " tokens, the batch has ",
+              batch.tokens(), ": pass the cache that forward filled");
+        const std::size_t layers = adapters != nullptr ? adapters->layers.size() : weights->layers.size();
+        check(layers == blocks_.size(), "Llama: gradients of ", layers, " layers, expected ", blocks_.size());
         Scratch<B> scratch(be);
         const auto dx = scratch.template matrix<Scalar<B>>(batch.ids.cols, config_.width);       // (T, d)
         const auto dhidden = scratch.template matrix<Scalar<B>>(batch.ids.cols, config_.width);  // (T, d)
         ParamView<B> dhead{}, dnorm{};
         if (weights != nullptr) {
-            dhead = config_.lm_head == LmHead::tied ? weights->embedding : weights->lm_head;
+            const bool into_embedding = config_.lm_head == LmHead::tied && weights->lm_head.empty();
+            dhead = into_embedding ? weights->embedding : weights->lm_head;
             dnorm = weights->norm;
         }
         head().loss_and_gradient(be, c.hidden.view(), batch.labels, scale, loss_sum, dhidden, dhead);

@@ -107,10 +107,14 @@ struct LlamaAdapters {
     return shapes;
 }
 
-/// Random number streams of the model: adapters use layer * target_count + target.
+/// Random number streams of the model, of its own for each use: an adapter's start, its dropout, a weight's start
+/// (tensors in visiting order), and sampling. All are below 2^24, the distance between the masks of an adapter's heads.
 [[nodiscard]] constexpr std::uint32_t adapter_stream(Index layer, std::size_t target) {
     return static_cast<std::uint32_t>(layer) * static_cast<std::uint32_t>(target_count) + static_cast<std::uint32_t>(target);
 }
+[[nodiscard]] constexpr std::uint32_t dropout_stream(Index layer, std::size_t target) { return (1u << 16) + adapter_stream(layer, target); }
+[[nodiscard]] constexpr std::uint32_t weight_stream(std::size_t tensor) { return (2u << 16) + static_cast<std::uint32_t>(tensor); }
+inline constexpr std::uint32_t sampling_stream = 3u << 16;
 
 /// Start of training of every adapter.
 template <Backend B, class M>
@@ -124,17 +128,17 @@ void initialise(B& be, LlamaAdapters<M>& params, const LlamaConfig& model, const
 /// (o_proj, down_proj) with 0.02 / sqrt(2 layers) (GPT-2's scheme).
 template <Backend B, class M>
 void initialise(B& be, LlamaWeights<M>& weights, const LlamaConfig& config, Seed seed) {
-    std::uint32_t tensor = 0;
+    std::size_t tensor = 0;
     const double residual = 0.02 / std::sqrt(2.0 * static_cast<double>(config.layers));
     visit(
         [&](const ParamPath& path, M& m) {
             const auto to = view_of(m);
-            ++tensor;
+            const RandomKey key{seed, weight_stream(tensor++), 0};
             if (path.role == Role::norm) return be.fill(to, ParamScalar<B>{1});
             const std::string name = path.name();
             const double deviation = name.find("o_proj") != name.npos || name.find("down_proj") != name.npos ? residual : 0.02;
             std::vector<ParamScalar<B>> values(static_cast<std::size_t>(to.size()));
-            for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<ParamScalar<B>>(deviation * normal<double>({seed, tensor, 0}, i));
+            for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<ParamScalar<B>>(deviation * normal<double>(key, i));
             be.upload(host_view(values.data(), to.rows, to.cols), to);
         },
         weights);

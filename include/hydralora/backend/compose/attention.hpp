@@ -119,7 +119,7 @@ struct HeadDots {
 namespace attention_detail {
 
 inline constexpr Index block_queries = 64;
-inline constexpr Index most_scores = Index{1} << 20;  // held at a time, unless one sequence needs more
+inline constexpr Index most_scores = Index{1} << 19;  // held at a time, unless one sequence needs more
 
 /// Cuts the work: visit(s, n, q0, block) for n sequences from s and the block of queries from q0, last block first. The
 /// cut of a sequence does not depend on the others.

@@ -10,8 +10,15 @@ namespace hydralora {
 /// sequences, padded to whatever `length`, numbers its tokens as the whole batch does, `stride` apart a sequence.
 struct RowNumbers {
     Index first = 0, length = 1, stride = 1;
+    Index skipped = 0;  // rows before the matrix, counted as t is
 
-    HYDRALORA_HD constexpr Index operator()(Index t) const { return length == stride ? first + t : first + t / length * stride + t % length; }
+    HYDRALORA_HD constexpr Index operator()(Index t) const {
+        t += skipped;
+        return length == stride ? first + t : first + t / length * stride + t % length;
+    }
+
+    /// Those of the rows from `row` on.
+    [[nodiscard]] constexpr RowNumbers from(Index row) const { return {first, length, stride, skipped + row}; }
 };
 
 /// One application of dropout: element (t, j) of a (T, cols) matrix uses random word rows(t) * cols + j of the key.

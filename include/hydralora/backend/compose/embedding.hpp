@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "../concept.hpp"
+#include "row_loops.hpp"
 
 namespace hydralora {
 
@@ -21,7 +22,7 @@ struct Gather {
     HYDRALORA_HD void operator()(const Group& group, Index t) const {
         const P* from = table + static_cast<Index>(ids[t]) * ld_table;
         T* to = x + t * ldx;
-        for (Index j = group.rank(); j < cols; j += group.size()) to[j] = static_cast<T>(from[j]);
+        row_map<P>(group, cols, to, [from](Index j) { return from[j]; });
     }
 };
 
@@ -37,8 +38,8 @@ struct ScatterAdd {
         P* to = dtable + static_cast<Index>(id) * ld_dtable;
         for (Index p = 0; p < count; ++p) {
             const T* from = dx + positions[p] * ld_dx;
-            for (Index j = group.rank(); j < cols; j += group.size())
-                to[j] = static_cast<P>(static_cast<A>(to[j]) + static_cast<A>(from[j]));
+            row_map<A>(group, cols, to,
+                       [to, from](Index j) { return static_cast<A>(to[j]) + static_cast<A>(from[j]); });
         }
     }
 };

@@ -88,8 +88,9 @@ struct RmsNormWeightSlab {
             const T* in = x + t * ldx + first;
             const T* g = dy + t * ld_dy + first;
             const A inv = inv_rms[t * ld_inv];
-            for (Index j = group.rank(); j < cols; j += group.size())
-                sums[j] += static_cast<A>(g[j]) * (static_cast<A>(in[j]) * inv);
+            row_map<A>(group, cols, sums, [&sums, g, in, inv](Index j) {
+                return sums[j] + static_cast<A>(g[j]) * (static_cast<A>(in[j]) * inv);
+            });
         }
         for (Index j = group.rank(); j < cols; j += group.size()) partial[s * width + first + j] = sums[j];
     }

@@ -1,0 +1,69 @@
+#include "batches.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include <hydralora/core/check.hpp>
+
+#include "tokens.hpp"
+
+namespace hydra {
+
+using hydralora::Index;
+
+namespace {
+constexpr std::uint32_t shuffle_stream = 0x5f000000u;  // decks count up from here
+}
+
+ExampleOrder::ExampleOrder(const std::vector<Domain>& domains, Mix mix, hydralora::Seed seed) : seed_(seed) {
+    decks_.resize(mix == Mix::equal ? domains.size() : 1);
+    for (std::size_t d = 0; d < domains.size(); ++d)
+        for (const Example& example : domains[d].train) decks_[mix == Mix::equal ? d : 0].examples.push_back(&example);
+    for (Deck& deck : decks_) {
+        hydralora::check(!deck.examples.empty(), "the data has no training example");
+        deck.order.resize(deck.examples.size());
+        epoch_ += static_cast<Index>(deck.examples.size());
+    }
+}
+
+const Example* ExampleOrder::draw(std::size_t deck_index, Index position) {
+    Deck& deck = decks_[deck_index];
+    const Index size = static_cast<Index>(deck.examples.size()), epoch = position / size;
+    if (deck.shuffled_for != epoch) {  // Fisher-Yates
+        std::iota(deck.order.begin(), deck.order.end(), 0u);
+        const hydralora::RandomKey key{seed_, shuffle_stream + static_cast<std::uint32_t>(deck_index), static_cast<std::uint32_t>(epoch)};
+        for (Index i = size - 1; i > 0; --i) {
+            const auto j = hydralora::uniform_below(key, static_cast<std::uint64_t>(i), static_cast<std::uint32_t>(i + 1));
+            std::swap(deck.order[static_cast<std::size_t>(i)], deck.order[j]);
+        }
+        deck.shuffled_for = epoch;
+    }
+    return deck.examples[deck.order[static_cast<std::size_t>(position % size)]];
+}
+
+std::vector<const Example*> ExampleOrder::batch(Index step, Index size) {
+    std::vector<const Example*> examples;
+    const Index decks = static_cast<Index>(decks_.size());
+    for (Index i = step * size; i < (step + 1) * size; ++i) examples.push_back(draw(static_cast<std::size_t>(i % decks), i / decks));
+    std::stable_sort(examples.begin(), examples.end(), [](const Example* a, const Example* b) { return a->ids.size() < b->ids.size(); });
+    return examples;
+}
+
+void PaddedBatch::assign(const Example* const* examples, Index count, Index multiple) {
+    sequences = count;
+    length = 0;
+    labelled = 0;
+    for (Index s = 0; s < count; ++s) {
+        length = std::max(length, static_cast<Index>(examples[s]->ids.size()));
+        labelled += examples[s]->labelled;
+    }
+    length = (length + multiple - 1) / multiple * multiple;
+    ids.assign(static_cast<std::size_t>(count * length), end_of_text);
+    labels.assign(static_cast<std::size_t>(count * length), ignored);
+    for (Index s = 0; s < count; ++s) {
+        std::copy(examples[s]->ids.begin(), examples[s]->ids.end(), ids.begin() + s * length);
+        std::copy(examples[s]->labels.begin(), examples[s]->labels.end(), labels.begin() + s * length);
+    }
+}
+
+}  // namespace hydra

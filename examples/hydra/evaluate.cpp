@@ -1,0 +1,127 @@
+#include "evaluate.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "batches.hpp"
+#include "table.hpp"
+#include "tokens.hpp"
+
+namespace hydra {
+
+using namespace hydralora;
+
+namespace {
+
+/// Adds the gates of labelled tokens, summed over the adapters of the pass, to share; returns how many rows were added.
+Index add_gates(const Llama<B>::Cache& cache, const PaddedBatch& batch, std::vector<double>& share) {
+    Index rows = 0;
+    for (const auto& block : cache.blocks)
+        for (const auto& adapter : block.adapters) {
+            if (adapter.g.rows() != static_cast<Index>(batch.labels.size())) continue;  // not adapted
+            const auto g = adapter.g.view();
+            for (Index t = 0; t < g.rows; ++t) {
+                if (batch.labels[static_cast<std::size_t>(t)] == ignored) continue;
+                for (Index i = 0; i < g.cols; ++i) share[static_cast<std::size_t>(i)] += static_cast<double>(g(t, i));
+                ++rows;
+            }
+        }
+    return rows;
+}
+
+}  // namespace
+
+std::vector<DomainScore> evaluate(B& be, const Llama<B>& model, Index gated_heads, const std::vector<Domain>& domains,
+                                  const EvaluationOptions& options) {
+    std::vector<DomainScore> scores;
+    Llama<B>::Cache cache;
+    Pass<B> pass;
+    pass.mode = Mode::inference;
+    PaddedBatch batch;
+    for (const Domain& domain : domains) {
+        DomainScore& score = scores.emplace_back();
+        score.name = domain.name;
+        score.head_share.assign(static_cast<std::size_t>(gated_heads), 0.0);
+        const Index count = std::min(options.examples, static_cast<Index>(domain.held_out.size()));
+        Index gate_rows = 0;
+        double sum = 0;
+        for (Index begin = 0; begin < count; begin += options.batch) {
+            std::vector<const Example*> examples;
+            for (Index i = begin; i < std::min(count, begin + options.batch); ++i) {
+                examples.push_back(&domain.held_out[static_cast<std::size_t>(i)]);
+                score.bytes += examples.back()->bytes;
+            }
+            batch.assign(examples.data(), static_cast<Index>(examples.size()), be.slab_rows());
+            const TokenBatch<B> tokens{host_view(std::as_const(batch.ids).data(), 1, static_cast<Index>(batch.ids.size())),
+                                       host_view(std::as_const(batch.labels).data(), 1, static_cast<Index>(batch.labels.size())), batch.sequences};
+            model.forward(be, tokens, cache, pass);
+            model.loss(be, tokens, cache, host_view(&sum, 1, 1));
+            score.tokens += batch.labelled;
+            if (gated_heads > 0) gate_rows += add_gates(cache, batch, score.head_share);
+        }
+        for (double& share : score.head_share) share /= static_cast<double>(std::max(Index{1}, gate_rows));
+        score.loss = sum / static_cast<double>(std::max(Index{1}, score.tokens));
+        score.bits_per_byte = sum / std::log(2.0) / static_cast<double>(std::max(Index{1}, score.bytes));
+
+        score.answers = std::min(options.answers, static_cast<Index>(domain.answers.size()));
+        for (Index i = 0; i < score.answers; ++i) {
+            const Answer& answer = domain.answers[static_cast<std::size_t>(i)];
+            score.correct += continue_text(be, model, answer.prompt, static_cast<Index>(answer.text.size()) + 1) == answer.text ? 1 : 0;
+        }
+    }
+    return scores;
+}
+
+std::string continue_text(B& be, const Llama<B>& model, const std::vector<std::int32_t>& prompt, Index tokens, const Sampling& sampling) {
+    const GenerateOptions options{.max_new_tokens = tokens, .stop = {end_of_text}};
+    return decode(generate(be, model, std::span<const std::int32_t>(prompt), options, sampling));
+}
+
+std::vector<Sample> sample_domains(B& be, const Llama<B>& model, const std::vector<Domain>& domains) {
+    constexpr Index text_prompt = 64, text_tokens = 80;
+    std::vector<Sample> samples;
+    for (const Domain& domain : domains) {
+        if (!domain.answers.empty()) {
+            const Answer& answer = domain.answers.front();
+            samples.push_back({domain.name, decode(answer.prompt), answer.text,
+                               continue_text(be, model, answer.prompt, static_cast<Index>(answer.text.size()) + 32)});
+        } else if (!domain.held_out.empty()) {
+            const auto& ids = domain.held_out.front().ids;
+            const auto cut = ids.begin() + std::min(text_prompt, static_cast<Index>(ids.size()));
+            const auto end = ids.begin() + std::min(text_prompt + text_tokens, static_cast<Index>(ids.size()));
+            const std::vector<std::int32_t> prompt(ids.begin(), cut);
+            samples.push_back({domain.name, decode(prompt), decode(std::vector<std::int32_t>(cut, end)), continue_text(be, model, prompt, text_tokens)});
+        }
+    }
+    return samples;
+}
+
+io::Json to_json(const std::vector<DomainScore>& scores) {
+    io::Json list = io::Json::array();
+    for (const DomainScore& s : scores) {
+        io::Json shares = io::Json::array();
+        for (const double share : s.head_share) shares.push(share);
+        list.push(io::Json::object({{"domain", s.name},
+                                    {"loss", s.loss},
+                                    {"bits_per_byte", s.bits_per_byte},
+                                    {"tokens", s.tokens},
+                                    {"bytes", s.bytes},
+                                    {"answers", s.answers},
+                                    {"exact_matches", s.correct},
+                                    {"head_share", shares}}));
+    }
+    return list;
+}
+
+std::string score_table(const std::vector<DomainScore>& scores) {
+    Table table({"domain", "loss", "bits/byte", "exact match", "share of heads"});
+    for (const DomainScore& s : scores) {
+        std::string shares;
+        for (const double share : s.head_share) shares += (shares.empty() ? "" : " ") + fixed(share, 2);
+        table.add({s.name, fixed(s.loss, 4), fixed(s.bits_per_byte, 4), s.answers > 0 ? concat(s.correct, "/", s.answers) : "", shares});
+    }
+    return table.text();
+}
+
+}  // namespace hydra

@@ -1,0 +1,50 @@
+// Held-out scores of a model, domain by domain.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <hydralora/io/json_value.hpp>
+#include <hydralora/model/generate.hpp>
+
+#include "base_model.hpp"
+#include "data.hpp"
+
+namespace hydra {
+
+struct EvaluationOptions {
+    Index batch = 8;
+    Index examples = 64;  ///< held-out examples a domain, at most
+    Index answers = 32;   ///< of those, answers to generate and compare, at most
+};
+
+struct DomainScore {
+    std::string name;
+    Index tokens = 0, bytes = 0;     // labelled
+    double loss = 0;                 // nats a labelled token
+    double bits_per_byte = 0;        // all bits of the labelled tokens, end-of-text too, over their bytes
+    Index answers = 0, correct = 0;  // exact matches of greedy generation
+    std::vector<double> head_share;  // mean gate of each head over labelled tokens and adapted layers
+};
+
+/// `gated`: the model has adapters whose gates are worth reporting, one a head.
+[[nodiscard]] std::vector<DomainScore> evaluate(B& be, const hydralora::Llama<B>& model, Index gated_heads, const std::vector<Domain>& domains,
+                                                const EvaluationOptions& options);
+
+/// The greedy continuation as text, up to end-of-text or `tokens`.
+[[nodiscard]] std::string continue_text(B& be, const hydralora::Llama<B>& model, const std::vector<std::int32_t>& prompt, Index tokens,
+                                        const hydralora::Sampling& sampling = {});
+
+/// A held-out prompt of a domain with the model's continuation and the true one: the first answer, or the first piece of
+/// text cut in two.
+struct Sample {
+    std::string domain, prompt, expected, generated;
+};
+[[nodiscard]] std::vector<Sample> sample_domains(B& be, const hydralora::Llama<B>& model, const std::vector<Domain>& domains);
+
+[[nodiscard]] hydralora::io::Json to_json(const std::vector<DomainScore>& scores);
+
+/// A table of scores for people; columns that no domain has are left out.
+[[nodiscard]] std::string score_table(const std::vector<DomainScore>& scores);
+
+}  // namespace hydra

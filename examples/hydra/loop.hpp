@@ -1,0 +1,197 @@
+// The training loop, over whichever parameters are trained: batches in, parameters changed, progress told, state saved.
+#pragma once
+
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include <hydralora/model/llama.hpp>
+#include <hydralora/optim/clip.hpp>
+
+#include "progress.hpp"
+#include "run_directory.hpp"
+#include "train.hpp"
+
+namespace hydra {
+
+/// Tokens per sum over tokens: sequences are padded to multiples of it, so that the parts of a step add up to the same bits.
+inline constexpr Index slab_rows = 32;
+
+struct LoopResult {
+    Outcome outcome = Outcome::done;
+    Index steps = 0;    // made, in all parts of the run
+    Index skipped = 0;  // not made because of a loss or gradient that was not finite
+    double seconds = 0, tokens_per_second = 0;  // of this part
+};
+
+/// Trains `params` (what `model` reads) until options.steps. All there is to save is the parameters, the optimiser's moments
+/// and counts: the data and every mask follow from seed and step.
+template <class Set>
+class Loop {
+public:
+    using Model = hydralora::Llama<B>;
+
+    Loop(B& be, const Model& model, Set& params, const std::vector<Domain>& domains, const LoopOptions& options, RunDirectory& run,
+         const Surroundings& surroundings)
+        : be_(be),
+          model_(model),
+          params_(params),
+          grads_(hydralora::map_params<hydralora::ParamBuffer<B>>(
+              params, [&](const hydralora::ParamPath&, const auto& p) { return hydralora::ParamBuffer<B>(be, p.shape()); })),
+          state_(options.adamw.init(be, params)),
+          options_(options),
+          run_(run),
+          surroundings_(surroundings),
+          order_(domains, options.mix, hydralora::Seed{options.seed}) {
+        if (options_.steps == 0)
+            options_.steps = std::max(Index{1}, static_cast<Index>(std::llround(options_.epochs * static_cast<double>(order_.epoch()) /
+                                                                               static_cast<double>(options_.batch))));
+        schedule_ = {options_.schedule, options_.steps, options_.warm_up, options_.final_ratio};
+        schedule_.validate();
+    }
+
+    [[nodiscard]] Index first_step() const { return step_; }
+
+    /// Continues where the newest complete checkpoint stopped, if there is one.
+    void resume(const hydralora::io::OnProblem& on_problem) {
+        const auto place = hydralora::io::find_checkpoint(run_.checkpoints(), on_problem);
+        if (!place) return;
+        const auto checkpoint = hydralora::io::load_checkpoint(*place);
+        visit_state([&](const std::string& name, auto view) { checkpoint.tensors.read_as(name, view); });
+        const std::string file = place->directory.string() + "/state.json";
+        const hydralora::io::JsonView state(checkpoint.state, file);
+        step_ = checkpoint.step;
+        state_.steps = state["optimiser_steps"].integer(0, checkpoint.step);
+        guard_.skipped = state["skipped"].integer(0, checkpoint.step);
+        guard_.in_a_row = state["skipped_in_a_row"].integer(0, checkpoint.step);
+    }
+
+    /// evaluate(step) is called every evaluate_every steps.
+    template <class Evaluate>
+    LoopResult run(Evaluate&& evaluate) {
+        run_.open_metrics(step_);
+        LoopResult result;
+        Index tokens = 0;
+        const auto start = Clock::now();
+        {
+            Progress progress(step_, options_.steps);
+            while (step_ < options_.steps && result.outcome == Outcome::done) {
+                const auto begin = Clock::now();
+                const Step made = make_step();
+                ++step_;
+                tokens += made.tokens;
+                write_metrics(made, seconds_since(begin));
+                if (!made.finite)
+                    progress.say(hydralora::concat("step ", step_, " skipped: loss ", made.loss, ", gradient norm ", made.norm));
+                progress.step(step_, made.loss, tokens);
+                if (guard_.exhausted()) result.outcome = Outcome::diverged;
+                if (surroundings_.stop()) result.outcome = Outcome::interrupted;
+                const bool last = step_ == options_.steps || result.outcome != Outcome::done;
+                if (last || (options_.save_every > 0 && step_ % options_.save_every == 0)) save([&](const std::string& m) { progress.say(m); });
+                if (!last && options_.evaluate_every > 0 && step_ % options_.evaluate_every == 0) evaluate(step_);
+            }
+        }
+        result.steps = step_;
+        result.skipped = guard_.skipped;
+        result.seconds = seconds_since(start);
+        result.tokens_per_second = result.seconds > 0 ? static_cast<double>(tokens) / result.seconds : 0;
+        return result;
+    }
+
+private:
+    using Clock = std::chrono::steady_clock;
+    static double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+    struct Step {
+        double loss, norm, lr;
+        Index tokens, labelled;  // tokens with padding
+        bool finite;
+    };
+
+    Step make_step() {
+        using namespace hydralora;
+        const auto examples = order_.batch(step_, options_.batch);
+        Index labelled = 0;
+        for (const Example* example : examples) labelled += example->labelled;
+        visit([&](const ParamPath&, auto& g) { be_.fill(g.view(), 0.0f); }, grads_);
+        const auto grad_views = views(grads_);
+        double loss_sum = 0;
+        Step step{};
+        const Index part = options_.batch / options_.accumulation;
+        for (Index first = 0; first < options_.batch; first += part) {
+            batch_.assign(examples.data() + first, part, be_.slab_rows());
+            const Index count = static_cast<Index>(batch_.ids.size());
+            const TokenBatch<B> tokens{host_view(std::as_const(batch_.ids).data(), 1, count), host_view(std::as_const(batch_.labels).data(), 1, count),
+                                       batch_.sequences};
+            Pass<B> pass;
+            pass.random = {Seed{options_.seed}, 0, static_cast<std::uint32_t>(step_)};
+            pass.rows = {first * options_.sequence_length, batch_.length, options_.sequence_length};
+            model_.forward(be_, tokens, cache_, pass);
+            model_.backward(be_, tokens, 1.0 / static_cast<double>(labelled), cache_, host_view(&loss_sum, 1, 1), grad_views);
+            step.tokens += count;
+        }
+        step.loss = loss_sum / static_cast<double>(labelled);
+        surroundings_.loss(step_, step.loss);
+        const ClipByGlobalNorm clip{options_.clip > 0 ? options_.clip : std::numeric_limits<double>::infinity()};
+        StepScale<B> scale{schedule_.factor(step_), clip.factor(be_, grads_, norm_)};
+        step.norm = norm_.read(be_);
+        step.lr = options_.adamw.lr * scale.lr;
+        step.labelled = labelled;
+        step.finite = guard_.finite(step.loss, step.norm);
+        if (step.finite) options_.adamw.step(be_, params_, grads_, state_, scale);
+        return step;
+    }
+
+    void write_metrics(const Step& s, double seconds) {
+        const auto number = [](double v) { return std::isfinite(v) ? hydralora::io::Json(v) : hydralora::io::Json(); };
+        run_.write_metrics(hydralora::io::Json::object({{"step", step_ - 1},
+                                                        {"loss", number(s.loss)},
+                                                        {"grad_norm", number(s.norm)},
+                                                        {"lr", s.lr},
+                                                        {"tokens", s.tokens},
+                                                        {"labelled", s.labelled},
+                                                        {"seconds", seconds},
+                                                        {"skipped", !s.finite}}));
+    }
+
+    /// f(name, view) for everything that training changes.
+    template <class F>
+    void visit_state(F&& f) {
+        hydralora::visit(
+            [&](const hydralora::ParamPath& path, auto& p, auto& m, auto& v) {
+                const std::string name = path.name();
+                f(name, p.view());
+                f("adamw.m." + name, m.view());
+                f("adamw.v." + name, v.view());
+            },
+            params_, state_.m, state_.v);
+    }
+
+    void save(const hydralora::io::OnProblem& on_problem) {
+        std::vector<hydralora::io::NamedTensor> tensors;
+        visit_state([&](const std::string& name, auto view) { tensors.push_back(hydralora::io::named_tensor(name, view)); });
+        const auto state = hydralora::io::Json::object(
+            {{"optimiser_steps", state_.steps}, {"skipped", guard_.skipped}, {"skipped_in_a_row", guard_.in_a_row}});
+        hydralora::io::save_checkpoint(run_.checkpoints(), step_, tensors, state, {.keep = 2, .on_problem = on_problem});
+    }
+
+    B& be_;
+    const Model& model_;
+    Set& params_;
+    Set grads_;
+    decltype(std::declval<hydralora::AdamW>().init(std::declval<B&>(), std::declval<Set&>())) state_;
+    LoopOptions options_;
+    RunDirectory& run_;
+    const Surroundings& surroundings_;
+    ExampleOrder order_;
+    hydralora::Schedule schedule_;
+    hydralora::GradientNorm<B> norm_;
+    hydralora::StepGuard guard_;
+    typename Model::Cache cache_;
+    PaddedBatch batch_;
+    Index step_ = 0;
+};
+
+}  // namespace hydra

@@ -1,0 +1,59 @@
+// hydra: pretrain | train | eval | generate | inspect
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include "command_line.hpp"
+#include "commands.hpp"
+#include "inspect.hpp"
+#include "train.hpp"
+
+namespace {
+
+volatile std::sig_atomic_t interrupted = 0;
+
+void on_interrupt(int signal) {
+    interrupted = 1;
+    std::signal(signal, SIG_DFL);  // a second Ctrl-C ends at once
+}
+
+std::string as_typed(int argc, char** argv) {
+    std::string text;
+    for (int i = 0; i < argc; ++i) text += (i == 0 ? "" : " ") + std::string(argv[i]);
+    return text;
+}
+
+struct Run {
+    hydra::Surroundings surroundings;
+
+    int operator()(const hydra::PretrainOptions& o) const { return static_cast<int>(hydra::pretrain(o, surroundings)); }
+    int operator()(const hydra::TrainOptions& o) const { return static_cast<int>(hydra::train(o, surroundings)); }
+    int operator()(const hydra::EvaluateOptions& o) const {
+        hydra::run_evaluate(o);
+        return 0;
+    }
+    int operator()(const hydra::GenerateTextOptions& o) const {
+        hydra::run_generate(o);
+        return 0;
+    }
+    int operator()(const hydra::InspectOptions& o) const {
+        std::fputs(hydra::inspect(o.paths).c_str(), stdout);
+        return 0;
+    }
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        const auto parsed = hydra::parse_command_line(argc, argv);
+        if (const int* status = std::get_if<int>(&parsed)) return *status;
+        std::signal(SIGINT, on_interrupt);
+        std::signal(SIGTERM, on_interrupt);
+        return std::visit(Run{{.command = as_typed(argc, argv), .stop = [] { return interrupted != 0; }}}, std::get<hydra::Command>(parsed));
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "hydra: %s\n", error.what());
+        return 1;
+    }
+}

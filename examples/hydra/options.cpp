@@ -1,0 +1,63 @@
+#include "options.hpp"
+
+#include <hydralora/io/adapter_config.hpp>
+
+namespace hydra {
+
+using namespace hydralora;
+using io::Json;
+
+Json to_json(const LoopOptions& o) {
+    Json data = Json::array();
+    for (const auto& path : o.data) data.push(path.string());
+    return Json::object({{"data", data},
+                         {"out", o.out.string()},
+                         {"steps", o.steps},
+                         {"epochs", o.epochs},
+                         {"batch", o.batch},
+                         {"accumulation", o.accumulation},
+                         {"sequence_length", o.sequence_length},
+                         {"mix", enum_name(o.mix, mix_names)},
+                         {"held_out", o.held_out},
+                         {"lr", o.adamw.lr},
+                         {"beta1", o.adamw.beta1},
+                         {"beta2", o.adamw.beta2},
+                         {"eps", o.adamw.eps},
+                         {"weight_decay", o.adamw.weight_decay},
+                         {"lr_ratio_a", o.adamw.ratios.a},
+                         {"lr_ratio_b", o.adamw.ratios.b},
+                         {"lr_ratio_router", o.adamw.ratios.router},
+                         {"schedule", name_of(o.schedule)},
+                         {"warm_up", o.warm_up},
+                         {"final_ratio", o.final_ratio},
+                         {"clip", o.clip},
+                         {"seed", o.seed},
+                         {"threads", Index{o.threads}},
+                         {"eval_every", o.evaluate_every},
+                         {"save_every", o.save_every},
+                         {"eval_examples", o.evaluation.examples},
+                         {"eval_answers", o.evaluation.answers}});
+}
+
+Json to_json(const PretrainOptions& o) {
+    Json json = to_json(o.loop);
+    json.set("width", o.model.width).set("layers", o.model.layers).set("heads", o.model.heads).set("kv_heads", o.model.kv_heads);
+    json.set("head_dim", o.model.head_dim).set("feed_forward", o.model.feed_forward).set("max_positions", o.model.max_positions);
+    return json.set("tied", o.model.lm_head == LmHead::tied);
+}
+
+Json to_json(const TrainOptions& o) {
+    Json json = to_json(o.loop);
+    json.set("base", o.base.string()).set("method", o.method == Method::full ? "full" : "adapter");
+    if (o.method == Method::full) return json;
+    const AdapterConfig& a = o.adapter.adapter;
+    Json targets = Json::array();
+    for (const Target t : o.adapter.targets) targets.push(target_names[index_of(t)]);
+    json.set("rank", a.rank).set("heads", a.heads).set("alpha", a.alpha).set("dropout", a.dropout).set("targets", targets);
+    json.set("sharing", enum_name(a.sharing, adapter_names::sharing)).set("gate", enum_name(a.gate, adapter_names::gate)).set("top_k", a.top_k);
+    json.set("router_input", enum_name(a.router_input, adapter_names::router_input));
+    json.set("router_bias", enum_name(a.router_bias, adapter_names::router_bias));
+    return json.set("dropout_mask", enum_name(a.dropout_mask, adapter_names::dropout_mask));
+}
+
+}  // namespace hydra

@@ -1,0 +1,90 @@
+// What the commands are asked to do. The command line fills these; run.json repeats them.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include <hydralora/io/json_value.hpp>
+#include <hydralora/model/config.hpp>
+#include <hydralora/model/generate.hpp>
+#include <hydralora/optim/adamw.hpp>
+#include <hydralora/optim/schedule.hpp>
+
+#include "batches.hpp"
+#include "evaluate.hpp"
+
+namespace hydra {
+
+/// The data and the loop: what pretrain and train share.
+struct LoopOptions {
+    std::vector<std::filesystem::path> data;
+    std::filesystem::path out;
+    bool resume = false;
+
+    Index steps = 0;  ///< 0: `epochs` of the data
+    double epochs = 1;
+    Index batch = 16;         ///< sequences an optimiser step
+    Index accumulation = 1;   ///< parts a step is computed in; the result has the same bits
+    Index sequence_length = 256;
+    Mix mix = Mix::proportional;
+    double held_out = 0.05;
+    hydralora::AdamW adamw{.lr = 2e-3, .beta2 = 0.99};
+    hydralora::ScheduleKind schedule = hydralora::ScheduleKind::cosine;
+    double warm_up = 0.03;
+    double final_ratio = 0.0;
+    double clip = 1.0;  ///< global norm; 0: none
+    std::uint64_t seed = 41;
+    int threads = 0;
+
+    Index evaluate_every = 0;  ///< steps; 0: before the first and after the last only
+    Index save_every = 0;      ///< steps; 0: at the end only
+    EvaluationOptions evaluation;
+};
+
+struct PretrainOptions {
+    LoopOptions loop;
+    hydralora::LlamaConfig model;
+};
+
+/// Which parameters `hydra train` trains.
+enum class Method { adapter, full };
+
+struct TrainOptions {
+    LoopOptions loop;
+    std::filesystem::path base;
+    Method method = Method::adapter;
+    hydralora::LlamaAdapterConfig adapter;
+};
+
+struct EvaluateOptions {
+    std::filesystem::path base, adapter;
+    std::vector<std::filesystem::path> data;
+    Index sequence_length = 256;
+    double held_out = 1.0;
+    std::uint64_t seed = 41;
+    int threads = 0;
+    EvaluationOptions evaluation;
+    std::filesystem::path json;
+};
+
+struct GenerateTextOptions {
+    std::filesystem::path base, adapter;
+    std::string prompt;
+    bool instruction = true;  ///< the prompt is an instruction to answer, not a text to continue
+    hydralora::Index tokens = 256;
+    hydralora::Sampling sampling;
+    int threads = 0;
+};
+
+struct InspectOptions {
+    std::vector<std::filesystem::path> paths;
+};
+
+[[nodiscard]] hydralora::io::Json to_json(const LoopOptions& options);
+[[nodiscard]] hydralora::io::Json to_json(const PretrainOptions& options);
+[[nodiscard]] hydralora::io::Json to_json(const TrainOptions& options);
+
+}  // namespace hydra

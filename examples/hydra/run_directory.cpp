@@ -1,0 +1,107 @@
+#include "run_directory.hpp"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <thread>
+
+#include <hydralora/core/check.hpp>
+#include <hydralora/io/json.hpp>
+#include <hydralora/io/json_view.hpp>
+#include <hydralora/io/json_write.hpp>
+#include <hydralora/version.hpp>
+
+namespace hydra {
+
+using namespace hydralora;
+using io::Json;
+
+namespace {
+
+std::string now() {
+    const std::time_t time = std::time(nullptr);
+    std::tm utc{};
+    gmtime_r(&time, &utc);
+    char text[32];
+    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    return text;
+}
+
+/// Options that may differ between the parts of one run: they change no number.
+bool may_differ(const std::string& key) {
+    for (const char* each : {"out", "threads", "accumulation", "eval_every", "save_every", "eval_examples", "eval_answers"})
+        if (key == each) return true;
+    return false;
+}
+
+void check_same_options(const std::filesystem::path& file, const Json& before, const Json& now) {
+    for (const auto& [key, value] : *now.get_if<Json::Object>()) {
+        const Json* old = before.find(key);
+        if (may_differ(key) || (old != nullptr && *old == value)) continue;
+        fail(file.string(), ": the run to resume has ", key, " = ", old == nullptr ? "nothing" : io::to_text(*old), ", now it is ", io::to_text(value),
+             "; resume with the options it began with, or begin a new run in another directory");
+    }
+}
+
+}  // namespace
+
+RunDirectory::RunDirectory(const std::filesystem::path& path, bool resume, const std::string& command, const Json& options) : path_(path) {
+    const auto run_file = at("run.json");
+    if (io::path_exists(path)) {
+        check(resume, path.string(), ": exists already; choose another --out, or continue that run with --resume");
+        check(io::path_exists(run_file), path.string(), ": has no run.json, so it is no run to resume");
+        const Json before = io::read_json(run_file);
+        const std::string name = run_file.string();
+        check_same_options(run_file, io::JsonView(before, name)["options"].value(), options);
+        return;
+    }
+    std::error_code error;
+    std::filesystem::create_directories(path, error);
+    check(!error, path.string(), ": cannot be made: ", error.message());
+    write_json("run.json", Json::object({{"command", command},
+                                         {"options", options},
+                                         {"started", now()},
+                                         {"version", concat(HYDRALORA_VERSION_MAJOR, '.', HYDRALORA_VERSION_MINOR, '.', HYDRALORA_VERSION_PATCH)},
+                                         {"compiler", __VERSION__},
+                                         {"processors", Index{std::thread::hardware_concurrency()}}}));
+}
+
+void RunDirectory::open_metrics(Index first_step) {
+    const auto path = at("metrics.jsonl");
+    std::string kept;
+    if (io::path_exists(path)) {
+        const auto file = io::MappedFile::open(path);
+        std::string_view rest = file.text();
+        while (!rest.empty()) {
+            const auto end = rest.find('\n');
+            if (end == rest.npos) break;  // a line that was cut off
+            const Json line = io::parse_json(rest.substr(0, end), path.string());
+            const Json* step = line.find("step");
+            if (step != nullptr && step->get_if<std::int64_t>() != nullptr && *step->get_if<std::int64_t>() < first_step)
+                kept += std::string(rest.substr(0, end + 1));
+            rest.remove_prefix(end + 1);
+        }
+    }
+    io::replace_file(path, kept);
+    metrics_.reset(std::fopen(path.c_str(), "a"));
+    check(metrics_ != nullptr, path.string(), ": cannot be opened: ", std::strerror(errno));
+}
+
+void RunDirectory::write_metrics(const Json& line) {
+    const std::string text = io::to_text(line) + '\n';
+    check(std::fwrite(text.data(), 1, text.size(), metrics_.get()) == text.size() && std::fflush(metrics_.get()) == 0, at("metrics.jsonl").string(),
+          ": writing failed: ", std::strerror(errno));
+}
+
+void RunDirectory::write_json(const char* name, const Json& document) const { io::replace_file(at(name), io::to_text(document, 2) + '\n'); }
+
+long long peak_memory() {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return static_cast<long long>(usage.ru_maxrss) * 1024;
+}
+
+}  // namespace hydra

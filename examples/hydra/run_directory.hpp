@@ -1,0 +1,41 @@
+// The directory of a run: run.json, metrics.jsonl, checkpoints/, and in the end report.json and what was trained.
+#pragma once
+
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include <hydralora/io/checkpoint.hpp>
+#include <hydralora/io/json_value.hpp>
+
+namespace hydra {
+
+class RunDirectory {
+public:
+    /// A new directory, or with `resume` one that is there, whose run.json must tell of the same options.
+    /// Writes run.json: command, options, machine, time.
+    RunDirectory(const std::filesystem::path& path, bool resume, const std::string& command, const hydralora::io::Json& options);
+
+    [[nodiscard]] std::filesystem::path at(const char* name) const { return path_ / name; }
+    [[nodiscard]] std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
+
+    /// Opens metrics.jsonl, keeping the lines of steps below `first_step`.
+    void open_metrics(hydralora::Index first_step);
+    /// One line of metrics.jsonl, flushed.
+    void write_metrics(const hydralora::io::Json& line);
+
+    void write_json(const char* name, const hydralora::io::Json& document) const;
+
+private:
+    struct Close {
+        void operator()(std::FILE* file) const { std::fclose(file); }
+    };
+    std::filesystem::path path_;
+    std::unique_ptr<std::FILE, Close> metrics_;
+};
+
+/// Largest resident memory of this process so far, in bytes.
+[[nodiscard]] long long peak_memory();
+
+}  // namespace hydra

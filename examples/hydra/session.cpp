@@ -1,0 +1,60 @@
+#include "session.hpp"
+
+#include <hydralora/io/adapter_files.hpp>
+
+#include "loop.hpp"
+
+namespace hydra {
+
+using namespace hydralora;
+
+io::AdapterFileConfig file_config(const LlamaAdapterConfig& config, const BaseModel& base) {
+    const AdapterConfig& a = config.adapter;
+    io::AdapterFileConfig file;
+    file.rank = a.rank;
+    file.heads = a.heads;
+    file.alpha = a.alpha;
+    file.dropout = a.dropout;
+    for (const Target t : config.targets) file.target_modules.emplace_back(target_names[index_of(t)]);
+    file.sharing = enum_name(a.sharing, adapter_names::sharing);
+    file.gate = enum_name(a.gate, adapter_names::gate);
+    file.top_k = a.gate == Gate::top_k ? a.top_k : 0;
+    file.router_input = enum_name(a.router_input, adapter_names::router_input);
+    file.router_bias = enum_name(a.router_bias, adapter_names::router_bias);
+    file.dropout_mask = enum_name(a.dropout_mask, adapter_names::dropout_mask);
+    file.base_model_name_or_path = base.name;
+    file.base_checksum = base.checksum;
+    return file;
+}
+
+LlamaAdapterConfig from_file_config(const io::AdapterFileConfig& file) {
+    LlamaAdapterConfig config;
+    AdapterConfig& a = config.adapter;
+    a.rank = file.rank;
+    a.heads = file.heads;
+    a.alpha = file.alpha;
+    a.dropout = file.dropout;
+    a.sharing = parse_enum<Sharing>("sharing", file.sharing, adapter_names::sharing);
+    a.gate = parse_enum<Gate>("gate", file.gate, adapter_names::gate);
+    if (a.gate == Gate::top_k) a.top_k = file.top_k;
+    a.router_input = parse_enum<RouterInput>("router_input", file.router_input, adapter_names::router_input);
+    a.router_bias = parse_enum<RouterBias>("router_bias", file.router_bias, adapter_names::router_bias);
+    a.dropout_mask = parse_enum<MaskSharing>("dropout_mask", file.dropout_mask, adapter_names::dropout_mask);
+    for (const auto& name : file.target_modules) config.targets.push_back(parse_target(name));
+    return config;
+}
+
+Session::Session(const std::filesystem::path& base, const std::filesystem::path& adapter, int threads)
+    : be_({.threads = threads, .slab_rows = slab_rows}), base_(load_base(be_, base)), adapted_(!adapter.empty()) {
+    const auto weights = views(std::as_const(base_.weights));
+    if (!adapted_) {
+        model_.emplace(be_, base_.config, weights);
+        return;
+    }
+    config_ = from_file_config(io::read_adapter_config(adapter));
+    adapters_ = make_buffers(be_, adapter_shapes(base_.config, config_));
+    io::load_adapter(adapter, adapters_, base_.checksum);
+    model_.emplace(be_, base_.config, weights, config_, views(std::as_const(adapters_)));
+}
+
+}  // namespace hydra

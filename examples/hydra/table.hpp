@@ -1,0 +1,77 @@
+// Tables and numbers for people.
+#pragma once
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+namespace hydra {
+
+[[nodiscard]] inline std::string fixed(double value, int digits) {
+    char text[64];
+    std::snprintf(text, sizeof text, "%.*f", digits, value);
+    return text;
+}
+
+/// 1234567 as 1,234,567
+[[nodiscard]] inline std::string grouped(long long value) {
+    std::string digits = std::to_string(value < 0 ? -value : value);
+    for (int at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3) digits.insert(static_cast<std::size_t>(at), ",");
+    return value < 0 ? "-" + digits : digits;
+}
+
+/// Seconds as 7s, 3m07s or 2h05m.
+[[nodiscard]] inline std::string duration(double seconds) {
+    const long s = static_cast<long>(seconds + 0.5);
+    char text[32];
+    if (s < 60)
+        std::snprintf(text, sizeof text, "%lds", s);
+    else if (s < 3600)
+        std::snprintf(text, sizeof text, "%ldm%02lds", s / 60, s % 60);
+    else
+        std::snprintf(text, sizeof text, "%ldh%02ldm", s / 3600, s / 60 % 60);
+    return text;
+}
+
+/// Columns as wide as their widest cell; the first to the left, the others to the right. Empty columns are left out.
+class Table {
+public:
+    explicit Table(std::vector<std::string> header) { rows_.push_back(std::move(header)); }
+    void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+
+    [[nodiscard]] std::string text() const {
+        std::string out;
+        for (std::size_t r = 0; r < rows_.size(); ++r) {
+            std::string line;
+            for (std::size_t c = 0; c < rows_[0].size(); ++c) {
+                if (empty(c)) continue;
+                const std::string cell = c < rows_[r].size() ? rows_[r][c] : "";
+                const std::size_t pad = width(c) - columns(cell);
+                line += (line.empty() ? "" : "  ") + (c == 0 ? cell + std::string(pad, ' ') : std::string(pad, ' ') + cell);
+            }
+            line.erase(line.find_last_not_of(' ') + 1);
+            out += line + '\n';
+            if (r == 0) out += std::string(columns(line), '-') + '\n';
+        }
+        return out;
+    }
+
+private:
+    /// Characters of UTF-8 text, taken as one column each.
+    static std::size_t columns(const std::string& s) {
+        return static_cast<std::size_t>(std::count_if(s.begin(), s.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+    }
+    [[nodiscard]] std::size_t width(std::size_t c) const {
+        std::size_t most = 0;
+        for (const auto& row : rows_) most = std::max(most, c < row.size() ? columns(row[c]) : 0);
+        return most;
+    }
+    [[nodiscard]] bool empty(std::size_t c) const {
+        return std::all_of(rows_.begin() + 1, rows_.end(), [c](const auto& row) { return c >= row.size() || row[c].empty(); });
+    }
+
+    std::vector<std::vector<std::string>> rows_;
+};
+
+}  // namespace hydra

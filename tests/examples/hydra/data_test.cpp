@@ -1,0 +1,547 @@
+#include <doctest/doctest.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "hydra/data.hpp"
+#include "hydra/tokens.hpp"
+#include "support/draw.hpp"
+#include "support/message_of.hpp"
+
+using namespace hydra;
+using hydralora::Index;
+
+namespace {
+
+using Ids = std::vector<std::int32_t>;
+constexpr std::int32_t eot = end_of_text;
+
+/// A directory of its own that ends with the test.
+class Folder {
+public:
+    Folder() {
+        std::string name = (std::filesystem::temp_directory_path() / "hydra_data_XXXXXX").string();
+        REQUIRE(::mkdtemp(name.data()) != nullptr);
+        path_ = name;
+    }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+    ~Folder() { std::filesystem::remove_all(path_); }
+
+    std::filesystem::path write(const std::string& name, const std::string& bytes) const {
+        std::filesystem::create_directories((path_ / name).parent_path());
+        std::ofstream(path_ / name, std::ios::binary) << bytes;
+        return path_ / name;
+    }
+    std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+
+private:
+    std::filesystem::path path_;
+};
+
+Domain read(const std::filesystem::path& file, const DataOptions& options) { return read_domains({file}, options)[0]; }
+/// All examples in training, in the order of the file.
+Domain read_all(const std::filesystem::path& file, Index sequence_length) {
+    return read(file, {.sequence_length = sequence_length, .held_out = 0, .seed = {}});
+}
+std::string random_bytes(test::Draw& draw, Index size) {
+    std::string text;
+    for (Index i = 0; i < size; ++i) text += static_cast<char>(static_cast<unsigned char>(draw.integer(0, 255)));
+    return text;
+}
+std::string random_letters(test::Draw& draw, Index least, Index most) {
+    std::string text;
+    for (Index i = draw.integer(least, most); i > 0; --i) text += static_cast<char>('a' + draw.integer(0, 3));
+    return text;
+}
+std::string record(const std::string& instruction, const std::string& output) {
+    return R"({"instruction": ")" + instruction + R"(", "output": ")" + output + "\"}\n";
+}
+/// Nine letters and the number, so that no two are alike.
+std::string numbered(Index i) { return "question " + std::to_string(i); }
+
+/// What an example says about itself must be what its labels say.
+void check_counts(const Example& example) {
+    REQUIRE(example.ids.size() == example.labels.size());
+    REQUIRE(!example.ids.empty());
+    Index labelled = 0, bytes = 0;
+    for (const auto label : example.labels) {
+        labelled += label != ignored;
+        bytes += label >= 0 && label < 256;
+    }
+    CHECK(example.labelled == labelled);
+    CHECK(example.bytes == bytes);
+    CHECK(labelled >= 1);
+}
+
+/// The pieces of one text, one after another, must be the shifted text: each token predicted once, after the one before.
+void check_pieces(const std::vector<Example>& pieces, std::size_t first, std::size_t count, const std::string& text,
+                  Index sequence_length) {
+    Ids inputs{eot}, targets;
+    for (const char c : text) {
+        inputs.push_back(static_cast<unsigned char>(c));
+        targets.push_back(static_cast<unsigned char>(c));
+    }
+    targets.push_back(eot);
+    Ids ids, labels;
+    for (std::size_t p = first; p < first + count; ++p) {
+        check_counts(pieces[p]);
+        if (p + 1 < first + count) CHECK(static_cast<Index>(pieces[p].ids.size()) == sequence_length);
+        CHECK(static_cast<Index>(pieces[p].ids.size()) <= sequence_length);
+        ids.insert(ids.end(), pieces[p].ids.begin(), pieces[p].ids.end());
+        labels.insert(labels.end(), pieces[p].labels.begin(), pieces[p].labels.end());
+    }
+    CHECK(ids == inputs);
+    CHECK(labels == targets);
+}
+
+std::string prompt_of(const Example& example) {
+    Ids masked;
+    for (std::size_t i = 0; i < example.ids.size() && example.labels[i] == ignored; ++i)
+        masked.push_back(example.ids[i]);
+    return decode(masked);
+}
+std::vector<std::string> prompts_of(const std::vector<Example>& examples) {
+    std::vector<std::string> result;
+    for (const auto& example : examples) result.push_back(prompt_of(example));
+    return result;
+}
+
+}  // namespace
+
+TEST_CASE("tokens: a byte is its own id, end-of-text decodes to nothing") {
+    CHECK(encode("") == Ids{});
+    CHECK(encode(std::string("a\0\xff", 3)) == Ids{97, 0, 255});
+    CHECK(decode(Ids{eot, 104, 105, eot, 255, eot}) == "hi\xff");
+    CHECK(eot == byte_vocabulary - 1);
+    test::Draw draw(1);
+    for (int trial = 0; trial < test::trials(100, 10000); ++trial) {
+        const std::string text = random_bytes(draw, draw.integer(0, 300));
+        const Ids ids = encode(text);
+        REQUIRE(ids.size() == text.size());
+        for (const auto id : ids) REQUIRE((id >= 0 && id <= 255));
+        REQUIRE(decode(ids) == text);
+    }
+}
+
+TEST_CASE("tokens: an id that is no token is refused") {
+    CHECK(test::message_of([] {
+              (void)decode(Ids{1, 257});
+          }) == "decode: token 257 at position 1, expected one in [0, 257)");
+    CHECK(test::message_of([] { (void)decode(Ids{ignored}); }) ==
+          "decode: token -100 at position 0, expected one in [0, 257)");
+}
+
+TEST_CASE("data: an instruction record, token by token") {
+    const Folder folder;
+    const Domain domain = read_all(folder.write("sums.jsonl", R"({"instruction": "ab", "output": "xyz"})"), 256);
+    CHECK(domain.name == "sums");
+    REQUIRE(domain.train.size() == 1);
+    CHECK(domain.train[0].ids == Ids{eot, 'a', 'b', eot, 'x', 'y', 'z'});
+    CHECK(domain.train[0].labels == Ids{ignored, ignored, ignored, 'x', 'y', 'z', eot});
+    CHECK(domain.train[0].labelled == 4);
+    CHECK(domain.train[0].bytes == 3);
+    CHECK(domain.bytes == 3);
+    CHECK((domain.truncated == 0 && domain.skipped == 0));
+    CHECK((domain.held_out.empty() && domain.answers.empty()));
+}
+
+TEST_CASE("data: input follows the instruction on a new line; empty or missing, there is none") {
+    const Folder folder;
+    const std::string lines =
+        R"({"instruction": "a", "input": "b", "output": "c"})"
+        "\n"
+        R"({"output": "c", "input": "", "instruction": "a"})"
+        "\r\n \t\r\n\n"
+        R"({"id": 7, "more": {"text": [1, "x", null, {}], "output": true}, "instruction": "a", "output": "", "x": "y"})"
+        "\n";
+    for (const char* name : {"a.jsonl", "a.json", "a.JSONL"}) {
+        const Domain domain = read_all(folder.write(name, lines), 256);
+        REQUIRE(domain.train.size() == 3);
+        CHECK(domain.train[0].ids == Ids{eot, 'a', '\n', 'b', eot, 'c'});
+        CHECK(domain.train[0].labels == Ids{ignored, ignored, ignored, ignored, 'c', eot});
+        CHECK(domain.train[1].ids == Ids{eot, 'a', eot, 'c'});
+        CHECK(domain.train[1].labels == Ids{ignored, ignored, 'c', eot});
+        CHECK(domain.train[2].ids == Ids{eot, 'a', eot});
+        CHECK(domain.train[2].labels == Ids{ignored, ignored, eot});
+        CHECK(domain.bytes == 2);
+    }
+}
+
+TEST_CASE("data: escapes become the bytes of UTF-8") {
+    const Folder folder;
+    const Domain domain = read_all(folder.write("u.jsonl", R"({"text": "\u00e9\n\u0000\ud83d\ude00é"})"), 256);
+    REQUIRE(domain.train.size() == 1);
+    CHECK(decode(domain.train[0].ids) == std::string("\xc3\xa9\n\0\xf0\x9f\x98\x80\xc3\xa9", 10));
+}
+
+TEST_CASE("data: the pieces of a plain file predict each byte once and the end") {
+    const Folder folder;
+    test::Draw draw(2);
+    for (int trial = 0; trial < test::trials(150, 5000); ++trial) {
+        const Index length = draw.integer(1, 20), size = draw.integer(1, 70);
+        const std::string text = random_bytes(draw, size);
+        CAPTURE(length);
+        CAPTURE(size);
+        const Domain domain = read_all(folder.write("plain.txt", text), length);
+        REQUIRE(static_cast<Index>(domain.train.size()) == (size + 1 + length - 1) / length);
+        check_pieces(domain.train, 0, domain.train.size(), text, length);
+        CHECK(domain.bytes == size);
+        CHECK((domain.truncated == 0 && domain.skipped == 0));
+    }
+}
+
+TEST_CASE("data: the second piece starts with the byte before it, written out") {
+    const Folder folder;
+    const Domain domain = read_all(folder.write("abc", "abcd"), 3);
+    REQUIRE(domain.train.size() == 2);
+    CHECK(domain.train[0].ids == Ids{eot, 'a', 'b'});
+    CHECK(domain.train[0].labels == Ids{'a', 'b', 'c'});
+    CHECK(domain.train[1].ids == Ids{'c', 'd'});
+    CHECK(domain.train[1].labels == Ids{'d', eot});
+    CHECK((domain.train[0].bytes == 3 && domain.train[1].bytes == 1 && domain.train[1].labelled == 2));
+}
+
+TEST_CASE("data: a plain file keeps every byte, UTF-8 or not, line ends and byte order mark too") {
+    const Folder folder;
+    std::string text = "\xef\xbb\xbf\xff\xfe\xc0\x80\r\n\xed\xa0\x80";
+    for (int i = 0; i < 256; ++i) text += static_cast<char>(static_cast<unsigned char>(i));
+    const Domain domain = read_all(folder.write("raw.bin", text), 7);
+    std::string back;
+    for (const auto& example : domain.train) back += decode(example.labels);
+    CHECK(back == text);
+}
+
+TEST_CASE("data: long text records are cut like plain files, empty ones skipped") {
+    const Folder folder;
+    test::Draw draw(3);
+    for (int trial = 0; trial < test::trials(50, 2000); ++trial) {
+        const Index length = draw.integer(1, 9);
+        std::vector<std::string> texts{"x"};
+        Index empty = 0;
+        for (Index i = draw.integer(0, 12); i > 0; --i) texts.push_back(random_letters(draw, 0, 30));
+        std::string lines;
+        for (const auto& text : texts) lines += R"({"text":")" + text + "\"}\n";
+        const Domain domain = read_all(folder.write("t.jsonl", lines), length);
+        std::size_t piece = 0;
+        for (const auto& text : texts) {
+            if (text.empty()) {
+                ++empty;
+                continue;
+            }
+            const auto pieces = (text.size() + static_cast<std::size_t>(length)) / static_cast<std::size_t>(length);
+            REQUIRE(piece + pieces <= domain.train.size());
+            check_pieces(domain.train, piece, pieces, text, length);
+            piece += pieces;
+        }
+        CHECK(piece == domain.train.size());
+        CHECK(domain.skipped == empty);
+        CHECK(domain.truncated == 0);
+    }
+}
+
+TEST_CASE("data: a record too long loses its end, one whose prompt fills the sequence is skipped") {
+    const Folder folder;
+    // EOT a b EOT x y z EOT: seven ids, the first label after the fourth.
+    const auto file = folder.write("r.jsonl", record("ab", "xyz") + record("", "q"));
+    const Ids ids{eot, 'a', 'b', eot, 'x', 'y', 'z'}, labels{ignored, ignored, ignored, 'x', 'y', 'z', eot};
+    for (std::size_t length = 3; length <= 9; ++length) {
+        CAPTURE(length);
+        const Domain domain = read_all(file, static_cast<Index>(length));
+        const std::size_t kept = length < 4 ? 0 : std::min<std::size_t>(length, 7);
+        REQUIRE(domain.train.size() == (kept > 0 ? 2 : 1));
+        CHECK(domain.skipped == (length < 4 ? 1 : 0));
+        CHECK(domain.truncated == (length >= 4 && length < 7 ? 1 : 0));
+        CHECK(domain.train.back().ids == Ids{eot, eot, 'q'});
+        if (kept == 0) continue;
+        const auto end = static_cast<std::ptrdiff_t>(kept);
+        CHECK(domain.train[0].ids == Ids(ids.begin(), ids.begin() + end));
+        CHECK(domain.train[0].labels == Ids(labels.begin(), labels.begin() + end));
+        check_counts(domain.train[0]);
+    }
+}
+
+TEST_CASE("data: truncated answers keep their whole expected text") {
+    const Folder folder;
+    std::string lines;
+    for (Index i = 0; i < 6; ++i) lines += record(std::to_string(i), "long answer");
+    const Domain domain = read(folder.write("r.jsonl", lines), {.sequence_length = 5, .held_out = 0.5, .seed = {}});
+    CHECK(domain.truncated == 6);
+    REQUIRE(domain.answers.size() == 3);
+    for (const auto& answer : domain.answers) CHECK(answer.text == "long answer");
+}
+
+TEST_CASE("data: the held-out part is ceil(share n), disjoint, in order, and the same again") {
+    const Folder folder;
+    for (const Index n : {1, 2, 3, 10, 19, 20, 21, 100, 101, 400})
+        for (const Index percent : {0, 1, 5, 7, 50, 99}) {
+            CAPTURE(n);
+            CAPTURE(percent);
+            std::string lines;
+            std::vector<std::string> all;
+            for (Index i = 0; i < n; ++i) {
+                lines += record(numbered(i), "answer " + std::to_string(i));
+                all.push_back(numbered(i));
+            }
+            const auto file = folder.write("d.jsonl", lines);
+            const DataOptions options{.held_out = static_cast<double>(percent) / 100, .seed = {5}};
+            const Domain domain = read(file, options);
+
+            const Index expected = percent == 0 || n == 1 ? 0 : std::min((percent * n + 99) / 100, n - 1);
+            REQUIRE(static_cast<Index>(domain.held_out.size()) == expected);
+            const auto train = prompts_of(domain.train), held_out = prompts_of(domain.held_out);
+            // Both are subsequences of the file, and together they are the file.
+            std::size_t t = 0, h = 0;
+            for (const auto& prompt : all) {
+                if (t < train.size() && train[t] == prompt)
+                    ++t;
+                else if (h < held_out.size() && held_out[h] == prompt)
+                    ++h;
+            }
+            CHECK((t == train.size() && h == held_out.size() && t + h == all.size()));
+
+            REQUIRE(domain.answers.size() == held_out.size());
+            for (std::size_t i = 0; i < held_out.size(); ++i) {
+                CHECK(domain.answers[i].prompt.front() == eot);
+                CHECK(domain.answers[i].prompt.back() == eot);
+                CHECK(decode(domain.answers[i].prompt) == held_out[i]);
+                CHECK(domain.answers[i].text == "answer " + held_out[i].substr(9));
+            }
+            const Domain again = read(file, options);
+            CHECK(prompts_of(again.train) == train);
+            CHECK(prompts_of(again.held_out) == held_out);
+        }
+}
+
+TEST_CASE("data: the split follows seed and name, not the other files") {
+    const Folder folder;
+    std::string lines;
+    for (Index i = 0; i < 200; ++i) lines += record(numbered(i), "x");
+    const auto a = folder.write("a.jsonl", lines), b = folder.write("b.jsonl", lines);
+    const DataOptions options{.held_out = 0.2, .seed = {1}}, other{.held_out = 0.2, .seed = {2}};
+    const auto both = read_domains({b, a}, options);
+    REQUIRE(both.size() == 2);
+    CHECK((both[0].name == "b" && both[1].name == "a"));
+    CHECK(prompts_of(both[1].held_out) == prompts_of(read(a, options).held_out));
+    CHECK(prompts_of(both[0].held_out) != prompts_of(both[1].held_out));
+    CHECK(prompts_of(read(a, other).held_out) != prompts_of(both[1].held_out));
+}
+
+TEST_CASE("data: over the seeds, each example is held out about as often") {
+    const Folder folder;
+    constexpr Index n = 10, seeds = 2000;
+    std::string lines;
+    for (Index i = 0; i < n; ++i) lines += record(numbered(i), "x");
+    const auto file = folder.write("d.jsonl", lines);
+    std::map<std::string, double> counts;
+    for (Index seed = 0; seed < seeds; ++seed)
+        for (const auto& p :
+             prompts_of(read(file, {.held_out = 0.3, .seed = {static_cast<std::uint64_t>(seed)}}).held_out))
+            ++counts[p];
+    REQUIRE(counts.size() == n);
+    const double mean = 0.3 * seeds, deviation = std::sqrt(0.3 * 0.7 * seeds);
+    for (const auto& [prompt, count] : counts) CHECK(std::abs(count - mean) < 5 * deviation);
+}
+
+TEST_CASE("data: copies of a record stay on one side, and the share is kept where it can be") {
+    const Folder folder;
+    test::Draw draw(4);
+    for (int trial = 0; trial < test::trials(200, 5000); ++trial) {
+        const Index kinds = draw.integer(1, 12), n = draw.integer(1, 60);
+        std::string lines;
+        std::map<std::string, Index> copies;
+        for (Index i = 0; i < n; ++i) {
+            const std::string question = numbered(draw.integer(1, kinds));
+            lines += record(question, "x");
+            ++copies[question];
+        }
+        const Domain domain =
+            read(folder.write("d.jsonl", lines), {.held_out = 0.25, .seed = {static_cast<std::uint64_t>(trial)}});
+        const auto train = prompts_of(domain.train), held_out = prompts_of(domain.held_out);
+        REQUIRE(static_cast<Index>(train.size() + held_out.size()) == n);
+        REQUIRE(!train.empty());
+        for (const auto& [question, count] : copies) {
+            const auto in_train = std::count(train.begin(), train.end(), question);
+            const auto in_held_out = std::count(held_out.begin(), held_out.end(), question);
+            REQUIRE(in_train + in_held_out == count);
+            REQUIRE((in_train == 0 || in_held_out == 0));
+        }
+        if (copies.size() == 1) {
+            CHECK(held_out.empty());
+            continue;
+        }
+        Index fewest = n;
+        for (const auto& [question, count] : copies) fewest = std::min(fewest, count);
+        CHECK(!held_out.empty());
+        CHECK(static_cast<Index>(held_out.size()) <= std::max((n + 3) / 4, fewest));
+    }
+}
+
+TEST_CASE("data: equal pieces of a text stay on one side") {
+    const Folder folder;
+    const Domain pieces =
+        read(folder.write("a.txt", std::string(40, 'a')), {.sequence_length = 4, .held_out = 0.2, .seed = {}});
+    // EOT aaa, nine times aaaa, and a with the end to predict: eleven pieces, three contents.
+    std::set<std::pair<Ids, Ids>> train, held_out;
+    for (const auto& example : pieces.train) train.insert({example.ids, example.labels});
+    for (const auto& example : pieces.held_out) held_out.insert({example.ids, example.labels});
+    CHECK(train.size() + held_out.size() == 3);
+    CHECK(pieces.train.size() + pieces.held_out.size() == 11);
+    CHECK(!held_out.empty());
+    for (const auto& content : held_out) CHECK(train.count(content) == 0);
+    CHECK(pieces.answers.empty());
+}
+
+TEST_CASE("data: only records with an answer have answers, whatever stands between them") {
+    const Folder folder;
+    std::string lines;
+    for (Index i = 0; i < 40; ++i)
+        lines += i % 2 == 0 ? record(numbered(i), "x") : R"({"text": ")" + std::to_string(i) + "\"}\n";
+    const Domain domain = read(folder.write("mixed.jsonl", lines), {.held_out = 0.5, .seed = {3}});
+    std::vector<std::string> expected, found;
+    for (const auto& example : domain.held_out)
+        if (example.labels[0] == ignored) expected.push_back(prompt_of(example));
+    for (const auto& answer : domain.answers) found.push_back(decode(answer.prompt));
+    CHECK(found == expected);
+    CHECK((!found.empty() && found.size() < domain.held_out.size()));
+}
+
+namespace {
+std::string message_of_file(const std::filesystem::path& file, Index sequence_length = 256) {
+    return test::message_of([&] { (void)read_all(file, sequence_length); });
+}
+constexpr const char* remedy =
+    R"(; write each line as {"instruction": "...", "input": "...", "output": "..."} or {"text": "..."})";
+}  // namespace
+
+TEST_CASE("data: files that are missing, empty or no files") {
+    const Folder folder;
+    const std::string root = (folder / "").string();
+    CHECK(message_of_file(folder / "none.txt") == root + "none.txt: opening failed: No such file or directory");
+    std::filesystem::create_directory(folder / "sub.jsonl");
+    CHECK(message_of_file(folder / "sub.jsonl") == root + "sub.jsonl: expected a regular file, found a directory");
+    for (const char* name : {"empty.txt", "empty.jsonl"})
+        CHECK(message_of_file(folder.write(name, "")) ==
+              root + name + ": expected text, found an empty file; leave it out or put text into it");
+    CHECK(test::message_of([] { (void)read_domains({}, {}); }) == "data: expected at least one file, found none");
+}
+
+TEST_CASE("data: files without a token to train on") {
+    const Folder folder;
+    const std::string path = (folder / "d.jsonl").string();
+    CHECK(message_of_file(folder.write("d.jsonl", "\n  \r\n\t\n")) ==
+          path + ": no trainable token: expected at least one record, found only blank lines" + remedy);
+    const std::string all =
+        " records have an empty text or a prompt that fills the sequence length of 4; raise the sequence "
+        "length or leave the file out";
+    CHECK(message_of_file(folder.write("d.jsonl", record("abc", "x") + record("abcd", "y")), 4) ==
+          path + ": no trainable token: all 2" + all);
+    CHECK(message_of_file(folder.write("d.jsonl", R"({"text": ""})"), 4) == path + ": no trainable token: all 1" + all);
+}
+
+TEST_CASE("data: two files of one name") {
+    const Folder folder;
+    const auto a = folder.write("a/law.txt", "x"), b = folder.write("b/law.jsonl", "x"), c = folder.write("c.txt", "x");
+    const auto message = [](const std::vector<std::filesystem::path>& files) {
+        return test::message_of([&] { (void)read_domains(files, {}); });
+    };
+    const std::string rest =
+        ": expected different names without the extension, found \"law\" twice; rename one of them";
+    CHECK(message({a, c, b}) == a.string() + " and " + b.string() + rest);
+    CHECK(message({a, a}) == a.string() + " and " + a.string() + rest);
+}
+
+TEST_CASE("data: options out of range") {
+    const Folder folder;
+    const auto file = folder.write("a.txt", "abc");
+    const auto message = [&](const DataOptions& options) {
+        return test::message_of([&] { (void)read_domains({file}, options); });
+    };
+    CHECK(message({.sequence_length = 0, .seed = {}}) == "data: sequence length = 0, expected at least 1");
+    CHECK(message({.held_out = -0.5, .seed = {}}) == "data: held-out share = -0.5, expected a number in [0, 1)");
+    CHECK(message({.held_out = 1, .seed = {}}) == "data: held-out share = 1, expected a number in [0, 1)");
+    CHECK(message({.held_out = std::nan(""), .seed = {}}) == "data: held-out share = nan, expected a number in [0, 1)");
+}
+
+TEST_CASE("data: a broken line is named by file, line and column") {
+    const Folder folder;
+    struct Case {
+        std::string line, place, message;
+    };
+    const Case cases[] = {
+        {R"([1, 2])", "3:1", "expected an object, found an array"},
+        {R"("text")", "3:6", "expected an object, found a string"},
+        {R"( null)", "3:5", "expected an object, found null"},
+        {R"({})", "3:2",
+         R"(expected a record with "text" or with "instruction" and "output", found none of these keys)"},
+        {R"({"Text": "x"})", "3:13",
+         R"(expected a record with "text" or with "instruction" and "output", found none of these keys)"},
+        {R"({"instruction": "x"})", "3:20", R"(expected "output" in the record, found none)"},
+        {R"({"output": "x"})", "3:15", R"(expected "instruction" in the record, found none)"},
+        {R"({"input": "x", "output": "y"})", "3:29", R"(expected "instruction" in the record, found none)"},
+        {R"({"text": "x", "output": "y"})", "3:28",
+         R"(expected "text" alone or "instruction" and "output", found keys of both)"},
+        {R"({"text": ["x"]})", "3:10", R"(expected a string as "text", found an array)"},
+        {R"({"text": {"text": "x"}})", "3:10", R"(expected a string as "text", found an object)"},
+        {R"({"text": true})", "3:13", R"(expected a string as "text", found true)"},
+        {R"({"text": 12, "a": 1})", "3:12", R"(expected a string as "text", found a number)"},
+        {R"({"instruction": "x", "input": null, "output": "y"})", "3:34",
+         R"(expected a string as "input", found null)"},
+        {R"({"text": "x", "text": "y"})", "3:20", R"(expected each key once, found "text" twice)"},
+    };
+    for (const auto& c : cases) {
+        const auto file = folder.write("d.jsonl", record("a", "b") + "\n" + c.line + "\n" + record("c", "d"));
+        CHECK(message_of_file(file) == file.string() + ":" + c.place + ": " + c.message + remedy);
+    }
+}
+
+TEST_CASE("data: what the JSON parser refuses is named by file, line and column") {
+    const Folder folder;
+    struct Case {
+        std::string line, place, message;
+    };
+    const std::string deep = R"({"a": )" + std::string(100, '[') + std::string(100, ']') + R"(, "text": "x"})";
+    const Case cases[] = {
+        {R"({"text": "x")", "2:12", "not JSON: "},
+        {R"({"text": "x"} {"text": "y"})", "2:15", "not JSON: "},
+        {R"({"text": x})", "2:10", "not JSON: "},
+        {R"({'text': 'x'})", "2:2", "not JSON: "},
+        {R"({"text": "\ud800"})", "2:17", "not JSON: "},
+        {"{\"text\": \"\x01\"}", "2:11", "not JSON: "},
+        {"{\"text\": \"a\xff\"}", "2:12", "not JSON: "},
+        {std::string("{\"text\": \"a\0\"}", 14), "2:12", "expected JSON, found a NUL byte"},
+        {"\xef\xbb\xbf{\"text\": \"a\"}", "2:1",
+         "expected JSON, found a byte order mark; remove the first three bytes"},
+        {deep, "2:70", "expected at most 64 levels of nesting, found more"},
+        {"plain text", "2:1", "not JSON: "},
+        {"[" + std::string(1000000, '['), "2:1", "expected an object, found an array"},
+    };
+    for (const auto& c : cases) {
+        const auto file = folder.write("d.jsonl", record("a", "b") + c.line);
+        const std::string message = message_of_file(file), start = file.string() + ":" + c.place + ": " + c.message;
+        CHECK(message.substr(0, start.size()) == start);
+        CHECK(message.size() < 600);
+        CHECK(message.substr(message.size() - std::string(remedy).size()) == remedy);
+    }
+}
+
+TEST_CASE("data: a line may have 16 MB and no byte more") {
+    const Folder folder;
+    const std::string before = R"({"text": ")", after = R"("})";
+    const std::size_t limit = std::size_t{16} << 20, rest = limit - before.size() - after.size();
+    const auto fits = folder.write("d.jsonl", before + std::string(rest, 'a') + after + "\n");
+    CHECK(read_all(fits, 1 << 20).bytes == static_cast<Index>(rest));
+    const auto file = folder.write("d.jsonl", record("a", "b") + before + std::string(rest + 1, 'a') + after + "\n");
+    CHECK(message_of_file(file) ==
+          file.string() + ":2:16777217: expected at most 16777216 bytes in a line, found 16777217; split the record");
+}

@@ -1,0 +1,181 @@
+// Same bits: whatever the number of threads, and however a batch is cut into micro-batches.
+#include <doctest/doctest.h>
+
+#include <cstring>
+#include <hydralora/optim/adamw.hpp>
+#include <hydralora/optim/clip.hpp>
+#include <string>
+
+#include "model_case.hpp"
+
+namespace {
+
+using namespace test;
+
+/// Wide enough that products have several tiles, and several slabs a batch.
+LlamaConfig wide_config(LmHead head) {
+    LlamaConfig c = tiny_config();
+    c.vocabulary = 53;
+    c.width = 64;
+    c.head_dim = 16;
+    c.feed_forward = 72;
+    c.max_positions = 64;
+    c.lm_head = head;
+    return c;
+}
+
+bool equal_bits(const std::vector<double>& a, const std::vector<double>& b) {
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(double)) == 0;
+}
+
+/// Parameters and losses of some steps of AdamW with clipping: everything a run leaves behind.
+template <class Params, class Grads>
+std::vector<double> train(EigenBackend& be, const Llama<EigenBackend>& model, Params& params, Grads& grads, int steps) {
+    const AdamW adamw{.lr = 3e-3};
+    auto state = adamw.init(be, params);
+    const auto grad_views = views(grads);
+    GradientNorm<EigenBackend> norm;
+    Llama<EigenBackend>::Cache cache;
+    std::vector<double> result;
+    for (int step = 0; step < steps; ++step) {
+        const Tokens tokens(model.config(), 2, 24, Draw(static_cast<std::uint64_t>(step % 4)));
+        const auto batch = tokens.batch<EigenBackend>();
+        zero(be, grads);
+        Pass<EigenBackend> pass;
+        pass.random = {Seed{5}, 0, static_cast<std::uint32_t>(step)};
+        double loss = 0;
+        model.forward(be, batch, cache, pass);
+        model.backward(be, batch, 1.0 / static_cast<double>(tokens.labelled()), cache, host_view(&loss, 1, 1),
+                       grad_views);
+        result.push_back(loss);
+        adamw.step(be, params, grads, state, {.gradient = ClipByGlobalNorm{.max_norm = 1}.factor(be, grads, norm)});
+        result.push_back(norm.read(be));
+    }
+    const auto end = flat(params);
+    result.insert(result.end(), end.begin(), end.end());
+    return result;
+}
+
+/// run(backend) must give the same with 1, 2, 3 and 4 threads.
+template <class Run>
+void check_threads(Run&& run) {
+    EigenBackend one({.threads = 1, .slab_rows = 16});
+    const auto expected = run(one);
+    CHECK(std::all_of(expected.begin(), expected.end(), [](double v) { return std::isfinite(v); }));
+    CHECK(expected[2 * 48] < 0.8 * expected[0]);  // the loss falls: what is compared has been trained
+    for (const int threads : {2, 3, 4}) {
+        EigenBackend be({.threads = threads, .slab_rows = 16});
+        CAPTURE(threads);
+        CHECK(equal_bits(run(be), expected));
+    }
+}
+
+constexpr Index sequences = 8, length = 32, slab = 16;
+
+/// Loss sum and gradients of 8 sequences, `at_once` of them a micro-batch.
+template <class Grads>
+std::vector<double> accumulate(EigenBackend& be, const Llama<EigenBackend>& model, const Grads& grads, Index at_once) {
+    const Tokens tokens(model.config(), sequences, length);
+    visit([&](const ParamPath&, const auto& g) { be.fill(g, 0.0f); }, grads);
+    Llama<EigenBackend>::Cache cache;
+    double loss = 0;
+    for (Index s = 0; s < sequences; s += at_once) {
+        const auto batch = tokens.slice<EigenBackend>(s, at_once);
+        Pass<EigenBackend> pass;
+        pass.random = {Seed{5}, 0, 2};
+        pass.rows.first = s * length;
+        model.forward(be, batch, cache, pass);
+        model.backward(be, batch, 1.0 / static_cast<double>(tokens.labelled()), cache, host_view(&loss, 1, 1), grads);
+    }
+    if constexpr (std::is_same_v<Grads, Llama<EigenBackend>::WeightGrads>)
+        if (!grads.lm_head.empty() && model.config().lm_head == LmHead::tied) fold_tied_head(be, grads);
+    auto result = flat(grads);
+    result.push_back(loss);
+    return result;
+}
+
+template <class Grads>
+void check_accumulation(EigenBackend& be, const Llama<EigenBackend>& model, const Grads& grads) {
+    const auto whole = accumulate(be, model, grads, sequences);
+    for (const Index at_once : {1, 2, 4}) {
+        CAPTURE(at_once);
+        CHECK(equal_bits(accumulate(be, model, grads, at_once), whole));
+    }
+}
+
+}  // namespace
+
+TEST_CASE("50 steps with 1, 2, 3 and 4 threads: HydraLoRA on all targets, dropout") {
+    check_threads([](EigenBackend& be) {
+        LlamaAdapterConfig adapters = tiny_adapters();
+        adapters.adapter.rank = 4;
+        adapters.adapter.dropout = 0.1;
+        ModelCase<EigenBackend> c(be, wide_config(LmHead::tied), adapters);
+        return train(be, c.adapted(), c.adapters, c.adapter_grads, 50);
+    });
+}
+
+TEST_CASE("50 steps with 1, 2, 3 and 4 threads: sparse heads with their own A and mask on some targets, llama3") {
+    check_threads([](EigenBackend& be) {
+        LlamaAdapterConfig adapters = tiny_adapters();
+        adapters.adapter.rank = 4;
+        adapters.adapter.sharing = Sharing::own_a;
+        adapters.adapter.gate = Gate::top_k;
+        adapters.adapter.top_k = 2;
+        adapters.adapter.dropout = 0.1;
+        adapters.adapter.dropout_mask = MaskSharing::per_head;
+        adapters.targets = {Target::v_proj, Target::down_proj};
+        LlamaConfig config = wide_config(LmHead::own);
+        config.kv_heads = 1;
+        config.rope_scaling.kind = RopeScaling::Kind::llama3;
+        ModelCase<EigenBackend> c(be, config, adapters);
+        return train(be, c.adapted(), c.adapters, c.adapter_grads, 50);
+    });
+}
+
+TEST_CASE("50 steps with 1, 2, 3 and 4 threads: all weights") {
+    check_threads([](EigenBackend& be) {
+        ModelCase<EigenBackend> c(be, wide_config(LmHead::tied), {});
+        return train(be, c.base(), c.weights, c.weight_grads, 50);
+    });
+}
+
+TEST_CASE("1x8 = 2x4 = 4x2 = 8x1 micro-batches: adapters of every kind, dropout") {
+    EigenBackend be({.threads = 2, .slab_rows = slab});
+    for (const Sharing sharing : {Sharing::shared_a, Sharing::own_a})
+        for (const MaskSharing masks : {MaskSharing::shared, MaskSharing::per_head})
+            for (const double dropout : {0.0, 0.1}) {
+                LlamaAdapterConfig adapters = tiny_adapters();
+                adapters.adapter.rank = 4;
+                adapters.adapter.sharing = sharing;
+                adapters.adapter.dropout = dropout;
+                adapters.adapter.dropout_mask = masks;
+                ModelCase<EigenBackend> c(be, wide_config(LmHead::own), adapters);
+                check_accumulation(be, c.adapted(), views(c.adapter_grads));
+            }
+}
+
+TEST_CASE("1x8 = 2x4 = 4x2 = 8x1 micro-batches: all weights, own head") {
+    EigenBackend be({.threads = 2, .slab_rows = slab});
+    ModelCase<EigenBackend> c(be, wide_config(LmHead::own), {});
+    check_accumulation(be, c.base(), views(c.weight_grads));
+}
+
+TEST_CASE("1x8 = 2x4 = 4x2 = 8x1 micro-batches: all weights, tied head with a sum of its own") {
+    EigenBackend be({.threads = 2, .slab_rows = slab});
+    ModelCase<EigenBackend> c(be, wide_config(LmHead::tied), {});
+    auto grads = views(c.weight_grads);
+    ParamBuffer<EigenBackend> of_the_head(be, grads.embedding.shape());
+    grads.lm_head = of_the_head.view();
+    check_accumulation(be, c.base(), grads);
+    CHECK(*std::max_element(of_the_head.view().data, of_the_head.view().data + of_the_head.size()) == 0);
+
+    const auto apart = flat(c.weight_grads);
+    const auto together = accumulate(be, c.base(), views(c.weight_grads), sequences);
+    CHECK(together.size() == apart.size() + 1);  // and the loss
+    double most = 0;
+    for (std::size_t i = 0; i < apart.size(); ++i) most = std::max(most, std::abs(apart[i] - together[i]));
+    CHECK(most < 1e-6);
+    grads.lm_head = grads.norm;
+    CHECK_THROWS_AS(fold_tied_head(be, grads), Error);
+}
