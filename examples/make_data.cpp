@@ -1,5 +1,6 @@
-// Makes the training files of the examples: `make_data OUT pretrain` writes OUT/pretrain, what the small base learns from;
-// `make_data OUT finetune --code FILE...` writes OUT/finetune, one named domain a file. The same bytes on every machine.
+// Makes the training files of the examples. `make_data OUT pretrain` writes OUT/pretrain, what the small base learns
+// from; `make_data OUT finetune --code FILE...` writes OUT/finetune, one named domain a file. The bytes are the same on
+// every machine.
 
 #include <exception>
 #include <filesystem>

@@ -49,15 +49,39 @@ std::vector<const Example*> ExampleOrder::batch(Index step, Index size) {
     return examples;
 }
 
+namespace {
+Index padded(const Example* example, Index multiple) {
+    return (static_cast<Index>(example->ids.size()) + multiple - 1) / multiple * multiple;
+}
+}  // namespace
+
+std::vector<Index> cut_batch(const std::vector<const Example*>& examples, Index most_tokens, Index multiple) {
+    constexpr Index enough = 1024;  // tokens that make a part worth its overheads
+    std::vector<Index> sizes;
+    Index count = 0, shortest = 0;
+    for (const Example* example : examples) {
+        const Index length = padded(example, multiple);
+        const bool full = (count + 1) * length > most_tokens;
+        const bool wasteful = count * shortest >= enough && length * 3 > shortest * 4;
+        if (count > 0 && (full || wasteful)) {
+            sizes.push_back(count);
+            count = 0;
+        }
+        if (count++ == 0) shortest = length;
+    }
+    sizes.push_back(count);
+    return sizes;
+}
+
 void PaddedBatch::assign(const Example* const* examples, Index count, Index multiple) {
     sequences = count;
     length = 0;
-    labelled = 0;
+    tokens = labelled = 0;
     for (Index s = 0; s < count; ++s) {
-        length = std::max(length, static_cast<Index>(examples[s]->ids.size()));
+        length = std::max(length, padded(examples[s], multiple));
+        tokens += static_cast<Index>(examples[s]->ids.size());
         labelled += examples[s]->labelled;
     }
-    length = (length + multiple - 1) / multiple * multiple;
     ids.assign(static_cast<std::size_t>(count * length), end_of_text);
     labels.assign(static_cast<std::size_t>(count * length), ignored);
     for (Index s = 0; s < count; ++s) {

@@ -42,11 +42,17 @@ private:
     hydralora::Index epoch_ = 0;
 };
 
+/// Cuts the examples of a step, shortest first, into parts to compute one after another: sizes of the parts, which keep
+/// within `most_tokens` with padding and hold examples of similar length. How a step is cut does not change its results.
+[[nodiscard]] std::vector<hydralora::Index> cut_batch(const std::vector<const Example*>& examples, hydralora::Index most_tokens,
+                                                      hydralora::Index multiple);
+
 /// Examples side by side, each padded at its end to a common length that is a multiple of `multiple`; padding is
 /// end-of-text without label.
 struct PaddedBatch {
     std::vector<std::int32_t> ids, labels;
-    hydralora::Index sequences = 0, length = 0, labelled = 0;
+    hydralora::Index sequences = 0, length = 0;
+    hydralora::Index tokens = 0, labelled = 0;  // without padding
 
     void assign(const Example* const* examples, hydralora::Index count, hydralora::Index multiple);
 };

@@ -123,7 +123,7 @@ std::variant<Command, int> parse_command_line(int argc, const char* const* argv)
 
     PretrainOptions pretrain;
     pretrain.loop.adamw.beta2 = 0.98;
-    pretrain.model = {.vocabulary = 257, .width = 256, .layers = 6, .heads = 8, .kv_heads = 4, .head_dim = 32, .feed_forward = 704,
+    pretrain.model = {.vocabulary = 257, .width = 192, .layers = 6, .heads = 6, .kv_heads = 2, .head_dim = 32, .feed_forward = 512,
                       .max_positions = 512, .lm_head = LmHead::own};
     bool tied = false;
     CLI::App& p = *app.add_subcommand("pretrain", "train a base model from nothing");

@@ -197,7 +197,7 @@ void add_instruction(Contents& contents, const Record& record, const DataOptions
         ++contents.truncated;
         tokens.resize(most_ids(options) + 1);
     }
-    const std::size_t first_label = answer.prompt.size() - 1;
+    const std::size_t first_label = options.prompts == Prompts::trained ? 0 : answer.prompt.size() - 1;
     contents.candidates.push_back({example_of(tokens, first_label), std::move(answer)});
 }
 
@@ -268,7 +268,8 @@ std::vector<bool> held_out_groups(const std::vector<std::size_t>& group, const D
     const std::size_t groups = *std::max_element(group.begin(), group.end()) + 1;
     const std::size_t count = held_out_count(group.size(), options.held_out);
     std::vector<bool> held_out(groups, false);
-    if (groups == 1 || count == 0) return held_out;
+    if (options.held_out == 1) held_out.assign(groups, true);
+    if (groups == 1 || count == 0 || options.held_out == 1) return held_out;
 
     std::vector<std::size_t> sizes(groups, 0);
     for (const std::size_t g : group) ++sizes[g];
@@ -339,8 +340,8 @@ Domain read_domain(const std::filesystem::path& path, const DataOptions& options
 std::vector<Domain> read_domains(const std::vector<std::filesystem::path>& files, const DataOptions& options) {
     check(!files.empty(), "data: expected at least one file, found none");
     check(options.sequence_length >= 1, "data: sequence length = ", options.sequence_length, ", expected at least 1");
-    check(options.held_out >= 0 && options.held_out < 1, "data: held-out share = ", options.held_out,
-          ", expected a number in [0, 1)");
+    check(options.held_out >= 0 && options.held_out <= 1, "data: held-out share = ", options.held_out,
+          ", expected a number in [0, 1]");
     for (std::size_t i = 0; i < files.size(); ++i)
         for (std::size_t k = 0; k < i; ++k)
             check(files[k].stem() != files[i].stem(), files[k].string(), " and ", files[i].string(),

@@ -32,10 +32,14 @@ struct Domain {
     hydralora::Index bytes = 0;            ///< bytes to predict, in both parts
 };
 
+/// Whether the prompts of records are predicted too (pretraining) or read only (fine-tuning).
+enum class Prompts { masked, trained };
+
 struct DataOptions {
     hydralora::Index sequence_length = 256;  ///< most ids of an example
-    double held_out = 0.05;                  ///< share of each domain's examples, in [0, 1)
+    double held_out = 0.05;                  ///< share of each domain's examples, in [0, 1]; 1: none to train on
     hydralora::Seed seed;                    ///< chooses the held-out examples
+    Prompts prompts = Prompts::masked;
 };
 
 /// One domain per file, named as the file without its extension.

@@ -106,7 +106,7 @@ private:
 
     struct Step {
         double loss, norm, lr;
-        Index tokens, labelled;  // tokens with padding
+        Index tokens, labelled;  // without padding
         bool finite;
     };
 
@@ -119,8 +119,9 @@ private:
         const auto grad_views = views(grads_);
         double loss_sum = 0;
         Step step{};
-        const Index part = options_.batch / options_.accumulation;
-        for (Index first = 0; first < options_.batch; first += part) {
+        const Index most_tokens = options_.batch * options_.sequence_length / options_.accumulation;
+        Index first = 0;
+        for (const Index part : cut_batch(examples, most_tokens, be_.slab_rows())) {
             batch_.assign(examples.data() + first, part, be_.slab_rows());
             const Index count = static_cast<Index>(batch_.ids.size());
             const TokenBatch<B> tokens{host_view(std::as_const(batch_.ids).data(), 1, count), host_view(std::as_const(batch_.labels).data(), 1, count),
@@ -130,7 +131,8 @@ private:
             pass.rows = {first * options_.sequence_length, batch_.length, options_.sequence_length};
             model_.forward(be_, tokens, cache_, pass);
             model_.backward(be_, tokens, 1.0 / static_cast<double>(labelled), cache_, host_view(&loss_sum, 1, 1), grad_views);
-            step.tokens += count;
+            step.tokens += batch_.tokens;
+            first += part;
         }
         step.loss = loss_sum / static_cast<double>(labelled);
         surroundings_.loss(step_, step.loss);

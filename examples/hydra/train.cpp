@@ -31,13 +31,13 @@ void check_options(const LoopOptions& o) {
     o.adamw.validate();
 }
 
-std::vector<Domain> read_data(const LoopOptions& o) {
-    auto domains = read_domains(o.data, {.sequence_length = o.sequence_length, .held_out = o.held_out, .seed = Seed{o.seed}});
+std::vector<Domain> read_data(const LoopOptions& o, Prompts prompts) {
+    auto domains = read_domains(o.data, {.sequence_length = o.sequence_length, .held_out = o.held_out, .seed = Seed{o.seed}, .prompts = prompts});
     for (const Domain& d : domains) {
         std::string notes;
         if (d.truncated > 0) notes += concat(", ", d.truncated, " cut to ", o.sequence_length, " tokens");
         if (d.skipped > 0) notes += concat(", ", d.skipped, " left out: their prompts alone fill ", o.sequence_length, " tokens");
-        std::fprintf(stderr, "%s: %s bytes, %zu examples to train on, %zu held out%s\n", d.name.c_str(), grouped(d.bytes).c_str(), d.train.size(),
+        std::fprintf(stderr, "%s: %s bytes to predict, %zu examples to train on, %zu held out%s\n", d.name.c_str(), grouped(d.bytes).c_str(), d.train.size(),
                      d.held_out.size(), notes.c_str());
     }
     return domains;
@@ -113,7 +113,7 @@ Outcome pretrain(const PretrainOptions& options, const Surroundings& surrounding
     validate(options.model);
     check(loop.sequence_length <= options.model.max_positions, "--length ", loop.sequence_length, ": more than --max-positions ",
           options.model.max_positions);
-    const auto domains = read_data(loop);
+    const auto domains = read_data(loop, Prompts::trained);
     RunDirectory run(loop.out, loop.resume, surroundings.command, to_json(options));
     B be({.threads = loop.threads, .slab_rows = slab_rows});
     auto weights = make_buffers(be, weight_shapes(options.model));
@@ -163,7 +163,7 @@ Outcome train(const TrainOptions& options, const Surroundings& surroundings) {
     check(loop.sequence_length <= base.config.max_positions, "--length ", loop.sequence_length, ": the base has max_position_embeddings = ",
           base.config.max_positions);
     if (options.method == Method::adapter) static_cast<void>(adapter_shapes(base.config, options.adapter));  // refuses what cannot be
-    const auto domains = read_data(loop);
+    const auto domains = read_data(loop, Prompts::masked);
     RunDirectory run(loop.out, loop.resume, surroundings.command, to_json(options));
     if (options.method == Method::full) return train_full(options, surroundings, domains, run, be, base);
 

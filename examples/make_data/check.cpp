@@ -70,12 +70,13 @@ void check_all(const fs::path& dir) {
     files(dir / "finetune", ".txt");
 
     std::set<std::string> instructions;
-    std::set<std::string> answered;  // words of all answers
+    std::set<std::string> foreign;  // words of the languages that the base has learnt
     for (const fs::path& file : files(dir / "pretrain", ".jsonl")) {
         for (const Record& r : records(file)) {
             instructions.insert(r.instruction);
+            if (file.filename() != "languages.jsonl") continue;
             std::istringstream words(r.output);
-            for (std::string word; words >> word;) answered.insert(word);
+            for (std::string word; words >> word;) foreign.insert(word);
         }
     }
     for (const fs::path& file : files(dir / "finetune", ".jsonl")) {
@@ -87,9 +88,9 @@ void check_all(const fs::path& dir) {
                   r.instruction);
             if (file.filename() != "dictionary.jsonl") continue;
             std::istringstream words(r.output);
-            for (std::string word; words >> word;) words_known += answered.contains(word) && word.size() > 3 ? 1 : 0;
+            for (std::string word; words >> word;) words_known += foreign.contains(word) ? 1 : 0;
         }
-        check(words_known == 0, file.string(), ": the base has answered with ", words_known, " of these words");
+        check(words_known == 0, file.string(), ": ", words_known, " words belong to a language that the base knows");
     }
 }
 

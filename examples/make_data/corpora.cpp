@@ -96,7 +96,7 @@ void write_pretrain(const fs::path& texts, const fs::path& out) {
     };
     {
         Dice dice(Stream::english);
-        write(out / "english.txt", repeated(2'600'000, "\n\n", section(g, "paragraph", dice)));
+        write(out / "english.txt", repeated(2'000'000, "\n\n", section(g, "paragraph", dice)));
     }
     {
         const std::string essays = content(texts / "essays.txt") + "\n";
@@ -111,7 +111,7 @@ void write_pretrain(const fs::path& texts, const fs::path& out) {
     {
         Dice dice(Stream::code);
         write(out / "code.txt",
-              repeated(1'000'000, "\n\n", [&] { return g.text(dice.one_in(3) ? "format" : "program", dice); }));
+              repeated(700'000, "\n\n", [&] { return g.text(dice.one_in(3) ? "format" : "program", dice); }));
     }
     {
         Dice dice(Stream::numbers);
@@ -119,21 +119,21 @@ void write_pretrain(const fs::path& texts, const fs::path& out) {
     }
     {
         Dice dice(Stream::problems);
-        write(out / "problems.jsonl", collect(8000, longest_record, [&] {
+        write(out / "problems.jsonl", collect(16000, longest_record, [&] {
                   return word_problem(g, "Answer with a number.", {30, 40, 9}, dice);
               }));
     }
     {
         Dice dice(Stream::strings);
-        write(out / "strings.jsonl", collect(8000, longest_record, [&] { return string_task(g, dice); }));
+        write(out / "strings.jsonl", collect(10000, longest_record, [&] { return string_task(g, dice); }));
     }
     {
         Dice dice(Stream::records);
-        write(out / "records.jsonl", collect(9000, longest_record, [&] { return written_record(kinds, dice); }));
+        write(out / "records.jsonl", collect(10000, longest_record, [&] { return written_record(kinds, dice); }));
     }
     {
         Dice dice(Stream::lookup);
-        write(out / "lookup.jsonl", collect(6000, longest_record, [&] { return lookup_task(g, dice); }));
+        write(out / "lookup.jsonl", collect(10000, longest_record, [&] { return lookup_task(g, dice); }));
     }
     {
         Dice dice(Stream::languages);
@@ -144,7 +144,7 @@ void write_pretrain(const fs::path& texts, const fs::path& out) {
         const Language kesh =
             Language::invented(velu(texts), "Kesh", WordOrder::reversed, kesh_words, "bdgzrwj", "aeiu");
         write(out / "languages.jsonl",
-              collect(8000, longest_record, [&] { return (dice.one_in(2) ? tamo : kesh).phrase(dice); }));
+              collect(10000, longest_record, [&] { return (dice.one_in(2) ? tamo : kesh).phrase(dice); }));
     }
     {
         Dice dice(Stream::forms);

@@ -1,5 +1,5 @@
-// Random choices for generated texts: one Philox sequence a file, so that a change to one file leaves the others as they
-// were, and the bytes are the same on every machine.
+// Random choices for generated texts: one Philox sequence a file, so that a change to one file leaves the others as
+// they were, and the bytes are the same on every machine.
 #pragma once
 
 #include <cstddef>

@@ -1,7 +1,7 @@
 // Texts from templates. A grammar file has sections: `[name] words` (entries between white space), `[name] lines` (one
-// alternative a line, capitals at the beginning of sentences) and `[name] raw` (the same, left as written). A line speaks of
-// others as $name, $name#key or ${name#key:form}; what has a key is drawn once a text and then stays. Built in:
-// ${int:low:high} and $coined, a word nobody knows.
+// alternative a line, capitals at the beginning of sentences) and `[name] raw` (the same, left as written). A line
+// speaks of others as $name, $name#key or ${name#key:form}; what has a key is drawn once a text and then stays.
+// Built in: ${int:low:high} and $coined, a word nobody knows. Lines before the first section are comments.
 #pragma once
 
 #include <cstddef>

@@ -6,10 +6,14 @@
 #include <utility>
 #include <vector>
 
+#include <hydralora/core/check.hpp>
+
 #include "inflect.hpp"
 
 namespace make_data {
 namespace {
+
+using hydralora::concat;
 
 std::string join(const std::vector<std::string>& words, const std::string& between = " ") {
     std::string out;
@@ -55,36 +59,19 @@ std::string number_fact(Dice& dice) {
     const int high = std::max(a, b);
     const int m = dice.between(1, 10);
     const int n = dice.between(1, 10);
-    switch (dice.below(14)) {
-        case 0:
-        case 1:
-        case 2:
-        case 3:
-            return text_of(a) + " + " + text_of(b) + " = " + text_of(a + b);
-        case 4:
-        case 5:
-        case 6:
-            return text_of(high) + " - " + text_of(low) + " = " + text_of(high - low);
-        case 7:
-            return text_of(m) + " * " + text_of(n) + " = " + text_of(m * n);
-        case 8:
-            return text_of(high) + " + " + text_of(m) + " - " + text_of(n) + " = " + text_of(high + m - n);
-        case 9:
-            return number_word(m) + " plus " + number_word(b) + " is " + number_word(m + b);
-        case 10:
-            return number_word(high % 100) + " minus " + number_word(low) + " is " + number_word(high - low);
-        case 11:
-            return text_of(a) + (a < b ? " < " : a > b ? " > " : " = ") + text_of(b);
-        case 12:
-            return "half of " + text_of(2 * b) + " is " + text_of(b) + ", twice " + text_of(b) + " is " +
-                   text_of(2 * b);
-        default: {
-            const int step = dice.between(1, 5);
-            std::string line = text_of(a);
-            for (int i = 1; i < 7; ++i) line += " " + text_of(a + i * step);
-            return line;
-        }
-    }
+    const std::size_t kind = dice.below(14);
+    if (kind < 4) return concat(a, " + ", b, " = ", a + b);
+    if (kind < 7) return concat(high, " - ", low, " = ", high - low);
+    if (kind == 7) return concat(m, " * ", n, " = ", m * n);
+    if (kind == 8) return concat(high, " + ", m, " - ", n, " = ", high + m - n);
+    if (kind == 9) return concat(number_word(m), " plus ", number_word(b), " is ", number_word(m + b));
+    if (kind == 10) return concat(number_word(high), " minus ", number_word(low), " is ", number_word(high - low));
+    if (kind == 11) return concat(a, a < b ? " < " : a > b ? " > " : " = ", b);
+    if (kind == 12) return concat("half of ", 2 * b, " is ", b, ", twice ", b, " is ", 2 * b);
+    const int step = dice.between(1, 5);
+    std::string line = text_of(a);
+    for (int i = 1; i < 7; ++i) line += concat(' ', a + i * step);
+    return line;
 }
 
 Record word_problem(const Grammar& grammar, const std::string& instruction, Range range, Dice& dice) {
@@ -119,17 +106,17 @@ Record word_problem(const Grammar& grammar, const std::string& instruction, Rang
 Record string_task(const Grammar& grammar, Dice& dice) {
     auto words = some_words(grammar, dice, 2, 5);
     const std::string all = join(words);
+    const std::string first = words.front();
+    const std::string last = words.back();
     switch (dice.below(16)) {
         case 0:
         case 1:
             return {"Copy.", all, all};
         case 2:
             return {"Write in capitals.", all, upper(all)};
-        case 3: {
-            std::string capitals;
-            for (const auto& w : words) capitals += (capitals.empty() ? "" : " ") + capitalised(w);
-            return {"Begin each word with a capital.", all, capitals};
-        }
+        case 3:
+            for (auto& w : words) w = capitalised(w);
+            return {"Begin each word with a capital.", all, join(words)};
         case 4:
         case 5:
             std::reverse(words.begin(), words.end());
@@ -138,9 +125,9 @@ Record string_task(const Grammar& grammar, Dice& dice) {
             std::sort(words.begin(), words.end());
             return {"Sort the words.", all, join(words)};
         case 7:
-            return {"First word?", all, words.front()};
+            return {"First word?", all, first};
         case 8:
-            return {"Last word?", all, words.back()};
+            return {"Last word?", all, last};
         case 9:
             return {"How many words?", join(words, ", "), text_of(static_cast<int>(words.size()))};
         case 10:
@@ -151,17 +138,14 @@ Record string_task(const Grammar& grammar, Dice& dice) {
         case 12:
             return {"Without the first word.", all, join({words.begin() + 1, words.end()})};
         case 13:
-            return {"First letter?", words[0], words[0].substr(0, 1)};
+            return {"First letter?", first, first.substr(0, 1)};
         case 14:
-            return {"Spell it.", words[0], [&] {
-                        std::string spelt;
-                        for (const char ch : words[0]) spelt += (spelt.empty() ? "" : "-") + std::string(1, ch);
-                        return spelt;
-                    }()};
-        default: {
+            words.clear();
+            for (const char c : first) words.emplace_back(1, c);
+            return {"Spell it.", first, join(words, "-")};
+        default:
             const std::string number = text_of(dice.between(10, 99999));
-            return {"Turn the digits around.", number, std::string(number.rbegin(), number.rend())};
-        }
+            return {"Turn the digits around.", number, {number.rbegin(), number.rend()}};
     }
 }
 

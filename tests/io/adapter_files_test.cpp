@@ -75,7 +75,11 @@ bool same(const Model<Matrix<T>>& a, const Model<Matrix<T>>& b) {
     return equal;
 }
 
-const AdapterFileConfig shared{.rank = 2, .heads = 3, .target_modules = {"gate_proj", "down_proj"}, .base_model_name_or_path = "llama", .base_checksum = "aa55"};
+const AdapterFileConfig shared{.rank = 2,
+                               .heads = 3,
+                               .target_modules = {"gate_proj", "down_proj"},
+                               .base_model_name_or_path = "llama",
+                               .base_checksum = "aa55"};
 const AdapterFileConfig own{.rank = 2, .heads = 3, .sharing = "own_a", .router_bias = "trained"};
 const std::string prefix = "base_model.model.model.layers.1.mlp.down_proj.";
 
@@ -92,7 +96,8 @@ struct Stored {
     }
     void write(const std::filesystem::path& directory) const {
         std::vector<NamedTensor> all;
-        for (const auto& [name, tensor] : tensors) all.push_back(reshaped(named_tensor(name, std::span(tensor.second)), tensor.first));
+        for (const auto& [name, tensor] : tensors)
+            all.push_back(reshaped(named_tensor(name, std::span(tensor.second)), tensor.first));
         save_safetensors(directory / "adapter_model.safetensors", all);
     }
 };
@@ -116,9 +121,12 @@ TEST_CASE("file names, shapes and elements are those of the released code") {
         for (Index j = 0; j < 9; ++j) CHECK(element("lora_A.weight", {2, 9}, i * 9 + j) == down.A.view()(i, j));
     for (Index head = 0; head < 3; ++head)
         for (Index i = 0; i < 6; ++i)
-            for (Index j = 0; j < 2; ++j) CHECK(element("lora_B" + std::to_string(head) + ".weight", {6, 2}, i * 2 + j) == down.B.view()(i, head * 2 + j));
+            for (Index j = 0; j < 2; ++j)
+                CHECK(element("lora_B" + std::to_string(head) + ".weight", {6, 2}, i * 2 + j) ==
+                      down.B.view()(i, head * 2 + j));
     for (Index i = 0; i < 3; ++i)
-        for (Index j = 0; j < 9; ++j) CHECK(element("lora_route.weight", {3, 9}, i * 9 + j) == down.router.view()(i, j));
+        for (Index j = 0; j < 9; ++j)
+            CHECK(element("lora_route.weight", {3, 9}, i * 9 + j) == down.router.view()(i, j));
     CHECK(*SafetensorsFile::open(scratch / "adapter" / "adapter_model.safetensors").metadata("format") == "pt");
 
     save_adapter(scratch / "own", own, make_model<float>(own, 0));
@@ -178,12 +186,16 @@ TEST_CASE("what does not fit is refused by name and leaves the parameters as the
             CHECK(has(message, part));
         }
     };
-    refused([](auto& t) { t.erase(prefix + "lora_B1.weight"); }, "expected a tensor \"" + prefix + "lora_B1.weight\", found none of that name");
+    refused([](auto& t) { t.erase(prefix + "lora_B1.weight"); },
+            "expected a tensor \"" + prefix + "lora_B1.weight\", found none of that name");
     refused([](auto& t) { t[prefix + "lora_B3.weight"] = t[prefix + "lora_B2.weight"]; },
             "tensor \"" + prefix + "lora_B3.weight\": not expected by a model of 20 adapter tensors (rank 2, 3 heads)");
     refused([](auto& t) { t["other"] = t[prefix + "lora_B2.weight"]; }, "tensor \"other\": not expected");
-    refused([](auto& t) { t[prefix + "lora_A.weight"] = {TensorShape{3, 9}, std::vector<float>(27)}; },
-            "tensor \"" + prefix + "lora_A.weight\": expected shape [2, 9], found [3, 9]");
+    refused(
+        [](auto& t) {
+            t[prefix + "lora_A.weight"] = {TensorShape{3, 9}, std::vector<float>(27)};
+        },
+        "tensor \"" + prefix + "lora_A.weight\": expected shape [2, 9], found [3, 9]");
     refused([](auto& t) { t[prefix + "lora_A.weight"].first = {9, 2}; }, "expected shape [2, 9], found [9, 2]");
     refused([](auto& t) { t[prefix + "lora_A.weight"].first = {1, 2, 9}; }, "expected shape [2, 9], found [1, 2, 9]");
     refused([](auto& t) { t[prefix + "lora_route.weight"].second[14] = std::nanf(""); },
@@ -202,17 +214,20 @@ TEST_CASE("what does not fit is refused by name and leaves the parameters as the
     AdapterFileConfig other = shared;
     other.rank = 3;
     auto larger = make_model<float>(other, 0);
-    CHECK(has(error_of([&] { load_adapter(directory, larger); }), "parameter layers.0.mlp.gate_proj.A of shape (3, 6): expected 2 rows for rank 2 and 3 heads, found 3"));
+    CHECK(has(error_of([&] { load_adapter(directory, larger); }),
+              "parameter layers.0.mlp.gate_proj.A of shape (3, 6): expected 2 rows for rank 2 and 3 heads, found 3"));
     other = shared;
     other.heads = 4;
     auto more = make_model<float>(other, 0);
-    CHECK(has(error_of([&] { load_adapter(directory, more); }), "parameter layers.0.mlp.gate_proj.B of shape (9, 8): expected 6 columns"));
+    CHECK(has(error_of([&] { load_adapter(directory, more); }),
+              "parameter layers.0.mlp.gate_proj.B of shape (9, 8): expected 6 columns"));
 
     // Finite as a double, not as a float.
     auto wide = make_model<double>(shared, 0);
     wide.part[0].A.view()(1, 2) = 1e300;
     save_adapter(scratch / "wide", shared, wide);
-    CHECK(has(error_of([&] { load_adapter(scratch / "wide", model); }), "lora_A.weight\": element (1, 2): expected a finite number, found inf"));
+    CHECK(has(error_of([&] { load_adapter(scratch / "wide", model); }),
+              "lora_A.weight\": element (1, 2): expected a finite number, found inf"));
     load_adapter(scratch / "wide", wide);
     test::set_content(directory / "adapter_model.safetensors", "version https://git-lfs.github.com/spec/v1\n");
     CHECK(has(error_of([&] { load_adapter(directory, model); }), "git lfs pull"));
@@ -222,7 +237,9 @@ TEST_CASE("what does not fit is refused by name and leaves the parameters as the
 TEST_CASE("saving refuses what it would spoil") {
     const test::ScratchDirectory scratch;
     auto model = make_model<float>(shared, 0);
-    const auto saving = [&](Existing existing) { return error_of([&] { save_adapter(scratch / "adapter", shared, model, existing); }); };
+    const auto saving = [&](Existing existing) {
+        return error_of([&] { save_adapter(scratch / "adapter", shared, model, existing); });
+    };
     CHECK(saving(Existing::refuse) == "");
     CHECK(has(saving(Existing::refuse), "adapter: exists already; choose another name"));
     CHECK(saving(Existing::replace) == "");
@@ -231,10 +248,13 @@ TEST_CASE("saving refuses what it would spoil") {
     CHECK(test::content(scratch / "adapter" / "README.md") == "mine");
     std::filesystem::remove(scratch / "adapter" / "README.md");
     model.part[2].B.view()(3, 1) = std::nanf("");
-    CHECK(has(saving(Existing::replace), "layers.1.mlp.gate_proj.lora_B0.weight: element (3, 1): expected a finite number, found nan; nothing was written"));
+    CHECK(has(saving(Existing::replace),
+              "layers.1.mlp.gate_proj.lora_B0.weight: element (3, 1): expected a finite number, found nan; nothing was "
+              "written"));
     test::set_content(scratch / "file", "mine");
     model.part[2].B.view()(3, 1) = 0;
-    CHECK(has(error_of([&] { save_adapter(scratch / "file", shared, model, Existing::replace); }), "expected an adapter directory to replace"));
+    CHECK(has(error_of([&] { save_adapter(scratch / "file", shared, model, Existing::replace); }),
+              "expected an adapter directory to replace"));
     CHECK(list_directory(scratch.path()) == std::vector<std::string>{"adapter", "file"});
 }
 
@@ -246,10 +266,12 @@ TEST_CASE("whichever call fails, the directory is the old one or the new one") {
         for (const test::Fault fault : test::all_faults)
             for (int at = 0; at < last; ++at) {
                 std::filesystem::remove_all(scratch / "adapter");
-                if (exists) save_adapter(scratch / "adapter", shared, old_model, Existing::refuse, test::unsynced_calls());
+                if (exists)
+                    save_adapter(scratch / "adapter", shared, old_model, Existing::refuse, test::unsynced_calls());
                 test::FaultPlan plan{.at = at, .fault = fault};
-                const std::string message =
-                    error_of([&] { save_adapter(scratch / "adapter", shared, new_model, Existing::replace, test::failing_calls(plan)); });
+                const std::string message = error_of([&] {
+                    save_adapter(scratch / "adapter", shared, new_model, Existing::replace, test::failing_calls(plan));
+                });
                 INFO("fault ", static_cast<int>(fault), " at ", at, " in ", plan.failed, ": ", message);
                 if (at >= plan.calls) {
                     CHECK(message == "");
@@ -261,8 +283,10 @@ TEST_CASE("whichever call fails, the directory is the old one or the new one") {
                     load_adapter(scratch / "adapter", loaded);
                     CHECK((same(loaded, new_model) || (exists && same(loaded, old_model))));
                 }
-                if (message.empty()) CHECK(same(loaded, new_model));
-                else CHECK((has(message, "is as it was") || has(message, "was not made") || has(message, "is written")));
+                if (message.empty())
+                    CHECK(same(loaded, new_model));
+                else
+                    CHECK((has(message, "is as it was") || has(message, "was not made") || has(message, "is written")));
                 if (test::is_harmless(plan)) CHECK(message == "");
                 if (has(message, "is written")) CHECK(same(loaded, new_model));
                 for (const std::string& name : list_directory(scratch.path()))

@@ -34,7 +34,9 @@ TEST_CASE("products agree with 128-bit arithmetic") {
 
 TEST_CASE("edges") {
     constexpr Index large = INT64_MAX;
-    const auto bytes = [](std::vector<Index> dims, std::uint64_t element) { return checked_tensor_bytes(dims, element); };
+    const auto bytes = [](std::vector<Index> dims, std::uint64_t element) {
+        return checked_tensor_bytes(dims, element);
+    };
     CHECK(bytes({}, 8) == 8u);
     CHECK(bytes({0}, 8) == 0u);
     CHECK(bytes({large}, 1) == static_cast<std::uint64_t>(large));

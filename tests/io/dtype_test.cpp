@@ -35,7 +35,8 @@ TEST_CASE("half precision, all 65536, against the definition") {
         } else if (exponent == 31) {
             CHECK(value == sign * HUGE_VAL);
         } else {
-            const double expected = exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024 + fraction, exponent - 25);
+            const double expected =
+                exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024 + fraction, exponent - 25);
             CHECK(value == sign * expected);
             CHECK(std::signbit(value) == (sign < 0));
         }

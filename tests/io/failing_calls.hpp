@@ -18,8 +18,9 @@ enum class Fault {
     short_write,     // a write takes half of the bytes
     late             // EIO although it was done
 };
-inline constexpr Fault all_faults[] = {Fault::io,          Fault::no_space,    Fault::no_space_stays, Fault::many_files,
-                                       Fault::interrupted, Fault::short_write, Fault::late};
+inline constexpr Fault all_faults[] = {Fault::io,         Fault::no_space,    Fault::no_space_stays,
+                                       Fault::many_files, Fault::interrupted, Fault::short_write,
+                                       Fault::late};
 
 /// Counts calls and fails number `at` (from 0).
 struct FaultPlan {
@@ -30,7 +31,9 @@ struct FaultPlan {
 };
 
 /// Whether the caller must not notice the fault.
-inline bool is_harmless(const FaultPlan& plan) { return plan.fault == Fault::interrupted || plan.fault == Fault::short_write; }
+inline bool is_harmless(const FaultPlan& plan) {
+    return plan.fault == Fault::interrupted || plan.fault == Fault::short_write;
+}
 
 /// The real calls without waiting for the disk: for tests that cut no power.
 inline hydralora::io::FileCalls unsynced_calls() {
@@ -52,16 +55,19 @@ inline hydralora::io::FileCalls failing_calls(FaultPlan& plan) {
             const std::string_view call_name = name;
             if ((plan.fault == Fault::late && call_name != "open") || call_name == "close")
                 static_cast<void>(call(arguments...));
-            errno = plan.fault == Fault::many_files                                               ? EMFILE
-                    : plan.fault == Fault::interrupted                                            ? EINTR
+            errno = plan.fault == Fault::many_files                                        ? EMFILE
+                    : plan.fault == Fault::interrupted                                     ? EINTR
                     : plan.fault == Fault::no_space || plan.fault == Fault::no_space_stays ? ENOSPC
-                                                                                                  : EIO;
+                                                                                           : EIO;
             return static_cast<Result>(-1);
         };
     };
     hydralora::io::FileCalls calls;
-    calls.open = guarded("open", true, [open = real.open](const char* path, int flags, mode_t mode) { return open(path, flags, mode); });
-    const auto failing_write = guarded("write", true, [write = real.write](int fd, const void* data, std::size_t size) { return write(fd, data, size); });
+    calls.open = guarded(
+        "open", true, [open = real.open](const char* path, int flags, mode_t mode) { return open(path, flags, mode); });
+    const auto failing_write = guarded("write", true, [write = real.write](int fd, const void* data, std::size_t size) {
+        return write(fd, data, size);
+    });
     calls.write = [&plan, failing_write, write = real.write](int fd, const void* data, std::size_t size) {
         if (plan.fault == Fault::short_write && plan.calls == plan.at && size > 1) {
             ++plan.calls;
@@ -76,8 +82,10 @@ inline hydralora::io::FileCalls failing_calls(FaultPlan& plan) {
     calls.mkdir = guarded("mkdir", true, [mkdir = real.mkdir](const char* path) { return mkdir(path); });
     calls.rmdir = guarded("rmdir", false, [rmdir = real.rmdir](const char* path) { return rmdir(path); });
     calls.unlink = guarded("unlink", false, [unlink = real.unlink](const char* path) { return unlink(path); });
-    calls.rename = guarded("rename", true, [rename = real.rename](const char* from, const char* to) { return rename(from, to); });
-    calls.exchange = guarded("exchange", true, [exchange = real.exchange](const char* a, const char* b) { return exchange(a, b); });
+    calls.rename =
+        guarded("rename", true, [rename = real.rename](const char* from, const char* to) { return rename(from, to); });
+    calls.exchange =
+        guarded("exchange", true, [exchange = real.exchange](const char* a, const char* b) { return exchange(a, b); });
     return calls;
 }
 

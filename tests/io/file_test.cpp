@@ -33,7 +33,9 @@ TEST_CASE("a mapped file shows the bytes of the file") {
 
 TEST_CASE("what is not a regular file is refused by name") {
     const test::ScratchDirectory scratch;
-    const auto opening = [](const std::filesystem::path& path) { return error_of([&] { static_cast<void>(MappedFile::open(path)); }); };
+    const auto opening = [](const std::filesystem::path& path) {
+        return error_of([&] { static_cast<void>(MappedFile::open(path)); });
+    };
     CHECK(has(opening(scratch / "none"), "none: opening failed: No such file or directory"));
     CHECK(has(opening(scratch.path()), "expected a regular file, found a directory"));
     REQUIRE(::mkfifo((scratch / "pipe").c_str(), 0600) == 0);

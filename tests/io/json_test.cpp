@@ -38,19 +38,25 @@ TEST_CASE("each kind of value is read exactly") {
     CHECK(members[2].first == "");
     CHECK(document.find("z")->size() == 3);
     CHECK(document.find("x") == nullptr);
-    CHECK(document == Json::object({{"z", Json::array({1, Json::object({{"y", Json::array()}}), Json::object()})}, {"a", "b"}, {"", 0}}));
+    CHECK(document ==
+          Json::object(
+              {{"z", Json::array({1, Json::object({{"y", Json::array()}}), Json::object()})}, {"a", "b"}, {"", 0}}));
 }
 
 TEST_CASE("what is no JSON is refused with line and column") {
     CHECK(has(refusal(""), "f.json: line 1, column 1: not JSON"));
     CHECK(has(refusal("{\n  \"a\": tru}"), "f.json: line 2, column 11: not JSON"));
-    for (const char* text : {"[1,]", "{\"a\":}", "{a:1}", "[1", "{\"a\":1", "01", "+1", ".5", "1.", "0x1", "NaN", "Infinity", "'a'", "[1] 2", "\"a", "\"\\x\"",
-                             "\"\\ud800\"", "\"\\udc00\"", "\"\x01\"", "\"\xff\"", "\"\xc0\x80\"", "{\"a\" 1}", "// c\n1", "[1 2]", "\xff", "1e400"})
+    for (const char* text :
+         {"[1,]",      "{\"a\":}", "{a:1}",       "[1",          "{\"a\":1", "01",       "+1",
+          ".5",        "1.",       "0x1",         "NaN",         "Infinity", "'a'",      "[1] 2",
+          "\"a",       "\"\\x\"",  "\"\\ud800\"", "\"\\udc00\"", "\"\x01\"", "\"\xff\"", "\"\xc0\x80\"",
+          "{\"a\" 1}", "// c\n1",  "[1 2]",       "\xff",        "1e400"})
         CHECK_MESSAGE(has(refusal(text), "not JSON"), text);
     // The parser behind would take these two.
     CHECK(has(refusal(std::string_view("{}\0{}", 5)), "f.json: line 1, column 3: expected JSON, found a NUL byte"));
     CHECK(has(refusal("\xef\xbb\xbf{}"), "byte order mark"));
-    CHECK(has(refusal("[18446744073709551616]"), "column 22: expected an integer that fits 64 bits, found \"18446744073709551616\""));
+    CHECK(has(refusal("[18446744073709551616]"),
+              "column 22: expected an integer that fits 64 bits, found \"18446744073709551616\""));
     CHECK(has(refusal("-9223372036854775809"), "expected an integer that fits 64 bits"));
 }
 
@@ -80,7 +86,8 @@ TEST_CASE("limits: depth, size, values, lengths") {
     CHECK(refusal("[1,2,3]", {.values = 4}) == "");
     CHECK(has(refusal("[1,2,3]", {.bytes = 6}), "expected at most 6 bytes of JSON, found 7"));
     CHECK(has(refusal("[\"12345\"]", {.string_bytes = 4}), "the string that ends here is longer than 4 bytes"));
-    CHECK(has(refusal("[\"1\\\\\\\"\\\"45\"]", {.string_bytes = 4}), "the string that ends here is longer than 4 bytes"));
+    CHECK(
+        has(refusal("[\"1\\\\\\\"\\\"45\"]", {.string_bytes = 4}), "the string that ends here is longer than 4 bytes"));
     CHECK(refusal("[\"1234\", \"1234\"]", {.string_bytes = 4}) == "");
     CHECK(has(refusal(std::string(1001, '1')), "the word or number that ends here is longer than 1000 bytes"));
 }
@@ -96,8 +103,10 @@ TEST_CASE("a document cut anywhere is refused, one with a byte changed is refuse
             changed[i] = static_cast<char>(byte);
             const std::string message = error_of([&] {
                 const Json value = parsed(changed);
-                if (parsed(to_text(value)) == value) ++readable;
-                else FAIL("written and read again it is another value: " << changed);
+                if (parsed(to_text(value)) == value)
+                    ++readable;
+                else
+                    FAIL("written and read again it is another value: " << changed);
             });
             if (!message.empty()) CHECK(has(message, "f.json: line "));
         }
@@ -108,10 +117,14 @@ TEST_CASE("random values survive writing and reading") {
     std::mt19937_64 random(3);
     const auto make = [&](const auto& self, int depth) -> Json {
         switch (random() % (depth > 4 ? 6 : 8)) {
-            case 0: return Json();
-            case 1: return random() % 2 == 0;
-            case 2: return static_cast<std::int64_t>(random() >> (random() % 64));
-            case 3: return random();
+            case 0:
+                return Json();
+            case 1:
+                return random() % 2 == 0;
+            case 2:
+                return static_cast<std::int64_t>(random() >> (random() % 64));
+            case 3:
+                return random();
             case 4: {
                 const double value = std::bit_cast<double>(random());
                 return std::isfinite(value) ? Json(value) : Json(-0.0);
@@ -119,7 +132,8 @@ TEST_CASE("random values survive writing and reading") {
             case 5: {
                 std::string text;
                 for (std::size_t n = random() % 8; n > 0; --n) {
-                    static constexpr const char* letters[] = {"a", "\"", "\\", "\n", "\x01", "\x7f", "/", "\xc3\xa9", "\xf0\x9f\x98\x80", "\t"};
+                    static constexpr const char* letters[] = {
+                        "a", "\"", "\\", "\n", "\x01", "\x7f", "/", "\xc3\xa9", "\xf0\x9f\x98\x80", "\t"};
                     text += letters[random() % 10];
                 }
                 if (random() % 8 == 0) text += '\0';
@@ -132,7 +146,8 @@ TEST_CASE("random values survive writing and reading") {
             }
             default: {
                 Json result = Json::object();
-                for (std::size_t n = random() % 5; n > 0; --n) result.set(std::to_string(random() % 9), self(self, depth + 1));
+                for (std::size_t n = random() % 5; n > 0; --n)
+                    result.set(std::to_string(random() % 9), self(self, depth + 1));
                 return result;
             }
         }

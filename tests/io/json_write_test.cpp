@@ -20,8 +20,10 @@ TEST_CASE("numbers are the shortest that read back") {
     CHECK(to_text(0.05f) == "0.05000000074505806");
     CHECK(to_text(UINT64_MAX) == "18446744073709551615");
     CHECK(to_text(INT64_MIN) == "-9223372036854775808");
-    CHECK(has(error_of([] { static_cast<void>(to_text(std::numeric_limits<double>::quiet_NaN())); }), "cannot be written"));
-    CHECK(has(error_of([] { static_cast<void>(to_text(std::numeric_limits<double>::infinity())); }), "cannot be written"));
+    CHECK(has(error_of([] { static_cast<void>(to_text(std::numeric_limits<double>::quiet_NaN())); }),
+              "cannot be written"));
+    CHECK(has(error_of([] { static_cast<void>(to_text(std::numeric_limits<double>::infinity())); }),
+              "cannot be written"));
 }
 
 TEST_CASE("strings are escaped where they must be") {
@@ -33,7 +35,8 @@ TEST_CASE("members keep their order, on one line or indented") {
     Json value = Json::object({{"z", 1}, {"a", Json::array({true, nullptr})}});
     value.set("empty", Json::array()).set("z", 2).set("none", Json::object());
     CHECK(to_text(value) == R"({"z":2,"a":[true,null],"empty":[],"none":{}})");
-    CHECK(to_text(value, 2) == "{\n  \"z\": 2,\n  \"a\": [\n    true,\n    null\n  ],\n  \"empty\": [],\n  \"none\": {}\n}");
+    CHECK(to_text(value, 2) ==
+          "{\n  \"z\": 2,\n  \"a\": [\n    true,\n    null\n  ],\n  \"empty\": [],\n  \"none\": {}\n}");
     CHECK(has(error_of([&] { value.push(1); }), "not an array"));
     CHECK(has(error_of([] { Json(1).set("a", 1); }), "\"a\": this value is not an object"));
 }

@@ -15,7 +15,11 @@ TEST_CASE("UTF-8, all sequences of one to three bytes, against decoding") {
     // The definition: decode, then ask whether the number is a scalar value and needs that many bytes.
     const auto valid_one = [](std::string_view s) {
         const auto byte = [&](std::size_t i) { return static_cast<unsigned>(static_cast<unsigned char>(s[i])); };
-        std::size_t length = byte(0) < 0x80 ? 1 : (byte(0) & 0xe0) == 0xc0 ? 2 : (byte(0) & 0xf0) == 0xe0 ? 3 : (byte(0) & 0xf8) == 0xf0 ? 4 : 0;
+        std::size_t length = byte(0) < 0x80             ? 1
+                             : (byte(0) & 0xe0) == 0xc0 ? 2
+                             : (byte(0) & 0xf0) == 0xe0 ? 3
+                             : (byte(0) & 0xf8) == 0xf0 ? 4
+                                                        : 0;
         if (length != s.size()) return false;
         if (length == 1) return true;
         unsigned code = byte(0) & (0x7fu >> length);
@@ -45,7 +49,9 @@ TEST_CASE("UTF-8, all sequences of one to three bytes, against decoding") {
         wrong += is_utf8(three) != valid(three);
     }
     CHECK(wrong == 0);
-    for (const char* text : {"\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf", "\xf0\x90\x80\x80", "a\xe2\x82\xac"}) CHECK(is_utf8(text));
-    for (const char* text : {"\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf0\x9f\x98", "\xed\xa0\x80", "\xf5\x80\x80\x80"})
+    for (const char* text : {"\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf", "\xf0\x90\x80\x80", "a\xe2\x82\xac"})
+        CHECK(is_utf8(text));
+    for (const char* text :
+         {"\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf0\x9f\x98", "\xed\xa0\x80", "\xf5\x80\x80\x80"})
         CHECK(!is_utf8(text));
 }

@@ -59,14 +59,18 @@ public:
         while (mistakes_ > 0 && below(3) == 0) {
             --mistakes_;
             switch (below(4)) {
-                case 0: members.push_back(junk() + ":" + junk()); break;
+                case 0:
+                    members.push_back(junk() + ":" + junk());
+                    break;
                 case 1:
                     if (!members.empty()) members.push_back(members[below(members.size())]);
                     break;
                 case 2:
-                    if (!members.empty()) members.erase(members.begin() + static_cast<std::ptrdiff_t>(below(members.size())));
+                    if (!members.empty())
+                        members.erase(members.begin() + static_cast<std::ptrdiff_t>(below(members.size())));
                     break;
-                default: std::shuffle(members.begin(), members.end(), random_);
+                default:
+                    std::shuffle(members.begin(), members.end(), random_);
             }
         }
         std::string header = "{";
@@ -86,14 +90,62 @@ private:
     std::size_t below(std::size_t bound) { return static_cast<std::size_t>(random_() % bound); }
 
     std::uint64_t number() {
-        static constexpr std::uint64_t special[] = {0, 1, 2, 3, 7, 8, 9, 1u << 16, 1ull << 31, 1ull << 32, (1ull << 32) + 1, 1ull << 61, 1ull << 62, (1ull << 63) - 1,
-                                                    1ull << 63, ~0ull, ~0ull - 7, ~0ull - 8, 6148914691236517206ull, 100'000'000, 100'000'001};
+        static constexpr std::uint64_t special[] = {0,
+                                                    1,
+                                                    2,
+                                                    3,
+                                                    7,
+                                                    8,
+                                                    9,
+                                                    1u << 16,
+                                                    1ull << 31,
+                                                    1ull << 32,
+                                                    (1ull << 32) + 1,
+                                                    1ull << 61,
+                                                    1ull << 62,
+                                                    (1ull << 63) - 1,
+                                                    1ull << 63,
+                                                    ~0ull,
+                                                    ~0ull - 7,
+                                                    ~0ull - 8,
+                                                    6148914691236517206ull,
+                                                    100'000'000,
+                                                    100'000'001};
         return below(2) == 0 ? special[below(std::size(special))] : random_() >> below(64);
     }
     std::string junk() {
-        static const char* const pieces[] = {"null", "true", "-1", "-0", "1.0", "1e3", "1e400", "18446744073709551616", "\"\"", "\"F32\"", "\"__metadata__\"",
-                                             "[]", "{}", "[0]", "[[[[[[0]]]]]]", "{\"a\":{\"b\":{\"c\":{\"d\":{}}}}}", "\"\\ud800\"", "\"\xff\"", "\"\\u0000\"",
-                                             "\"\xc3\xa9\"", "nul", "'a'", ",", "}", "]", "\"", "\\", "[0,0,0]", "[1,1,1,1,1,1,1,1,1]", "0x10", "01", "\"dtype\""};
+        static const char* const pieces[] = {"null",
+                                             "true",
+                                             "-1",
+                                             "-0",
+                                             "1.0",
+                                             "1e3",
+                                             "1e400",
+                                             "18446744073709551616",
+                                             "\"\"",
+                                             "\"F32\"",
+                                             "\"__metadata__\"",
+                                             "[]",
+                                             "{}",
+                                             "[0]",
+                                             "[[[[[[0]]]]]]",
+                                             "{\"a\":{\"b\":{\"c\":{\"d\":{}}}}}",
+                                             "\"\\ud800\"",
+                                             "\"\xff\"",
+                                             "\"\\u0000\"",
+                                             "\"\xc3\xa9\"",
+                                             "nul",
+                                             "'a'",
+                                             ",",
+                                             "}",
+                                             "]",
+                                             "\"",
+                                             "\\",
+                                             "[0,0,0]",
+                                             "[1,1,1,1,1,1,1,1,1]",
+                                             "0x10",
+                                             "01",
+                                             "\"dtype\""};
         return below(4) == 0 ? std::to_string(number()) : pieces[below(std::size(pieces))];
     }
     std::string maybe(std::string good, std::string bad) {
@@ -110,23 +162,37 @@ private:
             bytes *= dim;
             shape += (i > 0 ? "," : "") + maybe(std::to_string(dim), junk());
         }
-        const std::string begin = maybe(std::to_string(offset), junk()), end = maybe(std::to_string(offset + bytes), junk());
+        const std::string begin = maybe(std::to_string(offset), junk()),
+                          end = maybe(std::to_string(offset + bytes), junk());
         offset += bytes;
-        const std::string fields[] = {"\"dtype\":" + maybe(concat('"', dtype.name, '"'), junk()), "\"shape\":" + maybe(shape + "]", junk()),
+        const std::string fields[] = {"\"dtype\":" + maybe(concat('"', dtype.name, '"'), junk()),
+                                      "\"shape\":" + maybe(shape + "]", junk()),
                                       "\"data_offsets\":" + maybe("[" + begin + "," + end + "]", junk())};
         std::string result = maybe(concat("\"t", below(1000), '"'), junk()) + ":{";
-        for (std::size_t i = 0, first = below(3); i < 3; ++i) result += (i > 0 ? "," : "") + maybe(fields[(first + i) % 3], fields[first]);
+        for (std::size_t i = 0, first = below(3); i < 3; ++i)
+            result += (i > 0 ? "," : "") + maybe(fields[(first + i) % 3], fields[first]);
         return result + maybe("}", junk());
     }
     void damage(std::string& bytes) {
         const std::size_t at = below(bytes.size());
         switch (below(6)) {
-            case 0: bytes[at] = static_cast<char>(bytes[at] ^ (1 << below(8))); break;
-            case 1: bytes[at] = static_cast<char>(below(256)); break;
-            case 2: bytes.resize(at); break;
-            case 3: bytes.insert(at, junk()); break;
-            case 4: bytes.erase(at, 1 + below(8)); break;
-            default: bytes.insert(at, bytes.substr(below(bytes.size()), 1 + below(40)));
+            case 0:
+                bytes[at] = static_cast<char>(bytes[at] ^ (1 << below(8)));
+                break;
+            case 1:
+                bytes[at] = static_cast<char>(below(256));
+                break;
+            case 2:
+                bytes.resize(at);
+                break;
+            case 3:
+                bytes.insert(at, junk());
+                break;
+            case 4:
+                bytes.erase(at, 1 + below(8));
+                break;
+            default:
+                bytes.insert(at, bytes.substr(below(bytes.size()), 1 + below(40)));
         }
     }
 
@@ -152,9 +218,11 @@ std::string outcome(std::string_view bytes) {
             covered += entry.end - entry.begin;
             if (!in_range) break;
             for (const std::byte b : file.bytes(entry)) sum += static_cast<double>(b);
-            if (readable_as<double>(entry.dtype) && entry.shape.matrix().rows < 1000 && entry.shape.matrix().cols < 1000) {
+            if (readable_as<double>(entry.dtype) && entry.shape.matrix().rows < 1000 &&
+                entry.shape.matrix().cols < 1000) {
                 std::vector<double> values(static_cast<std::size_t>(entry.shape.matrix().size() + 1));
-                file.read_as(entry.name, host_view(values.data(), entry.shape.matrix().rows, entry.shape.matrix().cols));
+                file.read_as(entry.name,
+                             host_view(values.data(), entry.shape.matrix().rows, entry.shape.matrix().cols));
                 sum += values[0] > 0 ? 1 : 0;
             }
         }
@@ -195,21 +263,29 @@ TEST_CASE("headers of many megabytes stay within the bound on memory") {
         for (int i = 0; i < count; ++i) header += piece(i);
         return test::safetensors_bytes(header + std::string(end), 0);
     };
-    const auto empty_tensor = [](int i) { return concat(i > 0 ? "," : "", '"', i, R"(":{"dtype":"U8","shape":[0],"data_offsets":[0,0]})"); };
+    const auto empty_tensor = [](int i) {
+        return concat(i > 0 ? "," : "", '"', i, R"(":{"dtype":"U8","shape":[0],"data_offsets":[0,0]})");
+    };
     CHECK(outcome(repeated("{", empty_tensor, 262'144, "}")) == "");
     CHECK(test::has(outcome(repeated("{", empty_tensor, 262'145, "}")), "expected at most 262144 tensors, found more"));
-    const auto long_name = [](int i) { return concat(i > 0 ? "," : "", '"', i, R"(aaaaaaaaaaaaaaaaaa":{"dtype":"U8","shape":[1,1,1,1,1,1,1,0],"data_offsets":[0,0]})"); };
+    const auto long_name = [](int i) {
+        return concat(i > 0 ? "," : "", '"', i,
+                      R"(aaaaaaaaaaaaaaaaaa":{"dtype":"U8","shape":[1,1,1,1,1,1,1,0],"data_offsets":[0,0]})");
+    };
     CHECK(outcome(repeated("{", long_name, 262'144, "}")) == "");
     const auto entry = [](int i) { return concat(i > 0 ? "," : "", '"', i, R"(":"")"); };
     CHECK(outcome(repeated(R"({"__metadata__":{)", entry, 65'536, "}}")) == "");
-    CHECK(test::has(outcome(repeated(R"({"__metadata__":{)", entry, 1'000'000, "}}")), "expected at most 65536 entries of __metadata__"));
+    CHECK(test::has(outcome(repeated(R"({"__metadata__":{)", entry, 1'000'000, "}}")),
+                    "expected at most 65536 entries of __metadata__"));
     const auto letter = [](int) { return "aaaaaaaaaaaaaaaa"; };
     CHECK(outcome(repeated(R"({"__metadata__":{"a":")", letter, 500'000, "\"}}")) == "");
-    CHECK(test::has(outcome(repeated(R"({"__metadata__":{"a":")", letter, 6'000'000, "\"}}")), "is longer than 8388608 bytes"));
+    CHECK(test::has(outcome(repeated(R"({"__metadata__":{"a":")", letter, 6'000'000, "\"}}")),
+                    "is longer than 8388608 bytes"));
     const auto digit = [](int) { return "1111111111111111"; };
     CHECK(test::has(outcome(repeated(R"({"a":{"shape":[)", digit, 2'000'000, "]}}")), "is longer than 1000 bytes"));
     const auto zero = [](int) { return "0,"; };
-    CHECK(test::has(outcome(repeated(R"({"a":{"shape":[)", zero, 10'000'000, "0]}}")), "expected at most 8 dimensions"));
+    CHECK(
+        test::has(outcome(repeated(R"({"a":{"shape":[)", zero, 10'000'000, "0]}}")), "expected at most 8 dimensions"));
     const auto space = [](int) { return "                                "; };
     CHECK(outcome(repeated("{", space, 1'000'000, "}")) == "");
 }

@@ -14,7 +14,9 @@ using test::error_of;
 using test::has;
 
 namespace {
-SafetensorsFile golden(std::string_view name) { return SafetensorsFile::open(std::string(HYDRALORA_TEST_DATA "/golden/") + std::string(name)); }
+SafetensorsFile golden(std::string_view name) {
+    return SafetensorsFile::open(std::string(HYDRALORA_TEST_DATA "/golden/") + std::string(name));
+}
 
 /// First, middle and last element of a tensor, and its shape.
 struct Expected {
@@ -62,7 +64,8 @@ TEST_CASE("golden files, values read by another program") {
     CHECK(*three.metadata("rank") == "4");
     CHECK(*three.metadata("loss") == "sum(y*probe)/tokens");
     CHECK(three.metadata("absent") == nullptr);
-    const char* keys[] = {"x", "w0", "a", "b", "wg", "probe", "bias", "y", "route", "dx", "da", "db", "dwg", "a_after", "b_after", "wg_after", "loss_last"};
+    const char* keys[] = {"x",  "w0", "a",  "b",   "wg",      "probe",   "bias",     "y",        "route",
+                          "dx", "da", "db", "dwg", "a_after", "b_after", "wg_after", "loss_last"};
     for (std::size_t i = 0; i < 17; ++i) CHECK(three.entries()[i].name == keys[i]);
     CHECK(three.find("w") == nullptr);
     CHECK(three.find("y")->name == "y");
@@ -85,7 +88,8 @@ TEST_CASE("all kinds of elements of the reference implementation's file") {
     file.read_as("layers.0.weight", host_view(memory.data(), 3, 4, 6));
     for (Index i = 0; i < 3; ++i)
         for (Index j = 0; j < 6; ++j)
-            CHECK(memory[static_cast<std::size_t>(i * 6 + j)] == (j < 4 ? static_cast<float>(i * 4 + j) / 8 - 0.5f : -7));
+            CHECK(memory[static_cast<std::size_t>(i * 6 + j)] ==
+                  (j < 4 ? static_cast<float>(i * 4 + j) / 8 - 0.5f : -7));
     double wide[12];
     file.read_as("layers.0.weight", host_view(wide, 3, 4));
     CHECK(wide[11] == 0.875);
@@ -99,17 +103,24 @@ TEST_CASE("all kinds of elements of the reference implementation's file") {
 TEST_CASE("mistakes are explained") {
     const auto file = golden("mixed.safetensors");
     const auto message = [](auto&& get) { return error_of([&] { static_cast<void>(get()); }); };
-    CHECK(has(message([&] { return file.at("weight"); }), "mixed.safetensors: expected a tensor \"weight\", found none of that name among 13"));
-    CHECK(has(message([&] { return file.view<float>("half"); }), "tensor \"half\": expected elements F32, found F16; read_as converts"));
+    CHECK(has(message([&] { return file.at("weight"); }),
+              "mixed.safetensors: expected a tensor \"weight\", found none of that name among 13"));
+    CHECK(has(message([&] { return file.view<float>("half"); }),
+              "tensor \"half\": expected elements F32, found F16; read_as converts"));
     float out[12];
-    CHECK(has(error_of([&] { file.read_as("layers.0.weight", host_view(out, 4, 3)); }), "tensor \"layers.0.weight\": expected shape (4, 3), found [3, 4]"));
-    CHECK(has(error_of([&] { file.read_as("ints", host_view(out, 1, 2)); }), "tensor \"ints\": expected elements that can be read as F32, found I32"));
+    CHECK(has(error_of([&] { file.read_as("layers.0.weight", host_view(out, 4, 3)); }),
+              "tensor \"layers.0.weight\": expected shape (4, 3), found [3, 4]"));
+    CHECK(has(error_of([&] { file.read_as("ints", host_view(out, 1, 2)); }),
+              "tensor \"ints\": expected elements that can be read as F32, found I32"));
     std::int64_t integers[2];
-    CHECK(has(error_of([&] { file.read_as("seed", host_view(integers, 1, 2)); }), "expected elements that can be read as I64, found U64"));
+    CHECK(has(error_of([&] { file.read_as("seed", host_view(integers, 1, 2)); }),
+              "expected elements that can be read as I64, found U64"));
 
     // A header that is not padded: the data is not aligned, but can be copied.
     for (int spaces = 0; spaces < 8; ++spaces) {
-        const std::string bytes = test::safetensors_bytes(R"({"w":{"dtype":"F64","shape":[2],"data_offsets":[0,16]}})" + std::string(static_cast<std::size_t>(spaces), ' '), 16);
+        const std::string bytes = test::safetensors_bytes(R"({"w":{"dtype":"F64","shape":[2],"data_offsets":[0,16]}})" +
+                                                              std::string(static_cast<std::size_t>(spaces), ' '),
+                                                          16);
         alignas(8) char aligned[128];
         std::memcpy(aligned, bytes.data(), bytes.size());
         const SafetensorsFile odd(test::as_bytes({aligned, bytes.size()}), "odd");

@@ -35,26 +35,28 @@ TEST_CASE("the bytes are those of the reference implementation, in whatever orde
         layer1[i] = i * 0.1;
         half[i] = {static_cast<std::uint16_t>(i * 3125)};
     }
-    const bfloat16 brain[] = {bfloat16(1.0f), bfloat16(-2.0f), bfloat16(HUGE_VALF), bfloat16(0x1p-133f), bfloat16(-0.0f)};
+    const bfloat16 brain[] = {bfloat16(1.0f), bfloat16(-2.0f), bfloat16(HUGE_VALF), bfloat16(0x1p-133f),
+                              bfloat16(-0.0f)};
     const std::int64_t step[] = {INT64_MIN, INT64_MAX, 7};
     const std::uint64_t seed[] = {UINT64_MAX, 0};
     const float scalar = 2.5f, one = 1;
     const std::uint8_t bytes[] = {0, 1, 2, 3, 4}, mask[] = {1, 0, 1};
     const std::int8_t small[] = {-128, 127, 0};
     const std::int32_t ints[] = {INT32_MIN, INT32_MAX};
-    std::vector<NamedTensor> tensors{named_tensor("layers.0.weight", host_view(layer0, 3, 4, 5)),
-                                     reshaped(named_tensor("layers.1.weight", host_view(layer1, 4, 3)), {2, 2, 3}),
-                                     named_tensor("half", std::span(half)),
-                                     named_tensor("brain", std::span(brain)),
-                                     named_tensor("step", std::span(step)),
-                                     named_tensor("seed", std::span(seed)),
-                                     reshaped(named_tensor("scalar", std::span(&scalar, 1)), {}),
-                                     named_tensor("empty", host_view(layer0, 0, 3)),
-                                     named_tensor("bytes", std::span(bytes)),
-                                     named_tensor("mask", Dtype::boolean, {3}, std::as_bytes(std::span(mask))),
-                                     named_tensor("small", std::span(small)),
-                                     named_tensor("ints", std::span(ints)),
-                                     named_tensor("odd \"name\" \\ / \n\t\x01 \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80 \x7f", std::span(&one, 1))};
+    std::vector<NamedTensor> tensors{
+        named_tensor("layers.0.weight", host_view(layer0, 3, 4, 5)),
+        reshaped(named_tensor("layers.1.weight", host_view(layer1, 4, 3)), {2, 2, 3}),
+        named_tensor("half", std::span(half)),
+        named_tensor("brain", std::span(brain)),
+        named_tensor("step", std::span(step)),
+        named_tensor("seed", std::span(seed)),
+        reshaped(named_tensor("scalar", std::span(&scalar, 1)), {}),
+        named_tensor("empty", host_view(layer0, 0, 3)),
+        named_tensor("bytes", std::span(bytes)),
+        named_tensor("mask", Dtype::boolean, {3}, std::as_bytes(std::span(mask))),
+        named_tensor("small", std::span(small)),
+        named_tensor("ints", std::span(ints)),
+        named_tensor("odd \"name\" \\ / \n\t\x01 \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80 \x7f", std::span(&one, 1))};
     const std::string golden = test::content(HYDRALORA_TEST_DATA "/golden/mixed.safetensors");
     REQUIRE(golden.size() > 1000);
     std::mt19937 random(1);
@@ -75,7 +77,8 @@ TEST_CASE("random sets survive writing and reading") {
         std::vector<NamedTensor> tensors;
         std::vector<MatrixView<const float>> views;
         for (std::size_t n = random() % 6; n > 0; --n) {
-            const auto rows = static_cast<Index>(random() % 5), cols = static_cast<Index>(random() % 5), ld = cols + static_cast<Index>(random() % 3);
+            const auto rows = static_cast<Index>(random() % 5), cols = static_cast<Index>(random() % 5),
+                       ld = cols + static_cast<Index>(random() % 3);
             auto& values = memory.emplace_back(static_cast<std::size_t>(rows * ld + 1));
             for (float& value : values) value = std::bit_cast<float>(static_cast<std::uint32_t>(random()));
             views.push_back(host_view(static_cast<const float*>(values.data()), rows, cols, ld));
@@ -93,7 +96,8 @@ TEST_CASE("random sets survive writing and reading") {
             bool same = true;  // as bits: NaN too
             for (Index i = 0; i < views[k].rows; ++i)
                 for (Index j = 0; j < views[k].cols; ++j)
-                    same &= std::bit_cast<std::uint32_t>(out[static_cast<std::size_t>(i * views[k].cols + j)]) == std::bit_cast<std::uint32_t>(views[k](i, j));
+                    same &= std::bit_cast<std::uint32_t>(out[static_cast<std::size_t>(i * views[k].cols + j)]) ==
+                            std::bit_cast<std::uint32_t>(views[k](i, j));
             CHECK(same);
         }
     }
@@ -102,7 +106,9 @@ TEST_CASE("random sets survive writing and reading") {
 TEST_CASE("what cannot be written is refused") {
     const float values[4] = {};
     const auto one = named_tensor("w", std::span(values));
-    const auto refusal = [](std::vector<NamedTensor> tensors, Metadata metadata = {}) { return error_of([&] { written(tensors, metadata); }); };
+    const auto refusal = [](std::vector<NamedTensor> tensors, Metadata metadata = {}) {
+        return error_of([&] { written(tensors, metadata); });
+    };
     CHECK(has(refusal({one, one}), "two tensors have the name \"w\""));
     CHECK(has(refusal({reshaped(one, {3})}), "tensor \"w\": shape [3] of F32 does not take 16 bytes"));
     CHECK(has(refusal({reshaped(one, {-4})}), "shape [-4] of F32 does not take 16 bytes"));

@@ -41,6 +41,16 @@ inline void set_content(const std::filesystem::path& path, std::string_view text
     out.write(text.data(), static_cast<std::streamsize>(text.size()));
 }
 
+/// Changes one bit in place: to shorten and write a file again waits for the disk.
+inline void flip_bit(const std::filesystem::path& path, std::size_t bit) {
+    std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+    const auto at = static_cast<std::streamoff>(bit / 8);
+    file.seekg(at);
+    const int byte = file.get() ^ (1 << (bit % 8));
+    file.seekp(at);
+    file.put(static_cast<char>(byte));
+}
+
 /// The message of the library's error, "" if there was none. Any other exception passes through and fails the test.
 template <class F>
 std::string error_of(F&& f) {
@@ -59,6 +69,8 @@ inline std::ptrdiff_t open_descriptors() {
 }
 
 /// How many trials a random test makes: `usual`, or `with_patience` when HYDRALORA_LONG is set.
-inline int trials(int usual, int with_patience) { return std::getenv("HYDRALORA_LONG") != nullptr ? with_patience : usual; }
+inline int trials(int usual, int with_patience) {
+    return std::getenv("HYDRALORA_LONG") != nullptr ? with_patience : usual;
+}
 
 }  // namespace test

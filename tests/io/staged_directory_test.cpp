@@ -25,9 +25,7 @@ TEST_CASE("a directory appears complete, is replaced in one step, and is not the
     stage(scratch, "second", {});
     CHECK(list_directory(scratch.path()) == std::vector<std::string>{"target"});
     CHECK(test::content(scratch / "target" / "file") == "second");
-    {
-        StagedDirectory staged(scratch.path(), ".tmp-", FileCalls{});
-    }
+    { StagedDirectory staged(scratch.path(), ".tmp-", FileCalls{}); }
     CHECK(list_directory(scratch.path()) == std::vector<std::string>{"target"});
 }
 
@@ -57,7 +55,8 @@ TEST_CASE("directories are made, listed and removed; links are not followed") {
     const test::ScratchDirectory scratch;
     make_directory(scratch / "a");
     make_directory(scratch / "a");
-    CHECK(has(error_of([&] { make_directory(scratch / "no" / "parent"); }), "making the directory failed: No such file"));
+    CHECK(
+        has(error_of([&] { make_directory(scratch / "no" / "parent"); }), "making the directory failed: No such file"));
     test::set_content(scratch / "file", "kept");
     CHECK(has(error_of([&] { make_directory(scratch / "file"); }), "making the directory failed: File exists"));
     std::filesystem::create_symlink(scratch / "file", scratch / "a" / "link");
@@ -65,7 +64,8 @@ TEST_CASE("directories are made, listed and removed; links are not followed") {
     CHECK(list_directory(scratch / "a") == std::vector<std::string>{"b", "link"});
     remove_directory(scratch / "a");
     CHECK(list_directory(scratch.path()) == std::vector<std::string>{"file"});
-    CHECK(has(error_of([&] { static_cast<void>(list_directory(scratch / "a")); }), "listing the directory failed: No such file"));
+    CHECK(has(error_of([&] { static_cast<void>(list_directory(scratch / "a")); }),
+              "listing the directory failed: No such file"));
     std::filesystem::create_directories(scratch / "c" / "d");
     CHECK(has(error_of([&] { remove_directory(scratch / "c"); }), "d: removing failed"));
 }

@@ -19,7 +19,8 @@ std::string long_text(char c) {
 }
 std::vector<std::string> names_in(const std::filesystem::path& path) {
     std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(path)) names.push_back(entry.path().filename().string());
+    for (const auto& entry : std::filesystem::directory_iterator(path))
+        names.push_back(entry.path().filename().string());
     return names;
 }
 }  // namespace

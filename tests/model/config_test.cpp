@@ -29,15 +29,13 @@ std::string complaint(void (*change)(LlamaConfig&)) {
 
 TEST_CASE("LlamaConfig: what makes no decoder is named with its value") {
     CHECK_NOTHROW(validate(good()));
-    CHECK(complaint([](auto& c) { c.vocabulary = 0; }) ==
-          "LlamaConfig: vocabulary = 0, expected 1 to 16777216");
+    CHECK(complaint([](auto& c) { c.vocabulary = 0; }) == "LlamaConfig: vocabulary = 0, expected 1 to 16777216");
     CHECK(complaint([](auto& c) { c.width = -4; }) == "LlamaConfig: width = -4, expected 1 to 1048576");
     CHECK(complaint([](auto& c) { c.layers = 4097; }) == "LlamaConfig: layers = 4097, expected 1 to 4096");
     CHECK(complaint([](auto& c) { c.heads = 0; }) == "LlamaConfig: heads = 0, expected 1 to 4096");
     CHECK(complaint([](auto& c) { c.kv_heads = 0; }) == "LlamaConfig: kv_heads = 0, expected 1 to 6");
     CHECK(complaint([](auto& c) { c.kv_heads = 7; }) == "LlamaConfig: kv_heads = 7, expected 1 to 6");
-    CHECK(complaint([](auto& c) { c.kv_heads = 4; }) ==
-          "LlamaConfig: heads = 6 is not a multiple of kv_heads = 4");
+    CHECK(complaint([](auto& c) { c.kv_heads = 4; }) == "LlamaConfig: heads = 6 is not a multiple of kv_heads = 4");
     CHECK(complaint([](auto& c) { c.head_dim = 9; }) == "LlamaConfig: head_dim = 9, expected an even number");
     CHECK(complaint([](auto& c) { c.feed_forward = 0; }) == "LlamaConfig: feed_forward = 0, expected 1 to 4194304");
     CHECK(complaint([](auto& c) { c.max_positions = Index{1} << 40; }) ==

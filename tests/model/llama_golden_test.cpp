@@ -64,7 +64,9 @@ LlamaConfig config(LmHead head) {
 
 }  // namespace
 
-TEST_CASE("logits, loss and gradients of all weights are Hugging Face's: own head") { compare("own", config(LmHead::own)); }
+TEST_CASE("logits, loss and gradients of all weights are Hugging Face's: own head") {
+    compare("own", config(LmHead::own));
+}
 
 TEST_CASE("logits, loss and gradients of all weights are Hugging Face's: tied head, llama3 scaling") {
     LlamaConfig c = config(LmHead::tied);

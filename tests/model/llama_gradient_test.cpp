@@ -12,14 +12,13 @@ using namespace test;
 /// The loss as a function of the parameters, with dropout's masks fixed, and its gradient, compared element by element.
 class Comparison {
 public:
-    Comparison(ModelCase<Double>& c, const Llama<Double>& model)
-        : case_(c), model_(model), tokens_(c.config, 3, 5) {
+    Comparison(ModelCase<Double>& c, const Llama<Double>& model) : case_(c), model_(model), tokens_(c.config, 3, 5) {
         pass_.random = {Seed{9}, 1, 3};
         pass_.rows.first = 40;
     }
 
-    /// Largest |numeric - analytic| / max(|analytic|, a thousandth of the largest in its tensor) over `samples` elements
-    /// of each tensor.
+    /// Largest |numeric - analytic| / max(|analytic|, a thousandth of the largest in its tensor), of `samples` elements
+    /// a tensor.
     template <class Params, class Grads>
     double worst(Params params, Grads grads, int samples) {
         const double scale = 1.0 / static_cast<double>(tokens_.labelled());
@@ -136,7 +135,10 @@ TEST_CASE("gradients of adapters on all targets: tied and own head, GQA ratios 1
 }
 
 TEST_CASE("gradients of adapters on some targets, chosen by name") {
-    for (const auto& names : {std::vector<const char*>{"q_proj", "v_proj"}, {"gate_proj", "up_proj", "down_proj"}, {"o_proj"}, {"k_proj", "down_proj"}}) {
+    for (const auto& names : {std::vector<const char*>{"q_proj", "v_proj"},
+                              {"gate_proj", "up_proj", "down_proj"},
+                              {"o_proj"},
+                              {"k_proj", "down_proj"}}) {
         LlamaAdapterConfig adapters = tiny_adapters();
         adapters.targets.clear();
         for (const char* name : names) adapters.targets.push_back(parse_target(name));

@@ -97,7 +97,11 @@ TEST_CASE("logits and loss are those of plain loops: base and adapted, tied and 
                 c.adapter_config.targets = {Target::v_proj, Target::up_proj};
                 c.adapters = make_buffers(be, adapter_shapes(config, c.adapter_config));
                 initialise(be, c.adapters, config, c.adapter_config, Seed{1});
-                visit([](const ParamPath& path, auto& m) { if (path.role == Role::b) Draw(3).normal(m.view()); }, c.adapters);
+                visit(
+                    [](const ParamPath& path, auto& m) {
+                        if (path.role == Role::b) Draw(3).normal(m.view());
+                    },
+                    c.adapters);
                 compare_with_reference(c, c.adapted(), true);
             }
 }

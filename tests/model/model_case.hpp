@@ -50,8 +50,7 @@ struct Tokens {
         : sequences(the_sequences), length(the_length) {
         for (Index t = 0; t < sequences * length; ++t) {
             ids.push_back(static_cast<std::int32_t>(draw.integer(0, c.vocabulary - 1)));
-            labels.push_back(t % 8 == 3 ? ignored_label
-                                        : static_cast<std::int32_t>(draw.integer(0, c.vocabulary - 1)));
+            labels.push_back(t % 8 == 3 ? ignored_label : static_cast<std::int32_t>(draw.integer(0, c.vocabulary - 1)));
         }
     }
     [[nodiscard]] Index labelled() const {
@@ -108,10 +107,12 @@ struct ModelCase {
 template <class Set>
 auto flat(const Set& set) {
     std::vector<double> all;
-    visit([&](const ParamPath&, const auto& m) {
-        const auto v = view_of(m);
-        for (Index i = 0; i < v.rows; ++i) all.insert(all.end(), v.row(i), v.row(i) + v.cols);
-    }, set);
+    visit(
+        [&](const ParamPath&, const auto& m) {
+            const auto v = view_of(m);
+            for (Index i = 0; i < v.rows; ++i) all.insert(all.end(), v.row(i), v.row(i) + v.cols);
+        },
+        set);
     return all;
 }
 

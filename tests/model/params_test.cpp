@@ -48,9 +48,9 @@ std::vector<std::string> names(const Set& set) {
 
 TEST_CASE("weights have the names of a Hugging Face checkpoint, in its order, and norms their role") {
     const std::vector<std::string> block{
-        "input_layernorm.weight",  "self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight",
-        "self_attn.o_proj.weight", "mlp.gate_proj.weight",    "mlp.up_proj.weight",      "mlp.down_proj.weight",
-        "post_attention_layernorm.weight"};
+        "input_layernorm.weight",  "self_attn.q_proj.weight", "self_attn.k_proj.weight",
+        "self_attn.v_proj.weight", "self_attn.o_proj.weight", "mlp.gate_proj.weight",
+        "mlp.up_proj.weight",      "mlp.down_proj.weight",    "post_attention_layernorm.weight"};
     std::vector<std::string> expected{"model.embed_tokens.weight"};
     for (const char* layer : {"model.layers.0.", "model.layers.1."})
         for (const std::string& name : block) expected.push_back(layer + name);
@@ -70,12 +70,11 @@ TEST_CASE("weights have the names of a Hugging Face checkpoint, in its order, an
 TEST_CASE("adapters are named by layer, module and part, in the order of layers and modules") {
     const auto both = adapters(Sharing::shared_a, Gate::softmax, {Target::down_proj, Target::q_proj});
     CHECK(names(adapter_shapes(config(LmHead::tied), both)) ==
-          std::vector<std::string>{"layers.0.self_attn.q_proj.A", "layers.0.self_attn.q_proj.B",
-                                   "layers.0.self_attn.q_proj.router", "layers.0.mlp.down_proj.A",
-                                   "layers.0.mlp.down_proj.B", "layers.0.mlp.down_proj.router",
-                                   "layers.1.self_attn.q_proj.A", "layers.1.self_attn.q_proj.B",
-                                   "layers.1.self_attn.q_proj.router", "layers.1.mlp.down_proj.A",
-                                   "layers.1.mlp.down_proj.B", "layers.1.mlp.down_proj.router"});
+          std::vector<std::string>{
+              "layers.0.self_attn.q_proj.A", "layers.0.self_attn.q_proj.B", "layers.0.self_attn.q_proj.router",
+              "layers.0.mlp.down_proj.A", "layers.0.mlp.down_proj.B", "layers.0.mlp.down_proj.router",
+              "layers.1.self_attn.q_proj.A", "layers.1.self_attn.q_proj.B", "layers.1.self_attn.q_proj.router",
+              "layers.1.mlp.down_proj.A", "layers.1.mlp.down_proj.B", "layers.1.mlp.down_proj.router"});
 }
 
 TEST_CASE("parameter_count of weights and adapters") {
@@ -84,7 +83,9 @@ TEST_CASE("parameter_count of weights and adapters") {
     CHECK(parameter_count(weight_shapes(config(LmHead::own))) == 2 * V * d + L * (linears + 2 * d) + d);
 
     constexpr Index r = 3, N = 4, q = heads * D;
-    const auto count = [](const LlamaAdapterConfig& c) { return parameter_count(adapter_shapes(config(LmHead::tied), c)); };
+    const auto count = [](const LlamaAdapterConfig& c) {
+        return parameter_count(adapter_shapes(config(LmHead::tied), c));
+    };
     const std::vector<Target> some{Target::q_proj, Target::down_proj};
     CHECK(count(adapters(Sharing::shared_a, Gate::softmax, some)) ==
           L * ((r * d + q * N * r + N * d) + (r * f + d * N * r + N * f)));

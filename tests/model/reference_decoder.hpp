@@ -88,7 +88,8 @@ struct ReferenceDecoder {
         std::vector<Vector> result;
         for (std::size_t t = 0; t < ids.size(); ++t) {
             Vector x;
-            for (std::size_t j = 0; j < embedding.cols; ++j) x.push_back(embedding(static_cast<std::size_t>(ids[t]), j));
+            for (std::size_t j = 0; j < embedding.cols; ++j)
+                x.push_back(embedding(static_cast<std::size_t>(ids[t]), j));
             for (std::size_t l = 0; l < layers; ++l) {
                 const std::string layer = "layers." + std::to_string(l) + '.';
                 const Vector n = norm("model." + layer + "input_layernorm.weight", x);

@@ -20,7 +20,20 @@ long test::allocations() { return count.load(); }
 #endif
 #endif
 
-#if defined(__GLIBC__) && !defined(TEST_SANITIZED)
+#if defined(TEST_SANITIZED)
+
+// The sanitizers bring their own malloc and operator new, and tell of each call (sanitizer/allocator_interface.h, which
+// g++ has no copy of).
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*)(const volatile void*, std::size_t),
+                                                         void (*)(const volatile void*));
+
+namespace {
+[[maybe_unused]] const int installed = __sanitizer_install_malloc_and_free_hooks(
+    [](const volatile void*, std::size_t) { count.fetch_add(1, std::memory_order_relaxed); },
+    [](const volatile void*) {});
+}
+
+#elif defined(__GLIBC__)
 
 // The program's own malloc takes the place of glibc's, which stays reachable by these names.
 extern "C" {

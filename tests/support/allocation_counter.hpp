@@ -3,7 +3,7 @@
 
 namespace test {
 
-/// Allocations so far, by all threads: malloc and its kin with glibc, operator new elsewhere and under a sanitizer.
+/// Allocations so far, by all threads: malloc and its kin with glibc or a sanitizer, operator new elsewhere.
 [[nodiscard]] long allocations();
 
 }  // namespace test

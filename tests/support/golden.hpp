@@ -2,6 +2,7 @@
 //
 // tests/golden/layer_t{T}_i{in}_o{out}_r{r}_n{N}_b{bias}.safetensors, in double: x w0 [bias] a b wg probe; y route dx da db
 // dwg for loss = sum(y * probe) / T; a_after b_after wg_after after `steps` steps on the same x; loss_last before the last.
+// The softmax is in float32, as released; layer_*_softmax64.safetensors (make_layer.py) has the outputs with it in double.
 #pragma once
 
 #include <hydralora/adapter/params.hpp>

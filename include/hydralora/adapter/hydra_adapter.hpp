@@ -58,9 +58,7 @@ public:
 
     /// y (T, out) += delta(x), x (T, in). In Mode::inference there is no dropout, and heads with gate 0 are not computed.
     void forward(B& be, ConstView<B> x, View<B> y, Cache& cache, const Pass<B>& pass = {}) const {
-        check_views("forward", x, y, "y");
-        check(config_.gate != Gate::assigned || pass.assigned.cols == x.rows, "HydraAdapter: gate assigned needs a head for each of the ", x.rows,
-              " tokens in Pass::assigned, found ", pass.assigned.cols);
+        check_forward(x, y, pass);
         cache.pass = pass;
         cache.u.resize(be, x.rows, u_cols(pass));
         cache.g.resize(be, x.rows, config_.heads);
@@ -84,11 +82,7 @@ public:
     /// From dy (T, out) and the x and cache of forward: dx (T, in) += the delta's part (an empty dx is not wanted), and
     /// gradients of the parameters += theirs.
     void backward(B& be, ConstView<B> x, ConstView<B> dy, const Cache& cache, View<B> dx, const Grads& grads) const {
-        check_views("backward", x, dy, "dy");
-        check(dx.empty() || dx.shape() == x.shape(), "HydraAdapter: dx is (", dx.rows, ", ", dx.cols, "), expected that of x, (", x.rows, ", ", x.cols, ")");
-        check(dx.empty() || dx.ld >= dx.cols, "HydraAdapter: dx has leading dimension ", dx.ld, " below its ", dx.cols, " columns");
-        check_cache(cache, x.rows);
-        check_gradients(grads);
+        check_backward(x, dy, cache, dx, grads);
         Scratch<B> scratch(be);
         const Index heads = config_.heads, width = config_.heads * config_.rank;
         const auto dz = scratch.template matrix<Scalar<B>>(x.rows, width);                // (T, N*r)
@@ -105,6 +99,22 @@ public:
             be.gemm(Op::transpose, Op::none, 1, ones, ddown.col_slice(u_cols(cache.pass), heads), 1, grads.router_bias);
         }
         project_down_backward(be, x, ddown, cache, dx, grads);
+    }
+
+    /// Throws where forward would, for a layer around the adapter that writes y before.
+    void check_forward(ConstView<B> x, ConstView<B> y, const Pass<B>& pass) const {
+        check_views("forward", x, y, "y");
+        check(config_.gate != Gate::assigned || pass.assigned.cols == x.rows, "HydraAdapter: gate assigned needs a head for each of the ", x.rows,
+              " tokens in Pass::assigned, found ", pass.assigned.cols);
+    }
+
+    /// Throws where backward would, for a layer around the adapter that writes dx before.
+    void check_backward(ConstView<B> x, ConstView<B> dy, const Cache& cache, ConstView<B> dx, const Grads& grads) const {
+        check_views("backward", x, dy, "dy");
+        check(dx.empty() || dx.shape() == x.shape(), "HydraAdapter: dx is (", dx.rows, ", ", dx.cols, "), expected that of x, (", x.rows, ", ", x.cols, ")");
+        check(dx.empty() || dx.ld >= dx.cols, "HydraAdapter: dx has leading dimension ", dx.ld, " below its ", dx.cols, " columns");
+        check_cache(cache, x.rows);
+        check_gradients(grads);
     }
 
 private:

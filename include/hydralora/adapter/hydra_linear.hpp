@@ -26,12 +26,14 @@ public:
 
     /// y (T, out) = layer of x (T, in)
     void forward(B& be, ConstView<B> x, View<B> y, Cache& cache, const Pass<B>& pass = {}) const {
+        adapter_.check_forward(x, y, pass);
         weight_.apply(be, x, y);
         adapter_.forward(be, x, y, cache, pass);
     }
 
     /// dx (T, in) = gradient, or dx += it (an empty dx is not wanted); gradients of the adapter accumulate.
     void backward(B& be, ConstView<B> x, ConstView<B> dy, const Cache& cache, View<B> dx, const Grads& grads, Grad mode = Grad::overwrite) const {
+        adapter_.check_backward(x, dy, cache, dx, grads);
         if (!dx.empty()) weight_.apply_transposed(be, dy, dx, mode);
         adapter_.backward(be, x, dy, cache, dx, grads);
     }

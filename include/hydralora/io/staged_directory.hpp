@@ -39,13 +39,16 @@ inline void make_directory(const std::filesystem::path& path, const FileCalls& c
         file_detail::fail_call(path, "making the directory", code);
 }
 
-/// Removes a directory of plain files. Links are removed, not followed; a directory inside is an error.
+/// Removes a directory of plain files, or a plain file. Links are removed, not followed; a directory in it is an error.
 inline void remove_directory(const std::filesystem::path& path, const FileCalls& calls = {}) {
-    for (const std::string& name : list_directory(path)) {
-        const auto file = path / name;
+    const auto unlink = [&](const std::filesystem::path& file) {
         if (file_detail::retried([&] { return calls.unlink(file.c_str()); }) < 0)
             file_detail::fail_call(file, "removing", errno);
-    }
+    };
+    std::error_code ignored;
+    if (std::filesystem::symlink_status(path, ignored).type() != std::filesystem::file_type::directory)
+        return unlink(path);
+    for (const std::string& name : list_directory(path)) unlink(path / name);
     if (file_detail::retried([&] { return calls.rmdir(path.c_str()); }) < 0)
         file_detail::fail_call(path, "removing the directory", errno);
 }

@@ -45,8 +45,8 @@ public:
     };
 
     /// Takes views of the weights and, for each adapted target, of its parameters.
-    LlamaBlock(B& be, const LlamaConfig& config, const BlockWeights<ConstParamView<B>>& weights, const LlamaAdapterConfig* adapter_config,
-               const BlockAdapters<ConstParamView<B>>* adapters, Index layer)
+    LlamaBlock(B& be, const LlamaConfig& config, const BlockWeights<ConstParamView<B>>& weights,
+               const LlamaAdapterConfig* adapter_config, const BlockAdapters<ConstParamView<B>>* adapters, Index layer)
         : config_(config),
           weights_(weights),
           attention_norm_({config.width, config.norm_eps}, weights.attention_norm),
@@ -59,8 +59,8 @@ public:
     }
 
     /// x (T, d) in place. keys and values (past + T, k) hold the past and receive the new rows; null: the cache's own.
-    void forward(B& be, View<B> x, SequenceShape shape, const Rope<B>& rope, Cache& c, const Pass<B>& pass, View<B>* keys = nullptr,
-                 View<B>* values = nullptr) const {
+    void forward(B& be, View<B> x, SequenceShape shape, const Rope<B>& rope, Cache& c, const Pass<B>& pass,
+                 View<B>* keys = nullptr, View<B>* values = nullptr) const {
         const Index T = x.rows;
         c.x.resize(be, T, config_.width);
         c.middle.resize(be, T, config_.width);
@@ -96,7 +96,8 @@ public:
     }
 
     /// dx (T, d): the gradient of the block's output on entry, of its input on return.
-    void backward(B& be, View<B> dx, SequenceShape shape, const Rope<B>& rope, const Cache& c, const BlockGradients<B>& grads) const {
+    void backward(B& be, View<B> dx, SequenceShape shape, const Rope<B>& rope, const Cache& c,
+                  const BlockGradients<B>& grads) const {
         const Index T = dx.rows;
         Scratch<B> scratch(be);
         const auto dnormed = scratch.template matrix<Scalar<B>>(T, config_.width);  // (T, d)
@@ -110,7 +111,8 @@ public:
             unproject(be, Target::gate_proj, c.normed_middle.view(), dgate, c, dnormed, grads);
             unproject(be, Target::up_proj, c.normed_middle.view(), dup, c, dnormed, grads, Grad::accumulate);
         }
-        feed_forward_norm_.backward(be, c.middle.view(), dnormed, c.feed_forward_norm, dx, norm_gradient(grads, &BlockWeights<ParamView<B>>::feed_forward_norm),
+        feed_forward_norm_.backward(be, c.middle.view(), dnormed, c.feed_forward_norm, dx,
+                                    norm_gradient(grads, &BlockWeights<ParamView<B>>::feed_forward_norm),
                                     Grad::accumulate);  // (T, d): gradient of `middle`
         {
             Scratch<B> inner(be);
@@ -119,15 +121,16 @@ public:
             const auto dk = inner.template matrix<Scalar<B>>(T, config_.kv_width());        // (T, k)
             const auto dv = inner.template matrix<Scalar<B>>(T, config_.kv_width());        // (T, k)
             unproject(be, Target::o_proj, c.attended.view(), dx, c, dattended, grads);
-            attention_.backward(be, shape.sequences, c.q.view(), c.k.view(), c.v.view(), c.attended.view(), dattended, c.attention, dq, dk, dv);
+            attention_.backward(be, shape.sequences, c.q.view(), c.k.view(), c.v.view(), c.attended.view(), dattended,
+                                c.attention, dq, dk, dv);
             rope.rotate_back(be, dq, shape.length);
             rope.rotate_back(be, dk, shape.length);
             unproject(be, Target::q_proj, c.normed.view(), dq, c, dnormed, grads);
             unproject(be, Target::k_proj, c.normed.view(), dk, c, dnormed, grads, Grad::accumulate);
             unproject(be, Target::v_proj, c.normed.view(), dv, c, dnormed, grads, Grad::accumulate);
         }
-        attention_norm_.backward(be, c.x.view(), dnormed, c.attention_norm, dx, norm_gradient(grads, &BlockWeights<ParamView<B>>::attention_norm),
-                                 Grad::accumulate);
+        attention_norm_.backward(be, c.x.view(), dnormed, c.attention_norm, dx,
+                                 norm_gradient(grads, &BlockWeights<ParamView<B>>::attention_norm), Grad::accumulate);
     }
 
 private:
@@ -140,15 +143,16 @@ private:
         if (adapter) adapter->forward(be, x, y, c.adapters[index_of(t)], pass);
     }
 
-    void unproject(B& be, Target t, ConstView<B> x, ConstView<B> dy, const Cache& c, View<B> dx, const BlockGradients<B>& grads,
-                   Grad mode = Grad::overwrite) const {
+    void unproject(B& be, Target t, ConstView<B> x, ConstView<B> dy, const Cache& c, View<B> dx,
+                   const BlockGradients<B>& grads, Grad mode = Grad::overwrite) const {
         const std::size_t i = index_of(t);
         dense(t).apply_transposed(be, dy, dx, mode);
         if (adapters_[i]) adapters_[i]->backward(be, x, dy, c.adapters[i], dx, (*grads.adapters)[i]);
         if (grads.weights != nullptr) be.gemm(Op::transpose, Op::none, 1, dy, x, 1, grads.weights->projections[i]);
     }
 
-    [[nodiscard]] static ParamView<B> norm_gradient(const BlockGradients<B>& grads, ParamView<B> BlockWeights<ParamView<B>>::* member) {
+    [[nodiscard]] static ParamView<B> norm_gradient(const BlockGradients<B>& grads,
+                                                    ParamView<B> BlockWeights<ParamView<B>>::*member) {
         return grads.weights != nullptr ? grads.weights->*member : ParamView<B>{};
     }
 

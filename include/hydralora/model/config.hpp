@@ -16,16 +16,16 @@ enum class LmHead { tied, own };
 
 /// The names in brackets are those of config.json in a Hugging Face model directory.
 struct LlamaConfig {
-    Index vocabulary = 0;      ///< [vocab_size]
-    Index width = 0;           ///< residual stream [hidden_size]
-    Index layers = 0;          ///< [num_hidden_layers]
-    Index heads = 0;           ///< query heads [num_attention_heads]
-    Index kv_heads = 0;        ///< key and value heads, a divisor of heads [num_key_value_heads]
-    Index head_dim = 0;        ///< even [head_dim]
-    Index feed_forward = 0;    ///< [intermediate_size]
-    Index max_positions = 0;   ///< longest sequence [max_position_embeddings]
-    double norm_eps = 1e-6;    ///< [rms_norm_eps]
-    double rope_theta = 1e4;   ///< [rope_theta]
+    Index vocabulary = 0;           ///< [vocab_size]
+    Index width = 0;                ///< residual stream [hidden_size]
+    Index layers = 0;               ///< [num_hidden_layers]
+    Index heads = 0;                ///< query heads [num_attention_heads]
+    Index kv_heads = 0;             ///< key and value heads, a divisor of heads [num_key_value_heads]
+    Index head_dim = 0;             ///< even [head_dim]
+    Index feed_forward = 0;         ///< [intermediate_size]
+    Index max_positions = 0;        ///< longest sequence [max_position_embeddings]
+    double norm_eps = 1e-6;         ///< [rms_norm_eps]
+    double rope_theta = 1e4;        ///< [rope_theta]
     RopeScaling rope_scaling = {};  ///< [rope_scaling]
     LmHead lm_head = LmHead::tied;  ///< [tie_word_embeddings]
 
@@ -55,30 +55,37 @@ inline void validate(const LlamaConfig& c) {
 enum class Target { q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj };
 
 inline constexpr std::size_t target_count = 7;
-inline constexpr std::array<std::string_view, target_count> target_names{"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
-inline constexpr std::array<std::string_view, target_count> target_paths{"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
-                                                                         "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
+inline constexpr std::array<std::string_view, target_count> target_names{"q_proj",    "k_proj",  "v_proj",   "o_proj",
+                                                                         "gate_proj", "up_proj", "down_proj"};
+inline constexpr std::array<std::string_view, target_count> target_paths{
+    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
+    "mlp.gate_proj",    "mlp.up_proj",      "mlp.down_proj"};
 
 [[nodiscard]] constexpr std::size_t index_of(Target t) { return static_cast<std::size_t>(t); }
 
 /// (out, in) of a linear layer.
 [[nodiscard]] inline Shape target_shape(const LlamaConfig& c, Target t) {
     switch (t) {
-        case Target::q_proj: return {c.q_width(), c.width};
+        case Target::q_proj:
+            return {c.q_width(), c.width};
         case Target::k_proj:
-        case Target::v_proj: return {c.kv_width(), c.width};
-        case Target::o_proj: return {c.width, c.q_width()};
+        case Target::v_proj:
+            return {c.kv_width(), c.width};
+        case Target::o_proj:
+            return {c.width, c.q_width()};
         case Target::gate_proj:
-        case Target::up_proj: return {c.feed_forward, c.width};
-        case Target::down_proj: break;
+        case Target::up_proj:
+            return {c.feed_forward, c.width};
+        case Target::down_proj:
+            break;
     }
     return {c.width, c.feed_forward};
 }
 
 /// One adapter configuration for every target; in and out are filled in from the model.
 struct LlamaAdapterConfig {
-    AdapterConfig adapter;
-    std::vector<Target> targets;
+    AdapterConfig adapter = {};
+    std::vector<Target> targets = {};
 
     [[nodiscard]] bool adapts(Target t) const {
         for (const Target each : targets)
@@ -95,6 +102,8 @@ struct LlamaAdapterConfig {
 };
 
 /// The target of that name; an error lists the names there are.
-[[nodiscard]] inline Target parse_target(std::string_view name) { return parse_enum<Target>("target modules", name, target_names); }
+[[nodiscard]] inline Target parse_target(std::string_view name) {
+    return parse_enum<Target>("target modules", name, target_names);
+}
 
 }  // namespace hydralora

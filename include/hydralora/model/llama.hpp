@@ -46,8 +46,8 @@ struct KeyValueMemory {
 template <Backend B>
 void fold_tied_head(B& be, const LlamaWeights<ParamView<B>>& grads) {
     const ParamView<B> from = grads.lm_head, to = grads.embedding;
-    check(from.shape() == to.shape(), "fold_tied_head: lm_head is (", from.rows, ", ", from.cols, "), expected that of the embedding, (", to.rows, ", ",
-          to.cols, ")");
+    check(from.shape() == to.shape(), "fold_tied_head: lm_head is (", from.rows, ", ", from.cols,
+          "), expected that of the embedding, (", to.rows, ", ", to.cols, ")");
     be.rows(to.rows, functor::AddRow<ParamScalar<B>>{from.data, to.data, to.cols, from.ld, to.ld});
     be.fill(from, ParamScalar<B>{0});
 }
@@ -70,17 +70,18 @@ public:
     Llama(B& be, const LlamaConfig& config, const Weights& weights) : Llama(be, config, weights, nullptr, nullptr) {}
 
     /// The base with adapters.
-    Llama(B& be, const LlamaConfig& config, const Weights& weights, const LlamaAdapterConfig& adapter_config, const Adapters& adapters)
+    Llama(B& be, const LlamaConfig& config, const Weights& weights, const LlamaAdapterConfig& adapter_config,
+          const Adapters& adapters)
         : Llama(be, config, weights, &adapter_config, &adapters) {}
 
     [[nodiscard]] const LlamaConfig& config() const { return config_; }
 
     /// Fills the cache; its `hidden` (T, d) is what the output head reads.
     void forward(B& be, const TokenBatch<B>& batch, Cache& c, const Pass<B>& pass = {}) const {
-        check(batch.sequences >= 1 && batch.ids.cols >= 1 && batch.ids.cols % batch.sequences == 0, "Llama: ", batch.ids.cols,
-              " tokens do not make ", batch.sequences, " sequences of equal length");
-        check(batch.length() <= config_.max_positions, "Llama: sequences of ", batch.length(), " tokens, the model has max_positions = ",
-              config_.max_positions);
+        check(batch.sequences >= 1 && batch.ids.cols >= 1 && batch.ids.cols % batch.sequences == 0,
+              "Llama: ", batch.ids.cols, " tokens do not make ", batch.sequences, " sequences of equal length");
+        check(batch.length() <= config_.max_positions, "Llama: sequences of ", batch.length(),
+              " tokens, the model has max_positions = ", config_.max_positions);
         run(be, batch.ids, {batch.sequences, batch.length(), 0}, c, pass, nullptr);
     }
 
@@ -97,55 +98,66 @@ public:
     /// Loss as above, and gradients += those of scale * loss_sum. `scale` is 1 / labelled tokens of the accumulated batch.
     /// Where the head is tied and the set has an lm_head all the same, the head's part of the embedding's gradient is
     /// summed there: see fold_tied_head.
-    void backward(B& be, const TokenBatch<B>& batch, double scale, const Cache& c, ViewOf<B, double> loss_sum, const AdapterGrads& grads) const {
+    void backward(B& be, const TokenBatch<B>& batch, double scale, const Cache& c, ViewOf<B, double> loss_sum,
+                  const AdapterGrads& grads) const {
         check(adapted_, "Llama: gradients of adapters asked of a model without any");
         backward(be, batch, scale, c, loss_sum, &grads, nullptr);
     }
-    void backward(B& be, const TokenBatch<B>& batch, double scale, const Cache& c, ViewOf<B, double> loss_sum, const WeightGrads& grads) const {
-        check(!adapted_, "Llama: gradients of the weights asked of a model with adapters; make one from the weights alone");
+    void backward(B& be, const TokenBatch<B>& batch, double scale, const Cache& c, ViewOf<B, double> loss_sum,
+                  const WeightGrads& grads) const {
+        check(!adapted_,
+              "Llama: gradients of the weights asked of a model with adapters; make one from the weights alone");
         backward(be, batch, scale, c, loss_sum, nullptr, &grads);
     }
 
     /// One sequence continued: ids (1, n) behind what memory holds. logits (1, V) of the last token.
-    void decode(B& be, ViewOf<B, const std::int32_t> ids, KeyValueMemory<B>& memory, Cache& c, View<B> logits, const Pass<B>& pass) const {
+    void decode(B& be, ViewOf<B, const std::int32_t> ids, KeyValueMemory<B>& memory, Cache& c, View<B> logits,
+                const Pass<B>& pass) const {
         check(ids.cols >= 1, "Llama: no tokens to decode");
-        check(memory.used + ids.cols <= memory.capacity(), "Llama: ", memory.used, " + ", ids.cols, " tokens exceed the key-value memory of ",
-              memory.capacity());
+        check(memory.used + ids.cols <= memory.capacity(), "Llama: ", memory.used, " + ", ids.cols,
+              " tokens exceed the key-value memory of ", memory.capacity());
         run(be, ids, {1, ids.cols, memory.used}, c, pass, &memory);
         memory.used += ids.cols;
-        be.gemm(Op::none, Op::transpose, 1, c.hidden.view().row_slice(ids.cols - 1, 1), head_weight(), 0, logits);  // (1, V)
+        be.gemm(Op::none, Op::transpose, 1, c.hidden.view().row_slice(ids.cols - 1, 1), head_weight(), 0,
+                logits);  // (1, V)
     }
 
     /// logits (T, V) after forward.
-    void logits(B& be, const Cache& c, View<B> logits) const { be.gemm(Op::none, Op::transpose, 1, c.hidden.view(), head_weight(), 0, logits); }
+    void logits(B& be, const Cache& c, View<B> logits) const {
+        be.gemm(Op::none, Op::transpose, 1, c.hidden.view(), head_weight(), 0, logits);
+    }
 
 private:
-    Llama(B& be, const LlamaConfig& config, const Weights& weights, const LlamaAdapterConfig* adapter_config, const Adapters* adapters)
+    Llama(B& be, const LlamaConfig& config, const Weights& weights, const LlamaAdapterConfig* adapter_config,
+          const Adapters* adapters)
         : config_((validate(config), config)),
           weights_(weights),
           rope_(be, {config.head_dim, config.rope_theta, config.rope_scaling, config.max_positions}),
           norm_({config.width, config.norm_eps}, weights.norm),
           adapted_(adapter_config != nullptr) {
-        check(weights.layers.size() == static_cast<std::size_t>(config.layers), "Llama: weights of ", weights.layers.size(), " layers, expected ",
-              config.layers);
+        check(weights.layers.size() == static_cast<std::size_t>(config.layers), "Llama: weights of ",
+              weights.layers.size(), " layers, expected ", config.layers);
         check(adapters == nullptr || adapters->layers.size() == weights.layers.size(), "Llama: adapters of ",
               adapters == nullptr ? 0 : adapters->layers.size(), " layers, expected ", config.layers);
         visit(
             [](const ParamPath& path, const ConstParamView<B>& m, const Shape& expected) {
-                check(m.shape() == expected, "Llama: ", path.name(), " is (", m.rows, ", ", m.cols, "), expected (", expected.rows, ", ", expected.cols,
-                      ")");
+                check(m.shape() == expected, "Llama: ", path.name(), " is (", m.rows, ", ", m.cols, "), expected (",
+                      expected.rows, ", ", expected.cols, ")");
             },
             weights_, weight_shapes(config));
         blocks_.reserve(weights.layers.size());
         for (std::size_t l = 0; l < weights.layers.size(); ++l)
-            blocks_.emplace_back(be, config, weights.layers[l], adapter_config, adapters == nullptr ? nullptr : &adapters->layers[l],
-                                 static_cast<Index>(l));
+            blocks_.emplace_back(be, config, weights.layers[l], adapter_config,
+                                 adapters == nullptr ? nullptr : &adapters->layers[l], static_cast<Index>(l));
     }
 
-    [[nodiscard]] ConstParamView<B> head_weight() const { return config_.lm_head == LmHead::tied ? weights_.embedding : weights_.lm_head; }
+    [[nodiscard]] ConstParamView<B> head_weight() const {
+        return config_.lm_head == LmHead::tied ? weights_.embedding : weights_.lm_head;
+    }
     [[nodiscard]] LmHeadCrossEntropy<B> head() const { return LmHeadCrossEntropy<B>(head_weight()); }
 
-    void run(B& be, ViewOf<B, const std::int32_t> ids, SequenceShape shape, Cache& c, const Pass<B>& pass, KeyValueMemory<B>* memory) const {
+    void run(B& be, ViewOf<B, const std::int32_t> ids, SequenceShape shape, Cache& c, const Pass<B>& pass,
+             KeyValueMemory<B>* memory) const {
         c.blocks.resize(blocks_.size());
         c.x.resize(be, ids.cols, config_.width);
         c.hidden.resize(be, ids.cols, config_.width);
@@ -161,10 +173,10 @@ private:
         norm_.forward(be, c.x.view(), c.hidden.view(), c.norm);  // (T, d)
     }
 
-    void backward(B& be, const TokenBatch<B>& batch, double scale, const Cache& c, ViewOf<B, double> loss_sum, const AdapterGrads* adapters,
-                  const WeightGrads* weights) const {
-        check(c.hidden.rows() == batch.tokens() && c.blocks.size() == blocks_.size(), "Llama: the cache is of ", c.hidden.rows(), " tokens, the batch has ",
-              batch.tokens(), ": pass the cache that forward filled");
+    void backward(B& be, const TokenBatch<B>& batch, double scale, const Cache& c, ViewOf<B, double> loss_sum,
+                  const AdapterGrads* adapters, const WeightGrads* weights) const {
+        check(c.hidden.rows() == batch.tokens() && c.blocks.size() == blocks_.size(), "Llama: the cache is of ",
+              c.hidden.rows(), " tokens, the batch has ", batch.tokens(), ": pass the cache that forward filled");
         const std::size_t layers = adapters != nullptr ? adapters->layers.size() : weights->layers.size();
         check(layers == blocks_.size(), "Llama: gradients of ", layers, " layers, expected ", blocks_.size());
         Scratch<B> scratch(be);
@@ -180,7 +192,8 @@ private:
         norm_.backward(be, c.x.view(), dhidden, c.norm, dx, dnorm);
         for (std::size_t l = blocks_.size(); l-- > 0;)
             blocks_[l].backward(be, dx, {batch.sequences, batch.length(), 0}, rope_, c.blocks[l],
-                                {adapters == nullptr ? nullptr : &adapters->layers[l], weights == nullptr ? nullptr : &weights->layers[l]});
+                                {adapters == nullptr ? nullptr : &adapters->layers[l],
+                                 weights == nullptr ? nullptr : &weights->layers[l]});
         if (weights != nullptr) Embedding<B>{weights_.embedding}.backward(be, batch.ids, dx, weights->embedding);
     }
 

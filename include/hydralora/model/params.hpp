@@ -13,9 +13,9 @@ namespace hydralora {
 /// One decoder block. d width, f feed_forward.
 template <class M>
 struct BlockWeights {
-    M attention_norm;                          // (1, d)
-    std::array<M, target_count> projections;   // target_shape of each
-    M feed_forward_norm;                       // (1, d)
+    M attention_norm;                         // (1, d)
+    std::array<M, target_count> projections;  // target_shape of each
+    M feed_forward_norm;                      // (1, d)
 
     template <class F, class... P>
     static void visit_at(const ParamPath& path, F&& f, P&&... p) {
@@ -24,7 +24,8 @@ struct BlockWeights {
             const ParamPath target = path / target_paths[t];
             params_detail::visit_tensor(target / "weight", f, p.projections[t]...);
         }
-        params_detail::visit_tensor((path / "post_attention_layernorm.weight").with(Role::norm), f, p.feed_forward_norm...);
+        params_detail::visit_tensor((path / "post_attention_layernorm.weight").with(Role::norm), f,
+                                    p.feed_forward_norm...);
     }
     template <class N>
     [[nodiscard]] BlockWeights<N> like() const {
@@ -73,7 +74,8 @@ struct LlamaAdapters {
         const ParamPath list = path / "layers";
         for (std::size_t l = 0; l < first.layers.size(); ++l) {
             const ParamPath layer = list / static_cast<Index>(l);
-            for (std::size_t t = 0; t < target_count; ++t) AdapterParams<M>::visit_at(layer / target_paths[t], f, first.layers[l][t], p.layers[l][t]...);
+            for (std::size_t t = 0; t < target_count; ++t)
+                AdapterParams<M>::visit_at(layer / target_paths[t], f, first.layers[l][t], p.layers[l][t]...);
         }
     }
     template <class N>
@@ -110,18 +112,25 @@ struct LlamaAdapters {
 /// Random number streams of the model, of its own for each use: an adapter's start, its dropout, a weight's start
 /// (tensors in visiting order), and sampling. All are below 2^24, the distance between the masks of an adapter's heads.
 [[nodiscard]] constexpr std::uint32_t adapter_stream(Index layer, std::size_t target) {
-    return static_cast<std::uint32_t>(layer) * static_cast<std::uint32_t>(target_count) + static_cast<std::uint32_t>(target);
+    return static_cast<std::uint32_t>(layer) * static_cast<std::uint32_t>(target_count) +
+           static_cast<std::uint32_t>(target);
 }
-[[nodiscard]] constexpr std::uint32_t dropout_stream(Index layer, std::size_t target) { return (1u << 16) + adapter_stream(layer, target); }
-[[nodiscard]] constexpr std::uint32_t weight_stream(std::size_t tensor) { return (2u << 16) + static_cast<std::uint32_t>(tensor); }
+[[nodiscard]] constexpr std::uint32_t dropout_stream(Index layer, std::size_t target) {
+    return (1u << 16) + adapter_stream(layer, target);
+}
+[[nodiscard]] constexpr std::uint32_t weight_stream(std::size_t tensor) {
+    return (2u << 16) + static_cast<std::uint32_t>(tensor);
+}
 inline constexpr std::uint32_t sampling_stream = 3u << 16;
 
 /// Start of training of every adapter.
 template <Backend B, class M>
-void initialise(B& be, LlamaAdapters<M>& params, const LlamaConfig& model, const LlamaAdapterConfig& adapters, Seed seed) {
+void initialise(B& be, LlamaAdapters<M>& params, const LlamaConfig& model, const LlamaAdapterConfig& adapters,
+                Seed seed) {
     for (std::size_t l = 0; l < params.layers.size(); ++l)
         for (const Target t : adapters.targets)
-            initialise(be, params.layers[l][index_of(t)], adapters.at(model, t), seed, adapter_stream(static_cast<Index>(l), index_of(t)));
+            initialise(be, params.layers[l][index_of(t)], adapters.at(model, t), seed,
+                       adapter_stream(static_cast<Index>(l), index_of(t)));
 }
 
 /// Start of pretraining: norms 1; embedding and linears normal with deviation 0.02, those that write to the residual stream
@@ -136,9 +145,11 @@ void initialise(B& be, LlamaWeights<M>& weights, const LlamaConfig& config, Seed
             const RandomKey key{seed, weight_stream(tensor++), 0};
             if (path.role == Role::norm) return be.fill(to, ParamScalar<B>{1});
             const std::string name = path.name();
-            const double deviation = name.find("o_proj") != name.npos || name.find("down_proj") != name.npos ? residual : 0.02;
+            const double deviation =
+                name.find("o_proj") != name.npos || name.find("down_proj") != name.npos ? residual : 0.02;
             std::vector<ParamScalar<B>> values(static_cast<std::size_t>(to.size()));
-            for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<ParamScalar<B>>(deviation * normal<double>(key, i));
+            for (std::size_t i = 0; i < values.size(); ++i)
+                values[i] = static_cast<ParamScalar<B>>(deviation * normal<double>(key, i));
             be.upload(host_view(values.data(), to.rows, to.cols), to);
         },
         weights);

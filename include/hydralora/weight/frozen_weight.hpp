@@ -5,7 +5,7 @@
 
 namespace hydralora {
 
-/// A matrix (rows = out, cols = in) that is applied and never trained. Any type with these four members will do:
+/// A matrix (rows = out, cols = in) that is applied and never trained. Any type with these four members will do.
 /// apply: y (T, out) = x (T, in) W^T, with whatever bias it has; apply_transposed: dx (T, in) = dy (T, out) W, or dx += that.
 template <class W, class B>
 concept FrozenWeight = requires(const W& w, B& be, ConstView<B> x, View<B> y, Grad mode) {
@@ -40,9 +40,10 @@ struct DenseWeight {
     [[nodiscard]] Index cols() const { return weight.cols; }
 
     void apply(B& be, ConstView<B> x, View<B> y) const {
+        check(bias.empty() || bias.shape() == Shape{1, weight.rows}, "DenseWeight: bias is (", bias.rows, ", ", bias.cols,
+              "), expected (1, out) = (1, ", weight.rows, ")");
         be.gemm(Op::none, Op::transpose, 1, x, weight, 0, y);  // (T, out)
         if (bias.empty()) return;
-        check(bias.cols == weight.rows, "DenseWeight: bias has ", bias.cols, " elements, expected out = ", weight.rows);
         be.rows(y.rows, functor::AddBias<Scalar<B>, ParamScalar<B>>{bias.data, y.data, y.cols, y.ld});
     }
     void apply_transposed(B& be, ConstView<B> dy, View<B> dx, Grad mode = Grad::overwrite) const {
