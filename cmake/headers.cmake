@@ -1,6 +1,8 @@
 # Every public header, by hand, one line each, in the order of the folders; the test `house.header_list` compares
 # this list with the tree, so a header that is not listed (or no longer exists) fails there.
 set(HYDRALORA_HEADERS
+    hydralora/fwd.hpp
+    hydralora/hydralora.hpp
     hydralora/version.hpp
     # core
     hydralora/core/check.hpp
@@ -11,7 +13,9 @@ set(HYDRALORA_HEADERS
     hydralora/core/view.hpp
     # backend
     hydralora/backend/buffer.hpp
+    hydralora/backend/compose.hpp
     hydralora/backend/compose/adamw.hpp
+    hydralora/backend/compose/add.hpp
     hydralora/backend/compose/attention.hpp
     hydralora/backend/compose/cross_entropy.hpp
     hydralora/backend/compose/dropout.hpp
@@ -32,9 +36,11 @@ set(HYDRALORA_HEADERS
     hydralora/eigen/product.hpp
     hydralora/eigen/thread_pool.hpp
     # weight
+    hydralora/weight/frozen_weight.hpp
     # adapter
     hydralora/adapter/config.hpp
     hydralora/adapter/hydra_adapter.hpp
+    hydralora/adapter/hydra_linear.hpp
     hydralora/adapter/params.hpp
     # nn
     hydralora/nn/attention.hpp
@@ -44,6 +50,11 @@ set(HYDRALORA_HEADERS
     hydralora/nn/rope.hpp
     hydralora/nn/swiglu.hpp
     # model
+    hydralora/model/block.hpp
+    hydralora/model/config.hpp
+    hydralora/model/generate.hpp
+    hydralora/model/llama.hpp
+    hydralora/model/params.hpp
     # optim
     hydralora/optim/adamw.hpp
     hydralora/optim/clip.hpp

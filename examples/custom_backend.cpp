@@ -1,7 +1,8 @@
 // A backend of your own, twice: complete, from plain loops, and as one operation put in the place of Eigen's.
 //
-// PlainBackend gives the primitives that backend/concept.hpp asks for, and with them the whole library. OwnDropout derives from
-// EigenBackend and declares one fused operation. Both train a small adapter, and the program checks them against Eigen.
+// PlainBackend gives the primitives that backend/concept.hpp asks for, and with them the whole library. OwnDropout
+// derives from EigenBackend and declares one fused operation. Both train a small adapter, and the program checks them
+// against Eigen.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>

@@ -1,10 +1,9 @@
 // A program with matrices and a product of its own takes in HydraLoRA: its numbers stay where they are, its frozen product
 // stays its own, and the adapter adds a trained change. The change to learn is known here, so that the end can be checked.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <hydralora/adapter/hydra_adapter.hpp>
-#include <hydralora/eigen/eigen_backend.hpp>
-#include <hydralora/optim/adamw.hpp>
+#include <hydralora/hydralora.hpp>
 #include <vector>
 
 // --- your own numerics, as they were before ---
@@ -62,6 +61,7 @@ int main() {
             dy.data[i] = 2 * error / T;
         }
         if (step % 100 == 0) std::printf("step %3d   loss %.7f\n", step, loss);
+        std::fill(dx.data.begin(), dx.data.end(), 0.0f);  // or dy w0, where layers before this one learn
         hydralora::visit([&](const auto&, auto& g) { be.fill(g.view(), 0.0f); }, grads);
         adapter.backward(be, view(x), view(dy), cache, view(dx), hydralora::views(grads));  // dx += the delta's part
         adamw.step(be, params, grads, state);

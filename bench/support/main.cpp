@@ -30,17 +30,17 @@ std::string rate_of(const Run& run) {
         double unit;
         const char* suffix;
     };
-    constexpr Kind kinds[] = {{"tokens_per_second", 1e3, "k tokens/s"},
+    constexpr Kind kinds[] = {{"tokens_per_second", 1e3, "k tok/s"},
                               {"bytes_per_second", 1e9, "GB/s"},
                               {"flops_per_second", 1e9, "GFLOP/s"}};
     for (const auto& [name, unit, suffix] : kinds) {
         const double value = counter(run, name);
         if (value <= 0) continue;
         char text[64];
-        std::snprintf(text, sizeof text, "%8.1f %-10s", value / unit, suffix);
+        std::snprintf(text, sizeof text, "%10.1f %-7s", value / unit, suffix);
         return text;
     }
-    return std::string(19, ' ');
+    return std::string(18, ' ');
 }
 
 std::string percent(double share) {
@@ -71,11 +71,11 @@ public:
             const auto slash = name.find('/');
             const std::string row = name.substr(0, slash), words = name.substr(slash + 1);
             if (run.error_occurred) {
-                std::printf("%-24s %-34s failed: %s\n", row.c_str(), words.c_str(), run.error_message.c_str());
+                std::printf("%-15s %-46s failed: %s\n", row.c_str(), words.c_str(), run.error_message.c_str());
                 failed_ = true;
                 continue;
             }
-            std::printf("%-24s %-34s %9.3f ms %s %s %s  %7.3f [%.3f, %.3f] %s\n", row.c_str(), words.c_str(),
+            std::printf("%-15s %-46s %9.3f ms %s %s %s  %.3f [%.3f, %.3f] %s\n", row.c_str(), words.c_str(),
                         1e3 * counter(run, "seconds"), rate_of(run).c_str(),
                         percent(counter(run, "share_of_fma_peak")).c_str(), percent(counter(run, "share_of_copy")).c_str(),
                         counter(run, "ratio"), counter(run, "ratio_min"), counter(run, "ratio_max"),

@@ -121,8 +121,9 @@ void save_base(const std::filesystem::path& directory, const LlamaConfig& config
             tensors.push_back(io::reshaped(io::named_tensor(path.name(), std::span<const bfloat16>(values)), file_shape(path, m.shape())));
         },
         weights);
-    io::StagedDirectory staged(io::directory_of(directory), "." + directory.filename().string() + ".tmp-", {});
-    io::FileWriter writer(staged.path() / weights_name, {});
+    const io::FileCalls calls;
+    io::StagedDirectory staged(io::directory_of(directory), "." + directory.filename().string() + ".tmp-", calls);
+    io::FileWriter writer(staged.path() / weights_name, calls);
     io::write_safetensors([&](std::span<const std::byte> bytes) { writer.write(bytes); }, tensors, {{"format", "pt"}});
     writer.finish();
     io::write_file(staged.path() / config_name, io::to_text(to_json(config), 2) + '\n');

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "support/draw.hpp"
+#include "support/matrix.hpp"
 
 namespace test {
 
@@ -17,7 +18,7 @@ using Double = BasicEigenBackend<double>;
 
 /// Bounds of what is drawn.
 struct AdapterLimits {
-    Index most_columns = 33, most_tokens = 9;
+    Index most_columns = 33;
 };
 
 /// Any member of the family: sharing x gate x router input x router bias x dropout, odd and 1 x 1 shapes among them.
@@ -77,7 +78,8 @@ struct AdapterCase {
         draw.normal(dy.view());
         for (Index i = 0; i < t; ++i) heads_of.push_back(static_cast<std::int32_t>(draw.integer(0, c.heads - 1)));
         pass.random = {Seed{static_cast<std::uint64_t>(draw.integer(0, 1'000'000))},
-                       static_cast<std::uint32_t>(draw.integer(0, 1000)), static_cast<std::uint32_t>(draw.integer(0, 1000))};
+                       static_cast<std::uint32_t>(draw.integer(0, 1000)),
+                       static_cast<std::uint32_t>(draw.integer(0, 1000))};
         const Index length = draw.integer(1, std::max(Index{1}, t));
         pass.rows = {draw.integer(0, 100), length, length + draw.one_of<Index>({0, 0, 3})};
         pass.assigned = {heads_of.data(), 1, t};
@@ -99,6 +101,34 @@ struct AdapterCase {
         adapter().backward(be, x.view(), dy.view(), cache, dx.view(), views(grads));
     }
 };
+
+/// The adapter of another configuration on the input and y of a case.
+struct Outcome {
+    Matrix<double> y, dx;
+    AdapterParams<ParamBuffer<Double>> grads;
+    typename HydraAdapter<Double>::Cache cache;
+
+    Outcome(AdapterCase<Double>& c, const AdapterConfig& config, const AdapterParams<ParamBuffer<Double>>& params)
+        : y(c.tokens, config.out), dx(c.tokens, config.in), grads(make_params(c.be, config)) {
+        c.be.copy(c.base.view(), y.view());
+        const HydraAdapter adapter(c.be, config, views(params));
+        adapter.forward(c.be, c.x.view(), y.view(), cache, c.pass);
+        adapter.backward(c.be, c.x.view(), c.dy.view(), cache, dx.view(), views(grads));
+    }
+};
+
+inline AdapterParams<ParamBuffer<Double>> copy_of(Double& be, const AdapterParams<ParamBuffer<Double>>& params) {
+    return map_params<ParamBuffer<Double>>(params, [&](const ParamPath&, const auto& from) {
+        ParamBuffer<Double> to(be, from.shape());
+        be.copy(from.view(), to.view());
+        return to;
+    });
+}
+
+inline void add(MatrixView<double> to, MatrixView<const double> from, double factor = 1) {
+    for (Index i = 0; i < to.rows; ++i)
+        for (Index j = 0; j < to.cols; ++j) to(i, j) += factor * from(i, j);
+}
 
 /// Largest |a - b| as a share of the largest |b|; infinite where one is NaN.
 template <class T, class U>

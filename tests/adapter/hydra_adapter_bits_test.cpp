@@ -129,12 +129,18 @@ TEST_CASE_TEMPLATE("rank and heads known at compile time: the same bits as at ru
     for (const auto sharing : {Sharing::shared_a, Sharing::own_a})
         for (const auto gate : {Gate::none, Gate::uniform, Gate::softmax, Gate::top_k, Gate::assigned})
             for (const double dropout : {0.0, 0.25}) {
-                const AdapterConfig run_time{.in = 48, .out = 40, .rank = 8, .heads = 4, .sharing = sharing, .gate = gate,
-                                             .top_k = 2, .dropout = dropout};
-                const BasicAdapterConfig<Fixed<8>, Fixed<4>> compile_time{.in = 48, .out = 40, .sharing = sharing, .gate = gate,
-                                                                          .top_k = 2, .dropout = dropout};
-                const BasicAdapterConfig<Fixed<8>> rank_only{.in = 48, .out = 40, .heads = 4, .sharing = sharing, .gate = gate,
-                                                             .top_k = 2, .dropout = dropout};
+                const AdapterConfig run_time{.in = 48,
+                                             .out = 40,
+                                             .rank = 8,
+                                             .heads = 4,
+                                             .sharing = sharing,
+                                             .gate = gate,
+                                             .top_k = 2,
+                                             .dropout = dropout};
+                const BasicAdapterConfig<Fixed<8>, Fixed<4>> compile_time{
+                    .in = 48, .out = 40, .sharing = sharing, .gate = gate, .top_k = 2, .dropout = dropout};
+                const BasicAdapterConfig<Fixed<8>> rank_only{
+                    .in = 48, .out = 40, .heads = 4, .sharing = sharing, .gate = gate, .top_k = 2, .dropout = dropout};
                 const auto expected = step(be, run_time, 37, 1);
                 check_same(step(be, compile_time, 37, 1), expected);
                 check_same(step(be, rank_only, 37, 1), expected);

@@ -28,7 +28,9 @@ struct Fixture {
     }
 };
 
-AdapterParams<MatrixView<const double>> constant(const AdapterParams<ParamBuffer<Double>>& params) { return views(params); }
+AdapterParams<MatrixView<const double>> constant(const AdapterParams<ParamBuffer<Double>>& params) {
+    return views(params);
+}
 
 TEST_CASE_FIXTURE(Fixture, "parameters of another shape") {
     auto p = constant(params);
@@ -76,11 +78,13 @@ TEST_CASE_FIXTURE(Fixture, "gradients of another shape, before any of them is wr
 }
 
 TEST_CASE_FIXTURE(Fixture, "a cache of another pass") {
-    CHECK(backward(x.view(), y.view(), dx.view()) == "HydraAdapter: the cache holds a forward pass of 0 tokens, x has 5");
+    CHECK(backward(x.view(), y.view(), dx.view()) ==
+          "HydraAdapter: the cache holds a forward pass of 0 tokens, x has 5");
     const Matrix<double> three(3, 6);
     Matrix<double> out(3, 4);
     adapter.forward(be, three.view(), out.view(), cache);
-    CHECK(backward(x.view(), y.view(), dx.view()) == "HydraAdapter: the cache holds a forward pass of 3 tokens, x has 5");
+    CHECK(backward(x.view(), y.view(), dx.view()) ==
+          "HydraAdapter: the cache holds a forward pass of 3 tokens, x has 5");
 
     AdapterConfig two = config;
     two.heads = 2;
@@ -104,8 +108,9 @@ TEST_CASE_FIXTURE(Fixture, "gate assigned without a head for each token") {
     CHECK(message_of([&] { assigned.forward(be, x.view(), y.view(), cache); }) ==
           "HydraAdapter: gate assigned needs a head for each of the 5 tokens in Pass::assigned, found 0");
     const std::int32_t heads[] = {0, 1, 2};
-    CHECK(message_of([&] { assigned.forward(be, x.view(), y.view(), cache, {.assigned = {heads, 1, 3}}); }) ==
-          "HydraAdapter: gate assigned needs a head for each of the 5 tokens in Pass::assigned, found 3");
+    CHECK(message_of([&] {
+              assigned.forward(be, x.view(), y.view(), cache, {.assigned = {heads, 1, 3}});
+          }) == "HydraAdapter: gate assigned needs a head for each of the 5 tokens in Pass::assigned, found 3");
     CHECK(y.data == before);
 }
 

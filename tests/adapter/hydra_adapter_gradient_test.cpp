@@ -42,10 +42,12 @@ TEST_CASE("gradients agree with central differences for random members of the fa
         c.forward();
         c.backward();
         WorstError error;
-        compare_gradient(error, "x", c.x.view(), c.dx.view(), [&] { return loss(c); }, 24);
+        compare_gradient(
+            error, "x", c.x.view(), c.dx.view(), [&] { return loss(c); }, 24);
         visit(
             [&](const ParamPath& path, auto& value, auto& gradient) {
-                compare_gradient(error, path.name(), value.view(), gradient.view(), [&] { return loss(c); }, 24);
+                compare_gradient(
+                    error, path.name(), value.view(), gradient.view(), [&] { return loss(c); }, 24);
             },
             c.params, c.grads);
         CHECK_MESSAGE(error.error <= 1e-6, error);
@@ -86,8 +88,9 @@ TEST_CASE("an empty dx is not wanted, and the gradients of the parameters stay t
         c.backward();
         auto grads = make_params(be, c.config);
         c.adapter().backward(be, c.x.view(), c.dy.view(), c.cache, {}, views(grads));
-        visit([&](const ParamPath& path, auto& a, auto& b) { CHECK_MESSAGE(same_bits(a.view(), b.view()), path.name()); },
-              grads, c.grads);
+        visit(
+            [&](const ParamPath& path, auto& a, auto& b) { CHECK_MESSAGE(same_bits(a.view(), b.view()), path.name()); },
+            grads, c.grads);
     }
 }
 
@@ -98,7 +101,8 @@ TEST_CASE("no tokens: nothing to add, nothing wrong") {
         AdapterCase c(be, draw_config(draw), 0, draw);
         c.forward();
         c.backward();
-        visit([&](const ParamPath&, auto& g) { CHECK(max_difference(g.view(), Matrix<double>(g.rows(), g.cols()).view()) == 0); },
+        visit([&](const ParamPath&,
+                  auto& g) { CHECK(max_difference(g.view(), Matrix<double>(g.rows(), g.cols()).view()) == 0); },
               c.grads);
     }
 }

@@ -26,7 +26,8 @@ TEST_CASE("strided x, y, dy, dx, parameters and gradients: the bits of contiguou
             return m.view();
         };
         const auto& buffers = c.params;
-        const auto params = map_params<MatrixView<double>>(buffers, [&](const ParamPath&, auto& m) { return strided(m.view()); });
+        const auto params =
+            map_params<MatrixView<double>>(buffers, [&](const ParamPath&, auto& m) { return strided(m.view()); });
         const auto grads = map_params<MatrixView<double>>(buffers, [&](const ParamPath&, auto& m) {
             const Matrix<double> zero(m.rows(), m.cols());
             return strided(zero.view());
@@ -40,10 +41,10 @@ TEST_CASE("strided x, y, dy, dx, parameters and gradients: the bits of contiguou
 
         REQUIRE(same_bits(y, c.y.view()));
         REQUIRE(same_bits(dx, c.dx.view()));
-        visit([&](const ParamPath& path, auto& a, auto& b) { REQUIRE_MESSAGE(same_bits(a, b.view()), path.name()); }, grads,
-              c.grads);
-        visit([&](const ParamPath& path, auto& a, auto& b) { REQUIRE_MESSAGE(same_bits(a, b.view()), path.name()); }, params,
-              c.params);
+        visit([&](const ParamPath& path, auto& a, auto& b) { REQUIRE_MESSAGE(same_bits(a, b.view()), path.name()); },
+              grads, c.grads);
+        visit([&](const ParamPath& path, auto& a, auto& b) { REQUIRE_MESSAGE(same_bits(a, b.view()), path.name()); },
+              params, c.params);
         REQUIRE(same_bits(x, c.x.view()));
         REQUIRE(same_bits(dy, c.dy.view()));
         for (const auto& m : matrices) REQUIRE(m.padding_untouched());

@@ -50,7 +50,8 @@ void check_layer(const std::string& name, const std::string& outputs, double mos
     be.copy(golden["a"].cview(), params.A.view());
     be.copy(golden.heads("b").cview(), params.B.view());
     be.copy(golden["wg"].cview(), params.router.view());
-    const HydraLinear layer(DenseWeight<BasicEigenBackend<T>>{w0.view(), bias.view()}, HydraAdapter(be, config, views(params)));
+    const HydraLinear layer(DenseWeight<BasicEigenBackend<T>>{w0.view(), bias.view()},
+                            HydraAdapter(be, config, views(params)));
     typename decltype(layer)::Cache cache;
     Matrix<T> y(x.rows, config.out), dy(x.rows, config.out), dx(x.rows, config.in);
     for (std::size_t i = 0; i < dy.data.size(); ++i) dy.data[i] = probe.data[i] / tokens;
@@ -70,7 +71,8 @@ void check_layer(const std::string& name, const std::string& outputs, double mos
             CHECK(error_of<T>(grads.router.view(), expected["dwg"]) <= most);
         }
         loss = 0;
-        for (std::size_t i = 0; i < y.data.size(); ++i) loss += static_cast<double>(y.data[i]) * static_cast<double>(dy.data[i]);
+        for (std::size_t i = 0; i < y.data.size(); ++i)
+            loss += static_cast<double>(y.data[i]) * static_cast<double>(dy.data[i]);
         golden.adamw.step(be, params, grads, state);
     }
     CHECK(std::abs(loss - static_cast<double>(expected["loss_last"](0, 0))) <= most * std::abs(loss));
@@ -80,7 +82,8 @@ void check_layer(const std::string& name, const std::string& outputs, double mos
 }
 
 // The released layer computes its softmax in float32 in any case, so its gates hold float32's rounding.
-TEST_CASE_TEMPLATE("HydraLinear and AdamW reproduce the recorded layer to the precision of its softmax", T, float, double) {
+TEST_CASE_TEMPLATE("HydraLinear and AdamW reproduce the recorded layer to the precision of its softmax", T, float,
+                   double) {
     for (const auto* name : names) check_layer<T>(name, "", 1e-6);
 }
 
@@ -94,8 +97,8 @@ TEST_CASE("given the recorded gates, y and the gradients of A and B are the reco
     for (const auto* name : names) {
         CAPTURE(name);
         const GoldenLayer<double> golden(name);
-        const auto x = golden["x"], w0 = golden["w0"], probe = golden["probe"], route = golden["route"], A = golden["a"],
-                   router = golden["wg"], B = golden.heads("b");
+        const auto x = golden["x"], w0 = golden["w0"], probe = golden["probe"], route = golden["route"],
+                   A = golden["a"], router = golden["wg"], B = golden.heads("b");
         const Matrix<double> bias = golden.has("bias") ? golden["bias"] : Matrix<double>(0, 0);
         const Index tokens = x.rows, rank = golden.config.rank;
         Matrix<double> y(tokens, golden.config.out), dy(tokens, golden.config.out);

@@ -58,7 +58,8 @@ TEST_CASE("the layer is x W0^T + bias, by plain loops, plus the adapter's delta;
         for (Index t = 0; t < c.tokens; ++t)
             for (Index j = 0; j < c.config.in; ++j) back(t, j) += c.dx.view()(t, j);
         REQUIRE(relative_difference(dx.view(), back.view()) <= 1e-12);
-        visit([&](const ParamPath& path, auto& a, auto& b) { REQUIRE_MESSAGE(same_bits(a.view(), b.view()), path.name()); },
+        visit([&](const ParamPath& path, auto& a,
+                  auto& b) { REQUIRE_MESSAGE(same_bits(a.view(), b.view()), path.name()); },
               grads, c.grads);
         REQUIRE(y.padding_untouched());
         REQUIRE(dx.padding_untouched());
@@ -82,8 +83,9 @@ TEST_CASE("Grad::accumulate adds to dx; an empty dx is not wanted") {
 
         auto without = make_params(be, c.config);
         l.linear.backward(be, c.x.view(), c.dy.view(), l.cache, {}, views(without));
-        visit([&](const ParamPath& path, auto& a, auto& b) { CHECK_MESSAGE(same_bits(a.view(), b.view()), path.name()); },
-              without, grads);
+        visit(
+            [&](const ParamPath& path, auto& a, auto& b) { CHECK_MESSAGE(same_bits(a.view(), b.view()), path.name()); },
+            without, grads);
     }
 }
 
@@ -106,7 +108,8 @@ TEST_CASE("mistakes are named before anything is written") {
     dx.fill(99);
     CHECK(backward(y.view(), dx.view()) == "HydraAdapter: the cache holds a forward pass of 0 tokens, x has 5");
     l.linear.forward(be, x.view(), y.view(), l.cache);
-    CHECK(backward(Matrix<double>(5, 5).view(), dx.view()) == "HydraAdapter: backward: dy has 5 columns, expected out = 4");
+    CHECK(backward(Matrix<double>(5, 5).view(), dx.view()) ==
+          "HydraAdapter: backward: dy has 5 columns, expected out = 4");
     CHECK(backward(y.view(), Matrix<double>(4, 6).view()) == "HydraAdapter: dx is (4, 6), expected that of x, (5, 6)");
     CHECK(dx(0, 0) == 99);
 

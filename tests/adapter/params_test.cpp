@@ -69,7 +69,8 @@ TEST_CASE("new parameters are zero, and views are of the same memory") {
 TEST_CASE("initialise: A and router uniform within 1 / sqrt(columns), B and bias zero") {
     EigenBackend be({.threads = 1});
     for (const auto input : {RouterInput::x, RouterInput::a_x}) {
-        const AdapterConfig c{.in = 400, .out = 300, .rank = 64, .heads = 32, .router_input = input, .router_bias = RouterBias::trained};
+        const AdapterConfig c{
+            .in = 400, .out = 300, .rank = 64, .heads = 32, .router_input = input, .router_bias = RouterBias::trained};
         auto params = make_params(be, c);
         visit([&](const ParamPath&, auto& m) { be.fill(m.view(), 7.0f); }, params);
         initialise(be, params, c, Seed{42});
@@ -118,7 +119,8 @@ TEST_CASE("initialise is a function of seed and stream, and the same numbers in 
     CHECK(same_bits(A.view(), first.A.view()));
     CHECK(same_bits(router.view(), first.router.view()));
     CHECK(A.padding_untouched());
-    for (Index i = 0; i < precise.A.size(); ++i) CHECK(first.A.view().data[i] == static_cast<float>(precise.A.view().data[i]));
+    for (Index i = 0; i < precise.A.size(); ++i)
+        CHECK(first.A.view().data[i] == static_cast<float>(precise.A.view().data[i]));
 }
 
 }  // namespace

@@ -31,7 +31,8 @@ inline double dropped(const AdapterConfig& c, const PlainInput& input, Index hea
     if (!input.train || c.dropout == 0) return input.x(t, j);
     RandomKey key = input.random;
     if (c.dropout_mask == MaskSharing::per_head) key.stream += static_cast<std::uint32_t>(head) << 24;
-    const auto word = random_word(key, static_cast<std::uint64_t>(input.row_numbers[static_cast<std::size_t>(t)] * c.in + j));
+    const auto word =
+        random_word(key, static_cast<std::uint64_t>(input.row_numbers[static_cast<std::size_t>(t)] * c.in + j));
     return static_cast<double>(word) < std::floor(c.dropout * 0x1p32) ? 0 : input.x(t, j) / (1 - c.dropout);
 }
 
@@ -54,8 +55,8 @@ inline std::vector<double> plain_gates(const AdapterConfig& c, const std::vector
 }
 
 /// y (T, out) += s sum_i w_i B_i A_i x, and the gates (T, N).
-inline void plain_forward(const AdapterConfig& c, const AdapterParams<MatrixView<const double>>& p, const PlainInput& input,
-                          MatrixView<double> y, MatrixView<double> gates) {
+inline void plain_forward(const AdapterConfig& c, const AdapterParams<MatrixView<const double>>& p,
+                          const PlainInput& input, MatrixView<double> y, MatrixView<double> gates) {
     const Index per_head = c.sharing == Sharing::own_a ? c.rank : 0;
     const auto a_x = [&](Index row, Index head, Index t) {
         double sum = 0;

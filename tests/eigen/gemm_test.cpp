@@ -176,7 +176,8 @@ TEST_CASE_TEMPLATE("gemm: a sum over tokens in two calls, cut between slabs, has
 }
 
 TEST_CASE("gemm_batched: matrix (o, i) begins at o * outer + i * inner") {
-    // Queries and keys of 3 sequences of 6 tokens and 2 heads of width 5, side by side in rows of 10: scores (6, 6) a head.
+    // Queries and keys of 3 sequences of 6 tokens and 2 heads of width 5, side by side in rows of 10: scores (6, 6) a
+    // head.
     constexpr Index sequences = 3, tokens = 6, heads = 2, width = 5;
     const auto q = random_matrix<float>(sequences * tokens, heads * width, 12, 3);
     const auto k = random_matrix<float>(sequences * tokens, heads * width, 13);

@@ -3,6 +3,7 @@
 #include <hydralora/model/generate.hpp>
 #include <limits>
 #include <numeric>
+#include <set>
 
 #include "model_case.hpp"
 #include "support/message_of.hpp"
@@ -193,6 +194,23 @@ TEST_CASE("generation ends at the count asked for, a stop token, the callback's 
         CHECK(generate(be, model, prompt, {.max_new_tokens = ask}, sampling).size() == 30);
     const Ids full(32, 4);
     CHECK(generate(be, model, std::span<const std::int32_t>(full), {.max_new_tokens = endless}).size() == 1);
+}
+
+TEST_CASE("each token is drawn with the random number of its position") {
+    Double be({.threads = 1, .slab_rows = 4});
+    ModelCase<Double> c(be, tiny_config(), tiny_adapters());
+    const auto model = c.adapted();
+    const Ids prompt{1, 7, 2};
+    const Sampling sampling{.temperature = 2, .top_p = 0.95, .seed = Seed{8}};
+    const Ids text = generate(be, model, std::span<const std::int32_t>(prompt), {.max_new_tokens = 20}, sampling);
+    Ids so_far = prompt;
+    for (const std::int32_t id : text) {
+        std::vector<Matrix<double>> row;
+        (void)greedy_by_full_passes(c, model, so_far, 1, row);
+        CHECK(id == choose(row[0].data, sampling, static_cast<Index>(so_far.size())));
+        so_far.push_back(id);
+    }
+    CHECK(std::set<std::int32_t>(text.begin(), text.end()).size() > 4);
 }
 
 TEST_CASE("the same seed gives the same text whatever the threads, another seed another") {

@@ -158,7 +158,7 @@ TEST_CASE("50 steps with 1, 2, 3 and 4 threads: all weights") {
 }
 
 TEST_CASE("1x8 = 2x4 = 4x2 = 8x1 micro-batches: adapters of every kind, dropout") {
-    EigenBackend be({.threads = 2, .slab_rows = slab});
+    EigenBackend be({.threads = 1, .slab_rows = slab});
     for (const Sharing sharing : {Sharing::shared_a, Sharing::own_a})
         for (const MaskSharing masks : {MaskSharing::shared, MaskSharing::per_head})
             for (const double dropout : {0.0, 0.1}) {
@@ -174,13 +174,13 @@ TEST_CASE("1x8 = 2x4 = 4x2 = 8x1 micro-batches: adapters of every kind, dropout"
 }
 
 TEST_CASE("1x8 = 2x4 = 4x2 = 8x1 micro-batches: all weights, own head") {
-    EigenBackend be({.threads = 2, .slab_rows = slab});
+    EigenBackend be({.threads = 1, .slab_rows = slab});
     ModelCase<EigenBackend> c(be, wide_config(LmHead::own), {});
     check_accumulation(be, c.base(), views(c.weight_grads));
 }
 
 TEST_CASE("1x8 = 2x4 = 4x2 = 8x1 micro-batches: all weights, tied head with a sum of its own") {
-    EigenBackend be({.threads = 2, .slab_rows = slab});
+    EigenBackend be({.threads = 1, .slab_rows = slab});
     ModelCase<EigenBackend> c(be, wide_config(LmHead::tied), {});
     auto grads = views(c.weight_grads);
     ParamBuffer<EigenBackend> of_the_head(be, grads.embedding.shape());

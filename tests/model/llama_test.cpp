@@ -160,6 +160,32 @@ TEST_CASE("a cache serves batches of any size, one after another") {
     }
 }
 
+TEST_CASE("dropout: every layer has its own mask, each step another, and inference none") {
+    Double be({.threads = 1, .slab_rows = 4});
+    LlamaAdapterConfig adapters = tiny_adapters();
+    adapters.adapter.dropout = 0.5;
+    ModelCase<Double> c(be, tiny_config(), adapters);
+    const auto a_of = [&](Target t) { return c.adapters.layers[0][index_of(t)].A.view(); };
+    be.copy(a_of(Target::q_proj), a_of(Target::k_proj));  // the same A on the same input: A x tells masks apart
+    const auto model = c.adapted();
+    const Tokens tokens(c.config, 2, 8);
+    Llama<Double>::Cache cache;
+    const auto down = [&](Mode mode, std::uint32_t step, Target t) {
+        Pass<Double> pass;
+        pass.mode = mode;
+        pass.random.step = step;
+        model.forward(be, tokens.batch<Double>(), cache, pass);
+        Matrix<double> u(16, c.adapter_config.adapter.rank);
+        be.copy(std::as_const(cache.blocks[0].adapters[index_of(t)].u).view(), u.view());
+        return u.data;
+    };
+    CHECK(down(Mode::inference, 0, Target::q_proj) == down(Mode::inference, 1, Target::k_proj));
+    CHECK(down(Mode::train, 0, Target::q_proj) != down(Mode::inference, 0, Target::q_proj));
+    CHECK(down(Mode::train, 0, Target::q_proj) != down(Mode::train, 0, Target::k_proj));
+    CHECK(down(Mode::train, 0, Target::q_proj) != down(Mode::train, 1, Target::q_proj));
+    CHECK(down(Mode::train, 1, Target::q_proj) == down(Mode::train, 1, Target::q_proj));
+}
+
 TEST_CASE("mistakes are named") {
     Double be({.threads = 1, .slab_rows = 4});
     LlamaConfig config = tiny_config();

@@ -1,4 +1,5 @@
-// Fills host views with numbers that no test can get right by accident, the same on every machine and for every element type.
+// Fills host views with numbers that no test can get right by accident, the same on every machine and for every element
+// type.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +8,8 @@
 
 namespace test {
 
-/// Uniform in [-size, size), a sequence of its own for each `stream`; element (i, j) depends on i, j and the stream alone.
+/// Uniform in [-size, size), a sequence of its own for each `stream`; element (i, j) depends on i, j and the stream
+/// alone.
 template <class T>
 void fill_random(hydralora::MatrixView<T> m, std::uint32_t stream, double size = 1) {
     const hydralora::RandomKey key{hydralora::Seed{2024}, stream, 0};

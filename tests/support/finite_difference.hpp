@@ -19,10 +19,10 @@ struct WorstError {
     }
 };
 
-/// Compares gradient with (loss(x + h) - loss(x - h)) / 2h for the elements of x, h = 1e-5 * max(1, |x|), which puts the
-/// difference's own error near 1e-11 for a loss and third derivatives near 1. loss() computes the loss from the memory that x
-/// looks at; x is as it was afterwards. Relative to the larger of the two, but to no less than 1 % of the tensor's largest
-/// gradient and 1e-4. At most `at_most` elements, spread evenly.
+/// Compares gradient with (loss(x + h) - loss(x - h)) / 2h for the elements of x, h = 1e-5 * max(1, |x|), which puts
+/// the difference's own error near 1e-11 for a loss and third derivatives near 1. loss() computes the loss from the
+/// memory that x looks at; x is as it was afterwards. Relative to the larger of the two, but to no less than 1 % of the
+/// tensor's largest gradient and 1e-4. At most `at_most` elements, spread evenly.
 template <class Loss>
 void compare_gradient(WorstError& worst, const std::string& name, hydralora::MatrixView<double> x,
                       hydralora::MatrixView<const double> gradient, Loss&& loss, hydralora::Index at_most = 400) {

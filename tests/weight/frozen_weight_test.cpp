@@ -25,7 +25,8 @@ struct WithoutTransposed {
 static_assert(FrozenWeight<DenseWeight<EigenBackend>, EigenBackend>);
 static_assert(!FrozenWeight<WithoutTransposed, EigenBackend>);
 
-TEST_CASE_TEMPLATE("a dense weight applies as plain loops do, with and without bias, at any leading dimension", T, float, double) {
+TEST_CASE_TEMPLATE("a dense weight applies as plain loops do, with and without bias, at any leading dimension", T,
+                   float, double) {
     using B = BasicEigenBackend<T>;
     B be({.threads = 1});
     Draw draw(51);
@@ -73,10 +74,12 @@ TEST_CASE("a team of threads adds the bias as one does") {
 TEST_CASE("a bias of another length is refused") {
     EigenBackend be({.threads = 1});
     Matrix<float> x(2, 3), w(4, 3), y(2, 4), bias(1, 3), column(4, 1);
-    CHECK(test::message_of([&] { DenseWeight<EigenBackend>{w.view(), bias.view()}.apply(be, x.view(), y.view()); }) ==
-          "DenseWeight: bias is (1, 3), expected (1, out) = (1, 4)");
-    CHECK(test::message_of([&] { DenseWeight<EigenBackend>{w.view(), column.view()}.apply(be, x.view(), y.view()); }) ==
-          "DenseWeight: bias is (4, 1), expected (1, out) = (1, 4)");
+    CHECK(test::message_of([&] {
+              DenseWeight<EigenBackend>{w.view(), bias.view()}.apply(be, x.view(), y.view());
+          }) == "DenseWeight: bias is (1, 3), expected (1, out) = (1, 4)");
+    CHECK(test::message_of([&] {
+              DenseWeight<EigenBackend>{w.view(), column.view()}.apply(be, x.view(), y.view());
+          }) == "DenseWeight: bias is (4, 1), expected (1, out) = (1, 4)");
 }
 
 }  // namespace

@@ -66,12 +66,15 @@ template <class Rank, class Heads>
 void validate(const BasicAdapterConfig<Rank, Heads>& c) {
     const Index rank = c.rank, heads = c.heads;
     check(c.in >= 1 && c.out >= 1, "AdapterConfig: in = ", c.in, ", out = ", c.out, ", expected both at least 1");
-    check(rank >= 1 && rank <= std::min(c.in, c.out), "AdapterConfig: rank = ", rank, ", expected 1 to min(in, out) = ", std::min(c.in, c.out));
+    check(rank >= 1 && rank <= std::min(c.in, c.out), "AdapterConfig: rank = ", rank,
+          ", expected 1 to min(in, out) = ", std::min(c.in, c.out));
     check(heads >= 1 && heads <= 1024, "AdapterConfig: heads = ", heads, ", expected 1 to 1024");
     check(std::isfinite(c.alpha), "AdapterConfig: alpha = ", c.alpha, ", expected a finite number");
     check(c.dropout >= 0 && c.dropout < 1, "AdapterConfig: dropout = ", c.dropout, ", expected 0 <= dropout < 1");
-    check(c.gate != Gate::top_k || (c.top_k >= 1 && c.top_k <= heads), "AdapterConfig: top_k = ", c.top_k, ", expected 1 to heads = ", heads);
-    check(c.routed() || c.router_bias == RouterBias::none, "AdapterConfig: router_bias needs a gate with a router (softmax or top_k)");
+    check(c.gate != Gate::top_k || (c.top_k >= 1 && c.top_k <= heads), "AdapterConfig: top_k = ", c.top_k,
+          ", expected 1 to heads = ", heads);
+    check(c.routed() || c.router_bias == RouterBias::none,
+          "AdapterConfig: router_bias needs a gate with a router (softmax or top_k)");
     check(c.router_input == RouterInput::x || c.dropout_mask == MaskSharing::shared,
           "AdapterConfig: router_input a_x needs dropout_mask shared: with a mask a head there is no single A x");
     check(heads <= 256 || c.dropout_mask == MaskSharing::shared, "AdapterConfig: heads = ", heads,
@@ -89,7 +92,8 @@ inline constexpr std::array<std::string_view, 2> dropout_mask{"shared", "per_hea
 
 /// The enumerator of that name; an error names `what`, the name found and the names there are.
 template <class Enum, std::size_t n>
-[[nodiscard]] Enum parse_enum(std::string_view what, std::string_view name, const std::array<std::string_view, n>& names) {
+[[nodiscard]] Enum parse_enum(std::string_view what, std::string_view name,
+                              const std::array<std::string_view, n>& names) {
     std::string known;
     for (std::size_t i = 0; i < n; ++i) {
         if (names[i] == name) return static_cast<Enum>(i);

@@ -22,7 +22,7 @@ struct Pass {
     Mode mode = Mode::train;
     RandomKey random{};
     RowNumbers rows{};
-    ViewOf<B, const std::int32_t> assigned{};  ///< (1, T) head of each token, for Gate::assigned
+    ViewOf<B, const std::int32_t> assigned{};  ///< (1, T) head of each token, -1 for none; for Gate::assigned
 };
 
 /// The adapter of one linear layer. Const in both passes; parameters stay in the caller's memory.
@@ -46,9 +46,10 @@ public:
         validate(config);
         visit(
             [](const ParamPath& path, ConstParamView<B>& to, const M& from, const Shape& expected) {
-                check(from.shape() == expected, "HydraAdapter: ", path.name(), " is (", from.rows, ", ", from.cols, "), expected (", expected.rows, ", ",
-                      expected.cols, ")");
-                check(from.ld >= from.cols, "HydraAdapter: ", path.name(), " has leading dimension ", from.ld, " below its ", from.cols, " columns");
+                check(from.shape() == expected, "HydraAdapter: ", path.name(), " is (", from.rows, ", ", from.cols,
+                      "), expected (", expected.rows, ", ", expected.cols, ")");
+                check(from.ld >= from.cols, "HydraAdapter: ", path.name(), " has leading dimension ", from.ld,
+                      " below its ", from.cols, " columns");
                 to = from;
             },
             params_, params, adapter_shapes(config));
@@ -63,17 +64,19 @@ public:
         cache.u.resize(be, x.rows, u_cols(pass));
         cache.g.resize(be, x.rows, config_.heads);
         Scratch<B> scratch(be);
-        const auto down = scratch.template matrix<Scalar<B>>(x.rows, u_cols(pass) + config_.heads);      // (T, G*r + N)
+        const auto down = scratch.template matrix<Scalar<B>>(x.rows, u_cols(pass) + config_.heads);  // (T, G*r + N)
         const auto z = scratch.template matrix<Scalar<B>>(x.rows, config_.heads * config_.rank);     // (T, N*r)
         project_down(be, x, down, pass);
         be.rows(x.rows, functor::GateAndMix<Scalar<B>, AccumScalar<B>, decltype(config_.rank), decltype(config_.heads)>{
-                            down.data, cache.u.view().data, cache.g.view().data, z.data, params_.router_bias.data, pass.assigned.data, down.ld,
-                            scaling(), constant_gate(), config_.top_k, gate_rule(), heads_differ(pass), config_.rank, config_.heads});
-        const bool sparse = (config_.gate == Gate::top_k && config_.top_k < config_.heads) || config_.gate == Gate::assigned;
+                            down.data, cache.u.view().data, cache.g.view().data, z.data, params_.router_bias.data,
+                            pass.assigned.data, down.ld, scaling(), constant_gate(), config_.top_k, gate_rule(),
+                            heads_differ(pass), config_.rank, config_.heads});
+        const bool sparse =
+            (config_.gate == Gate::top_k && config_.top_k < config_.heads) || config_.gate == Gate::assigned;
         if (pass.mode == Mode::inference && sparse) {
-            be.rows(x.rows, functor::AddSelectedHeads<Scalar<B>, ParamScalar<B>, AccumScalar<B>>{z.data, cache.g.view().data, params_.B.data, y.data,
-                                                                                                 config_.out, config_.rank, config_.heads,
-                                                                                                 params_.B.ld, y.ld});
+            be.rows(x.rows, functor::AddSelectedHeads<Scalar<B>, ParamScalar<B>, AccumScalar<B>>{
+                                z.data, cache.g.view().data, params_.B.data, y.data, config_.out, config_.rank,
+                                config_.heads, params_.B.ld, y.ld});
         } else {
             be.gemm(Op::none, Op::transpose, 1, z, params_.B, 1, y);
         }
@@ -85,13 +88,15 @@ public:
         check_backward(x, dy, cache, dx, grads);
         Scratch<B> scratch(be);
         const Index heads = config_.heads, width = config_.heads * config_.rank;
-        const auto dz = scratch.template matrix<Scalar<B>>(x.rows, width);                // (T, N*r)
-        const auto z = scratch.template matrix<Scalar<B>>(x.rows, width);                 // (T, N*r)
-        const auto ddown = scratch.template matrix<Scalar<B>>(x.rows, u_cols(cache.pass) + heads);  // (T, G*r + N): du, dl
+        const auto dz = scratch.template matrix<Scalar<B>>(x.rows, width);  // (T, N*r)
+        const auto z = scratch.template matrix<Scalar<B>>(x.rows, width);   // (T, N*r)
+        const auto ddown =
+            scratch.template matrix<Scalar<B>>(x.rows, u_cols(cache.pass) + heads);  // (T, G*r + N): du, dl
         be.gemm(Op::none, Op::none, 1, dy, params_.B, 0, dz);
-        be.rows(x.rows, functor::UnmixAndGate<Scalar<B>, AccumScalar<B>, decltype(config_.rank), decltype(config_.heads)>{
-                            cache.u.view().data, cache.g.view().data, dz.data, z.data, ddown.data, ddown.ld, scaling(), heads_differ(cache.pass),
-                            config_.routed(), config_.rank, config_.heads});
+        be.rows(x.rows,
+                functor::UnmixAndGate<Scalar<B>, AccumScalar<B>, decltype(config_.rank), decltype(config_.heads)>{
+                    cache.u.view().data, cache.g.view().data, dz.data, z.data, ddown.data, ddown.ld, scaling(),
+                    heads_differ(cache.pass), config_.routed(), config_.rank, config_.heads});
         be.gemm(Op::transpose, Op::none, 1, dy, z, 1, grads.B);
         if (config_.router_bias == RouterBias::trained) {  // column sums of dl, slab by slab
             const auto ones = scratch.template matrix<Scalar<B>>(x.rows, 1);
@@ -104,15 +109,19 @@ public:
     /// Throws where forward would, for a layer around the adapter that writes y before.
     void check_forward(ConstView<B> x, ConstView<B> y, const Pass<B>& pass) const {
         check_views("forward", x, y, "y");
-        check(config_.gate != Gate::assigned || pass.assigned.cols == x.rows, "HydraAdapter: gate assigned needs a head for each of the ", x.rows,
-              " tokens in Pass::assigned, found ", pass.assigned.cols);
+        check(config_.gate != Gate::assigned || pass.assigned.cols == x.rows,
+              "HydraAdapter: gate assigned needs a head for each of the ", x.rows, " tokens in Pass::assigned, found ",
+              pass.assigned.cols);
     }
 
     /// Throws where backward would, for a layer around the adapter that writes dx before.
-    void check_backward(ConstView<B> x, ConstView<B> dy, const Cache& cache, ConstView<B> dx, const Grads& grads) const {
+    void check_backward(ConstView<B> x, ConstView<B> dy, const Cache& cache, ConstView<B> dx,
+                        const Grads& grads) const {
         check_views("backward", x, dy, "dy");
-        check(dx.empty() || dx.shape() == x.shape(), "HydraAdapter: dx is (", dx.rows, ", ", dx.cols, "), expected that of x, (", x.rows, ", ", x.cols, ")");
-        check(dx.empty() || dx.ld >= dx.cols, "HydraAdapter: dx has leading dimension ", dx.ld, " below its ", dx.cols, " columns");
+        check(dx.empty() || dx.shape() == x.shape(), "HydraAdapter: dx is (", dx.rows, ", ", dx.cols,
+              "), expected that of x, (", x.rows, ", ", x.cols, ")");
+        check(dx.empty() || dx.ld >= dx.cols, "HydraAdapter: dx has leading dimension ", dx.ld, " below its ", dx.cols,
+              " columns");
         check_cache(cache, x.rows);
         check_gradients(grads);
     }
@@ -120,21 +129,32 @@ public:
 private:
     [[nodiscard]] AccumScalar<B> scaling() const { return static_cast<AccumScalar<B>>(config_.scaling()); }
     [[nodiscard]] AccumScalar<B> constant_gate() const {
-        return static_cast<AccumScalar<B>>(config_.gate == Gate::uniform ? 1.0 / static_cast<double>(Index{config_.heads}) : 1.0);
+        return static_cast<AccumScalar<B>>(
+            config_.gate == Gate::uniform ? 1.0 / static_cast<double>(Index{config_.heads}) : 1.0);
     }
     [[nodiscard]] GateRule gate_rule() const {
         switch (config_.gate) {
-            case Gate::softmax: return GateRule::softmax;
-            case Gate::top_k: return GateRule::top_k;
-            case Gate::assigned: return GateRule::assigned;
-            default: return GateRule::constant;
+            case Gate::softmax:
+                return GateRule::softmax;
+            case Gate::top_k:
+                return GateRule::top_k;
+            case Gate::assigned:
+                return GateRule::assigned;
+            default:
+                return GateRule::constant;
         }
     }
     [[nodiscard]] bool drops(const Pass<B>& pass) const { return pass.mode == Mode::train && config_.dropout > 0; }
-    [[nodiscard]] bool per_head(const Pass<B>& pass) const { return drops(pass) && config_.dropout_mask == MaskSharing::per_head; }
+    [[nodiscard]] bool per_head(const Pass<B>& pass) const {
+        return drops(pass) && config_.dropout_mask == MaskSharing::per_head;
+    }
     /// Heads see different A x: each has its own A, or its own mask.
-    [[nodiscard]] bool heads_differ(const Pass<B>& pass) const { return config_.sharing == Sharing::own_a || per_head(pass); }
-    [[nodiscard]] Index u_cols(const Pass<B>& pass) const { return heads_differ(pass) ? config_.heads * config_.rank : Index{config_.rank}; }
+    [[nodiscard]] bool heads_differ(const Pass<B>& pass) const {
+        return config_.sharing == Sharing::own_a || per_head(pass);
+    }
+    [[nodiscard]] Index u_cols(const Pass<B>& pass) const {
+        return heads_differ(pass) ? config_.heads * config_.rank : Index{config_.rank};
+    }
     [[nodiscard]] bool routes_on_x() const { return config_.routed() && config_.router_input == RouterInput::x; }
 
     /// The mask of head i (0 for all heads where they share one) for the tokens from `first` on. Heads use streams 2^24 apart.
@@ -170,11 +190,13 @@ private:
                 be.gemm(Op::none, Op::transpose, 1, dropped, a_of(params_.A, pass, i), 0, u_of(u, pass, i));
             }
         }
-        if (config_.routed()) be.gemm(Op::none, Op::transpose, 1, routes_on_x() ? x : ConstView<B>(u), params_.router, 0, logits);
+        if (config_.routed())
+            be.gemm(Op::none, Op::transpose, 1, routes_on_x() ? x : ConstView<B>(u), params_.router, 0, logits);
     }
 
     /// From ddown (T, G*r + N) = [du | dl]
-    void project_down_backward(B& be, ConstView<B> x, View<B> ddown, const Cache& cache, View<B> dx, const Grads& grads) const {
+    void project_down_backward(B& be, ConstView<B> x, View<B> ddown, const Cache& cache, View<B> dx,
+                               const Grads& grads) const {
         const Pass<B>& pass = cache.pass;
         const auto du = ddown.col_slice(0, u_cols(pass)), dl = ddown.col_slice(u_cols(pass), config_.heads);
         if (!drops(pass) && routes_on_x())
@@ -187,11 +209,13 @@ private:
             const auto to = routes_on_x() ? dx : du;
             if (!to.empty()) be.gemm(Op::none, Op::none, 1, dl, params_.router, 1, to);
         }
-        if (!drops(pass)) return ops::down_backward(be, x, du, params_.A, ConstParamView<B>{}, dx, grads.A, ParamView<B>{});
+        if (!drops(pass))
+            return ops::down_backward(be, x, du, params_.A, ConstParamView<B>{}, dx, grads.A, ParamView<B>{});
         // Heads with masks of their own add to A's gradient slab by slab, so that micro-batches add up to the same bits.
         const Index most = per_head(pass) ? std::min(be.slab_rows(), x.rows) : x.rows;
         Scratch<B> scratch(be);
-        const auto memory = scratch.template matrix<Scalar<B>>(most, x.cols);  // (slab, in): x dropped, then its gradient
+        const auto memory =
+            scratch.template matrix<Scalar<B>>(most, x.cols);  // (slab, in): x dropped, then its gradient
         for (Index first = 0; first < x.rows; first += most) {
             const Index n = std::min(most, x.rows - first);
             const auto wide = memory.row_slice(0, n);
@@ -208,28 +232,31 @@ private:
 
     void check_views(const char* pass, ConstView<B> x, ConstView<B> y, const char* name) const {
         check(x.cols == config_.in, "HydraAdapter: ", pass, ": x has ", x.cols, " columns, expected in = ", config_.in);
-        check(y.cols == config_.out, "HydraAdapter: ", pass, ": ", name, " has ", y.cols, " columns, expected out = ", config_.out);
+        check(y.cols == config_.out, "HydraAdapter: ", pass, ": ", name, " has ", y.cols,
+              " columns, expected out = ", config_.out);
         check(x.rows == y.rows, "HydraAdapter: ", pass, ": x has ", x.rows, " tokens, ", name, " has ", y.rows);
-        check(x.ld >= x.cols && y.ld >= y.cols, "HydraAdapter: ", pass, ": leading dimension below the columns: x ", x.ld, " of ", x.cols, ", ", name, " ",
-              y.ld, " of ", y.cols);
+        check(x.ld >= x.cols && y.ld >= y.cols, "HydraAdapter: ", pass, ": leading dimension below the columns: x ",
+              x.ld, " of ", x.cols, ", ", name, " ", y.ld, " of ", y.cols);
     }
 
     void check_cache(const Cache& cache, Index tokens) const {
-        check(cache.u.rows() == tokens && cache.g.rows() == tokens, "HydraAdapter: the cache holds a forward pass of ", cache.u.rows(),
-              " tokens, x has ", tokens);
+        check(cache.u.rows() == tokens && cache.g.rows() == tokens, "HydraAdapter: the cache holds a forward pass of ",
+              cache.u.rows(), " tokens, x has ", tokens);
         const Index cols = u_cols(cache.pass), heads = config_.heads;
-        check(cache.u.cols() == cols && cache.g.cols() == heads, "HydraAdapter: the cache is of another adapter: u (", tokens, ", ", cache.u.cols(),
-              ") and gates (", tokens, ", ", cache.g.cols(), "), expected (", tokens, ", ", cols, ") and (", tokens, ", ", heads, ")");
+        check(cache.u.cols() == cols && cache.g.cols() == heads, "HydraAdapter: the cache is of another adapter: u (",
+              tokens, ", ", cache.u.cols(), ") and gates (", tokens, ", ", cache.g.cols(), "), expected (", tokens,
+              ", ", cols, ") and (", tokens, ", ", heads, ")");
     }
 
     void check_gradients(const Grads& grads) const {
         visit(
             [](const ParamPath& path, const ParamView<B>& g, const Shape& expected) {
                 if (g.shape() != expected)
-                    fail("HydraAdapter: the gradient of ", path.name(), " is (", g.rows, ", ", g.cols, "), expected (", expected.rows, ", ",
-                         expected.cols, ")");
+                    fail("HydraAdapter: the gradient of ", path.name(), " is (", g.rows, ", ", g.cols, "), expected (",
+                         expected.rows, ", ", expected.cols, ")");
                 if (g.ld < g.cols)
-                    fail("HydraAdapter: the gradient of ", path.name(), " has leading dimension ", g.ld, " below its ", g.cols, " columns");
+                    fail("HydraAdapter: the gradient of ", path.name(), " has leading dimension ", g.ld, " below its ",
+                         g.cols, " columns");
             },
             grads, adapter_shapes(config_));
     }

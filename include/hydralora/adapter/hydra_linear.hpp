@@ -7,7 +7,7 @@
 namespace hydralora {
 
 template <Backend B, class W = DenseWeight<B>, class Config = AdapterConfig>
-    requires FrozenWeight<W, B>
+requires FrozenWeight<W, B>
 class HydraLinear {
 public:
     using Adapter = HydraAdapter<B, Config>;
@@ -17,8 +17,8 @@ public:
     /// Throws unless the weight is (out, in) of the adapter's configuration.
     HydraLinear(W weight, Adapter adapter) : weight_(std::move(weight)), adapter_(std::move(adapter)) {
         const auto& c = adapter_.config();
-        check(weight_.rows() == c.out && weight_.cols() == c.in, "HydraLinear: the frozen weight is (", weight_.rows(), ", ", weight_.cols(),
-              "), expected (out, in) = (", c.out, ", ", c.in, ")");
+        check(weight_.rows() == c.out && weight_.cols() == c.in, "HydraLinear: the frozen weight is (", weight_.rows(),
+              ", ", weight_.cols(), "), expected (out, in) = (", c.out, ", ", c.in, ")");
     }
 
     [[nodiscard]] const W& weight() const { return weight_; }
@@ -32,7 +32,8 @@ public:
     }
 
     /// dx (T, in) = gradient, or dx += it (an empty dx is not wanted); gradients of the adapter accumulate.
-    void backward(B& be, ConstView<B> x, ConstView<B> dy, const Cache& cache, View<B> dx, const Grads& grads, Grad mode = Grad::overwrite) const {
+    void backward(B& be, ConstView<B> x, ConstView<B> dy, const Cache& cache, View<B> dx, const Grads& grads,
+                  Grad mode = Grad::overwrite) const {
         adapter_.check_backward(x, dy, cache, dx, grads);
         if (!dx.empty()) weight_.apply_transposed(be, dy, dx, mode);
         adapter_.backward(be, x, dy, cache, dx, grads);

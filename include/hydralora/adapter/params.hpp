@@ -63,24 +63,28 @@ template <Backend B, class Rank, class Heads>
 /// Views of a set of buffers: constant ones of a constant set.
 template <template <class> class P, class B, class T>
 [[nodiscard]] P<MatrixView<T, typename B::space>> views(P<Buffer<B, T>>& set) {
-    return map_params<MatrixView<T, typename B::space>>(set, [](const ParamPath&, Buffer<B, T>& m) { return m.view(); });
+    return map_params<MatrixView<T, typename B::space>>(set,
+                                                        [](const ParamPath&, Buffer<B, T>& m) { return m.view(); });
 }
 template <template <class> class P, class B, class T>
 [[nodiscard]] P<MatrixView<const T, typename B::space>> views(const P<Buffer<B, T>>& set) {
-    return map_params<MatrixView<const T, typename B::space>>(set, [](const ParamPath&, const Buffer<B, T>& m) { return m.view(); });
+    return map_params<MatrixView<const T, typename B::space>>(
+        set, [](const ParamPath&, const Buffer<B, T>& m) { return m.view(); });
 }
 
 /// Start of training: A and router uniform in +-1/sqrt(columns) (Kaiming uniform with a = sqrt(5)), B and the bias 0, so that
 /// the adapter is exactly nothing at step 0. `stream` tells adapters of one seed apart.
 /// Source: Clin0212/HydraLoRA, HydraLoRA/peft/tuners/lora.py, Linear.reset_parameters.
 template <Backend B, class M, class Rank, class Heads>
-void initialise(B& be, AdapterParams<M>& params, const BasicAdapterConfig<Rank, Heads>& config, Seed seed, std::uint32_t stream = 0) {
+void initialise(B& be, AdapterParams<M>& params, const BasicAdapterConfig<Rank, Heads>& config, Seed seed,
+                std::uint32_t stream = 0) {
     validate(config);
     const auto uniform_rows = [&](auto to, std::uint32_t part) {
         std::vector<ParamScalar<B>> values(static_cast<std::size_t>(to.size()));
         const double bound = 1.0 / std::sqrt(static_cast<double>(to.cols));
         for (std::size_t i = 0; i < values.size(); ++i)
-            values[i] = static_cast<ParamScalar<B>>(bound * (2.0 * uniform<double>(RandomKey{seed, stream, part}, i) - 1.0));
+            values[i] =
+                static_cast<ParamScalar<B>>(bound * (2.0 * uniform<double>(RandomKey{seed, stream, part}, i) - 1.0));
         be.upload(host_view(values.data(), to.rows, to.cols), to);
     };
     uniform_rows(view_of(params.A), 0);

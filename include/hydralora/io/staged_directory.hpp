@@ -57,7 +57,7 @@ class StagedDirectory {
 public:
     /// Makes the temporary directory `<parent>/<prefix><unique>`.
     StagedDirectory(const std::filesystem::path& parent, std::string_view prefix, const FileCalls& calls)
-        : calls_(&calls), parent_(parent) {
+        : calls_(calls), parent_(parent) {
         for (int attempt = 0;; ++attempt) {
             path_ = parent / unique_name(prefix, attempt);
             if (file_detail::retried([&] { return calls.mkdir(path_.c_str()); }) == 0) break;
@@ -73,7 +73,7 @@ public:
     ~StagedDirectory() {
         if (!present_) return;
         try {
-            remove_directory(path_, *calls_);
+            remove_directory(path_, calls_);
         } catch (const std::exception&) {
             return;  // the next save removes it
         }
@@ -87,11 +87,11 @@ public:
     /// Gives the directory its name in one step. A directory of that name, if there is one, takes the temporary name
     /// and is removed by the destructor.
     void commit(const std::filesystem::path& target) {
-        sync_directory(path_, *calls_);
+        sync_directory(path_, calls_);
         if (!path_exists(target)) {
             rename(path_, target);
             present_ = false;
-        } else if (file_detail::retried([&] { return calls_->exchange(path_.c_str(), target.c_str()); }) < 0) {
+        } else if (file_detail::retried([&] { return calls_.exchange(path_.c_str(), target.c_str()); }) < 0) {
             if (errno != ENOSYS && errno != EINVAL) file_detail::fail_call(target, "exchanging the directories", errno);
             // No exchange on this file system: two steps, and the old one is put back if the second fails.
             const std::filesystem::path old = path_.string() + "-old";
@@ -99,22 +99,22 @@ public:
             try {
                 rename(path_, target);
             } catch (const Error&) {
-                calls_->rename(old.c_str(), target.c_str());
+                calls_.rename(old.c_str(), target.c_str());
                 throw;
             }
             path_ = old;
         }
         visible_ = true;
-        sync_directory(parent_, *calls_);
+        sync_directory(parent_, calls_);
     }
 
 private:
     void rename(const std::filesystem::path& from, const std::filesystem::path& to) {
-        if (file_detail::retried([&] { return calls_->rename(from.c_str(), to.c_str()); }) < 0)
+        if (file_detail::retried([&] { return calls_.rename(from.c_str(), to.c_str()); }) < 0)
             file_detail::fail_call(to, concat("renaming ", from.filename().string(), " to this name"), errno);
     }
 
-    const FileCalls* calls_;
+    FileCalls calls_;
     std::filesystem::path parent_, path_;
     bool present_ = false, visible_ = false;
 };

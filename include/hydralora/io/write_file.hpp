@@ -42,9 +42,11 @@ struct FileSum {
 class FileWriter {
 public:
     FileWriter(std::filesystem::path path, const FileCalls& calls)
-        : path_(std::move(path)), calls_(&calls), file_(calls, create(path_, calls)) {
+        : path_(std::move(path)), calls_(calls), file_(calls_, create(path_, calls_)) {
         buffer_.reserve(buffer_size);
     }
+    FileWriter(const FileWriter&) = delete;
+    FileWriter& operator=(const FileWriter&) = delete;
 
     void write(std::span<const std::byte> bytes) {
         sum_.update(bytes);
@@ -60,10 +62,10 @@ public:
     /// Flushes, makes the content durable (not the name: sync the directory) and closes.
     FileSum finish() {
         flush();
-        if (file_detail::retried([&] { return calls_->fsync(file_.get()); }) < 0)
+        if (file_detail::retried([&] { return calls_.fsync(file_.get()); }) < 0)
             file_detail::fail_call(path_, "fsync", errno);
         // After an interrupted close the descriptor is gone all the same, and the content is on disk already.
-        if (calls_->close(file_.release()) < 0 && errno != EINTR) file_detail::fail_call(path_, "closing", errno);
+        if (calls_.close(file_.release()) < 0 && errno != EINTR) file_detail::fail_call(path_, "closing", errno);
         return {total_, sum_.digest()};
     }
 
@@ -83,7 +85,7 @@ private:
     void write_through(std::span<const std::byte> bytes) {
         while (!bytes.empty()) {
             const ssize_t count =
-                file_detail::retried([&] { return calls_->write(file_.get(), bytes.data(), bytes.size()); });
+                file_detail::retried([&] { return calls_.write(file_.get(), bytes.data(), bytes.size()); });
             if (count < 0) file_detail::fail_call(path_, concat("writing at byte ", written_), errno);
             check(count > 0, path_.string(), ": writing at byte ", written_, " made no progress; is the disk full?");
             written_ += static_cast<std::uint64_t>(count);
@@ -92,7 +94,7 @@ private:
     }
 
     std::filesystem::path path_;
-    const FileCalls* calls_;
+    FileCalls calls_;
     file_detail::Descriptor file_;
     std::vector<std::byte> buffer_;
     Xxh64 sum_;

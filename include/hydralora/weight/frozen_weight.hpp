@@ -40,8 +40,8 @@ struct DenseWeight {
     [[nodiscard]] Index cols() const { return weight.cols; }
 
     void apply(B& be, ConstView<B> x, View<B> y) const {
-        check(bias.empty() || bias.shape() == Shape{1, weight.rows}, "DenseWeight: bias is (", bias.rows, ", ", bias.cols,
-              "), expected (1, out) = (1, ", weight.rows, ")");
+        check(bias.empty() || bias.shape() == Shape{1, weight.rows}, "DenseWeight: bias is (", bias.rows, ", ",
+              bias.cols, "), expected (1, out) = (1, ", weight.rows, ")");
         be.gemm(Op::none, Op::transpose, 1, x, weight, 0, y);  // (T, out)
         if (bias.empty()) return;
         be.rows(y.rows, functor::AddBias<Scalar<B>, ParamScalar<B>>{bias.data, y.data, y.cols, y.ld});

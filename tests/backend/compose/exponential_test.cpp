@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <bit>
 #include <limits>
 
 using hydralora::functor::exponential;

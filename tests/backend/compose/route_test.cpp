@@ -50,8 +50,8 @@ struct Rows {
           z_again(tokens, heads * rank),
           ddown(tokens, groups * rank + heads, draw.integer(0, 2)) {
         for (auto* m : {&down, &bias, &dz}) draw.normal(m->view());
-        if (draw.unit() < 0.2) bias(0, 0) = 1e5;   // saturates the softmax
-        if (draw.unit() < 0.2) down.fill(0.25);    // logits alike
+        if (draw.unit() < 0.2) bias(0, 0) = 1e5;  // saturates the softmax
+        if (draw.unit() < 0.2) down.fill(0.25);   // logits alike
         for (Index t = 0; t < tokens; ++t) head_of.push_back(static_cast<std::int32_t>(draw.integer(0, heads - 1)));
         for (auto* m : {&u, &g, &z, &z_again, &ddown}) m->fill(99);
     }
@@ -61,12 +61,13 @@ struct Rows {
 
     template <class B>
     void run(B& be) {
-        be.rows(tokens, functor::GateAndMix<double, double, Index, Index>{
-                            down.data.data(), u.data.data(), g.data.data(), z.data.data(), biased ? bias.data.data() : nullptr,
-                            head_of.data(), down.ld, scaling, constant, top_k, rule, own_u, rank, heads});
-        be.rows(tokens, functor::UnmixAndGate<double, double, Index, Index>{u.data.data(), g.data.data(), dz.data.data(),
-                                                                            z_again.data.data(), ddown.data.data(), ddown.ld,
-                                                                            scaling, own_u, routed(), rank, heads});
+        be.rows(tokens,
+                functor::GateAndMix<double, double, Index, Index>{
+                    down.data.data(), u.data.data(), g.data.data(), z.data.data(), biased ? bias.data.data() : nullptr,
+                    head_of.data(), down.ld, scaling, constant, top_k, rule, own_u, rank, heads});
+        be.rows(tokens, functor::UnmixAndGate<double, double, Index, Index>{
+                            u.data.data(), g.data.data(), dz.data.data(), z_again.data.data(), ddown.data.data(),
+                            ddown.ld, scaling, own_u, routed(), rank, heads});
     }
 };
 
@@ -78,7 +79,8 @@ void run_plainly(Rows& p) {
         for (std::size_t i = 0; i < n; ++i)
             logit[i] = p.down(t, p.cols() + static_cast<Index>(i)) + (p.biased ? p.bias(0, static_cast<Index>(i)) : 0);
         if (p.rule == GateRule::assigned)
-            for (std::size_t i = 0; i < n; ++i) gate[i] = p.head_of[static_cast<std::size_t>(t)] == static_cast<std::int32_t>(i);
+            for (std::size_t i = 0; i < n; ++i)
+                gate[i] = p.head_of[static_cast<std::size_t>(t)] == static_cast<std::int32_t>(i);
         if (p.routed()) {
             std::vector<std::size_t> order(n);
             std::iota(order.begin(), order.end(), std::size_t{0});
@@ -148,9 +150,10 @@ TEST_CASE("u is kept only where asked for") {
     Double be({.threads = 1});
     Draw draw(63);
     Rows rows(draw);
-    be.rows(rows.tokens, functor::GateAndMix<double, double, Index, Index>{
-                             rows.down.data.data(), nullptr, rows.g.data.data(), rows.z.data.data(), nullptr, rows.head_of.data(),
-                             rows.down.ld, 1, 1, 1, GateRule::constant, rows.own_u, rows.rank, rows.heads});
+    be.rows(rows.tokens,
+            functor::GateAndMix<double, double, Index, Index>{
+                rows.down.data.data(), nullptr, rows.g.data.data(), rows.z.data.data(), nullptr, rows.head_of.data(),
+                rows.down.ld, 1, 1, 1, GateRule::constant, rows.own_u, rows.rank, rows.heads});
     for (const double v : rows.u.data) CHECK(v == 99);
 }
 
@@ -159,8 +162,9 @@ TEST_CASE("NaN in a logit makes the gates of its token NaN, and of no other") {
     for (const auto rule : {GateRule::softmax, GateRule::top_k}) {
         Matrix<double> down(2, 1 + 3), g(2, 3), z(2, 3);
         down(0, 2) = std::nan("");
-        be.rows(2, functor::GateAndMix<double, double, Index, Index>{down.data.data(), nullptr, g.data.data(), z.data.data(),
-                                                                     nullptr, nullptr, down.ld, 1, 1, 2, rule, false, 1, 3});
+        be.rows(2, functor::GateAndMix<double, double, Index, Index>{down.data.data(), nullptr, g.data.data(),
+                                                                     z.data.data(), nullptr, nullptr, down.ld, 1, 1, 2,
+                                                                     rule, false, 1, 3});
         double first = 0, second = 0;
         for (Index i = 0; i < 3; ++i) first += g(0, i), second += g(1, i);
         CHECK(std::isnan(first));
@@ -173,7 +177,8 @@ TEST_CASE("the selected heads add to y, alone and as a team") {
     test::TeamBackend<double> team(3);
     Draw draw(64);
     for (int n = test::trials(100, 2000); n > 0; --n) {
-        const Index tokens = draw.integer(1, 5), out = draw.integer(1, 9), rank = draw.integer(1, 4), heads = draw.integer(1, 5);
+        const Index tokens = draw.integer(1, 5), out = draw.integer(1, 9), rank = draw.integer(1, 4),
+                    heads = draw.integer(1, 5);
         Matrix<double> z(tokens, heads * rank), g(tokens, heads), B(out, heads * rank, 1), y(tokens, out, 2);
         for (auto* m : {&z, &B, &y}) draw.normal(m->view());
         for (auto& v : g.data) v = draw.coin() ? draw.unit() : 0;
@@ -183,8 +188,9 @@ TEST_CASE("the selected heads add to y, alone and as a team") {
                 for (Index k = 0; g(t, i) != 0 && k < rank; ++k)
                     for (Index o = 0; o < out; ++o) expected(t, o) += B(o, i * rank + k) * z(t, i * rank + k);
         const auto run = [&](auto& be, Matrix<double>& to) {
-            be.rows(tokens, functor::AddSelectedHeads<double, double, double>{z.data.data(), g.data.data(), B.data.data(),
-                                                                              to.data.data(), out, rank, heads, B.ld, to.ld});
+            be.rows(tokens,
+                    functor::AddSelectedHeads<double, double, double>{z.data.data(), g.data.data(), B.data.data(),
+                                                                      to.data.data(), out, rank, heads, B.ld, to.ld});
         };
         run(solo, y);
         run(team, shared);
@@ -198,14 +204,18 @@ TEST_CASE("down and its way back: plain loops, with and without router and dx") 
     Double be({.threads = 1});
     Draw draw(65);
     for (int n = test::trials(300, 5000); n > 0; --n) {
-        const Index tokens = draw.integer(1, 9), in = draw.integer(1, 12), rows = draw.integer(1, 6), heads = draw.integer(0, 4);
-        Matrix<double> x(tokens, in, 1), A(rows, in, 2), router(heads, in), u(tokens, rows + heads, 1), du(tokens, rows + heads);
+        const Index tokens = draw.integer(1, 9), in = draw.integer(1, 12), rows = draw.integer(1, 6),
+                    heads = draw.integer(0, 4);
+        Matrix<double> x(tokens, in, 1), A(rows, in, 2), router(heads, in), u(tokens, rows + heads, 1),
+            du(tokens, rows + heads);
         Matrix<double> dx(tokens, in, 1), dA(rows, in, 3), drouter(heads, in, 1);
         for (auto* m : {&x, &A, &router, &du, &dx, &dA, &drouter}) draw.normal(m->view());
         Matrix<double> u_plain = u, dx_plain = dx, dA_plain = dA, drouter_plain = drouter;
         u_plain.fill(0);
         const bool wanted = draw.coin();
-        const auto row = [&](Matrix<double>& a, Matrix<double>& r, Index k) { return k < rows ? &a(k, 0) : &r(k - rows, 0); };
+        const auto row = [&](Matrix<double>& a, Matrix<double>& r, Index k) {
+            return k < rows ? &a(k, 0) : &r(k - rows, 0);
+        };
         for (Index t = 0; t < tokens; ++t)
             for (Index k = 0; k < rows + heads; ++k)
                 for (Index j = 0; j < in; ++j) {

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "hydra/data.hpp"
-#include "hydra/tokens.hpp"
+#include "data.hpp"
+#include "tokens.hpp"
 #include "support/draw.hpp"
 #include "support/message_of.hpp"
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../concept.hpp"
+#include "../../core/check.hpp"
 #include "../../core/random.hpp"
 
 namespace hydralora {
@@ -66,6 +67,7 @@ namespace ops {
 /// y (T, cols) = mask * x / (1 - rate), or y += that. The backward pass is the same operation on the gradient. In place is fine.
 template <Backend B>
 void dropout(B& be, ConstView<B> x, const DropoutMask& mask, View<B> y, Grad mode = Grad::overwrite) {
+    check(mask.rate >= 0 && mask.rate < 1, "dropout: rate = ", mask.rate, ", expected 0 <= rate < 1");
     if constexpr (requires { be.dropout(x, mask, y, mode); }) {
         be.dropout(x, mask, y, mode);
     } else {

@@ -1,16 +1,15 @@
 // exp without a call or a branch, so that loops over a row vectorise.
 #pragma once
 
-#include <bit>
 #include <cmath>
 #include <cstdint>
 
-#include "../../core/config.hpp"
+#include "../../core/precision.hpp"
 
 namespace hydralora::functor {
 
-/// e^x within 2 units in the last place: 0 below -104, infinite above 88.7, NaN for NaN. Polynomial and split of ln 2 as in
-/// Cephes, single/expf.c (Moshier); e^x = 2^n e^r with n the nearest integer to x / ln 2.
+/// e^x within 2 units in the last place: 0 below -104, infinite above 88.7, NaN for NaN. Polynomial and split of ln 2
+/// as in Cephes, single/expf.c (Moshier); e^x = 2^n e^r with n the nearest integer to x / ln 2.
 HYDRALORA_HD inline float exponential(float x) {
     constexpr float to_integer = 12582912.0f;  // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
     x = x > 89.0f ? 89.0f : x;
@@ -25,9 +24,9 @@ HYDRALORA_HD inline float exponential(float x) {
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * (r * r) + r + 1.0f;
-    const std::int32_t exponent = std::bit_cast<std::int32_t>(shifted) - 0x4b400000;
+    const std::int32_t exponent = bit_cast<std::int32_t>(shifted) - 0x4b400000;
     const std::int32_t half = exponent >> 1;  // in two steps: 2^n alone may not be a float where e^x is
-    return p * std::bit_cast<float>((half + 127) << 23) * std::bit_cast<float>((exponent - half + 127) << 23);
+    return p * bit_cast<float>((half + 127) << 23) * bit_cast<float>((exponent - half + 127) << 23);
 }
 
 HYDRALORA_HD inline double exponential(double x) { return std::exp(x); }

@@ -20,11 +20,11 @@ namespace functor {
 /// Row t: g (N) from the logits (N) and z (N*r) from u (G*r). `kept` is where u goes for the way back, unless null.
 template <class T, class Acc, class Rank, class Heads>
 struct GateAndMix {
-    const Acc* down;  // (T, G*r + N): u, then logits where there are any
-    Acc* kept;        // (T, G*r)
-    Acc* g;           // (T, N)
-    T* z;             // (T, N*r)
-    const Acc* bias;  // (N) or null
+    const Acc* down;              // (T, G*r + N): u, then logits where there are any
+    Acc* kept;                    // (T, G*r)
+    Acc* g;                       // (T, N)
+    T* z;                         // (T, N*r)
+    const Acc* bias;              // (N) or null
     const std::int32_t* head_of;  // (T) or null: for GateRule::assigned
     Index ld_down;
     Acc scaling, constant;
@@ -73,7 +73,8 @@ struct GateAndMix {
         for (Index i = 0; i < heads; ++i) {
             const Acc weight = scaling * gate[i];
             const Acc* from = own_u ? u + i * rank : u;
-            for (Index j = group.rank(); j < rank; j += group.size()) z[(t * heads + i) * rank + j] = static_cast<T>(weight * from[j]);
+            for (Index j = group.rank(); j < rank; j += group.size())
+                z[(t * heads + i) * rank + j] = static_cast<T>(weight * from[j]);
         }
     }
 };
@@ -119,17 +120,18 @@ struct UnmixAndGate {
         }
         if (!routed) return;
         group.sync();
-        for (Index i = group.rank(); i < heads; i += group.size()) dl[i] = static_cast<T>(gate[i] * (static_cast<Acc>(dl[i]) - mean));
+        for (Index i = group.rank(); i < heads; i += group.size())
+            dl[i] = static_cast<T>(gate[i] * (static_cast<Acc>(dl[i]) - mean));
     }
 };
 
 /// Row t: y (out) += sum over the heads with a gate of B_i z_i; the others are not read.
 template <class T, class P, class Acc>
 struct AddSelectedHeads {
-    const T* z;     // (T, N*r)
-    const Acc* g;   // (T, N)
-    const P* B;     // (out, N*r)
-    T* y;           // (T, out)
+    const T* z;    // (T, N*r)
+    const Acc* g;  // (T, N)
+    const P* B;    // (out, N*r)
+    T* y;          // (T, out)
     Index out, rank, heads, ld_b, ld_y;
 
     template <class Group>
@@ -139,7 +141,8 @@ struct AddSelectedHeads {
             const T* mixed = z + (t * heads + i) * rank;
             for (Index o = group.rank(); o < out; o += group.size()) {
                 Acc sum = 0;
-                for (Index j = 0; j < rank; ++j) sum += static_cast<Acc>(B[o * ld_b + i * rank + j]) * static_cast<Acc>(mixed[j]);
+                for (Index j = 0; j < rank; ++j)
+                    sum += static_cast<Acc>(B[o * ld_b + i * rank + j]) * static_cast<Acc>(mixed[j]);
                 y[t * ld_y + o] = static_cast<T>(static_cast<Acc>(y[t * ld_y + o]) + sum);
             }
         }
@@ -166,8 +169,8 @@ void down(B& be, ConstView<B> x, ConstParamView<B> A, ConstParamView<B> router, 
 
 /// The way back of down: dx += ddown [A; router], [dA; drouter] += ddown^T x. An empty dx is not wanted.
 template <Backend B>
-void down_backward(B& be, ConstView<B> x, ConstView<B> ddown, ConstParamView<B> A, ConstParamView<B> router, View<B> dx, ParamView<B> dA,
-                   ParamView<B> drouter) {
+void down_backward(B& be, ConstView<B> x, ConstView<B> ddown, ConstParamView<B> A, ConstParamView<B> router, View<B> dx,
+                   ParamView<B> dA, ParamView<B> drouter) {
     if constexpr (requires { be.down_backward(x, ddown, A, router, dx, dA, drouter); }) {
         be.down_backward(x, ddown, A, router, dx, dA, drouter);
     } else {

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# examples/quickstart.sh [DIR]: builds the trainer, fine-tunes the shipped base on six domains of text, once with HydraLoRA
+# and once with a LoRA of as many trainable parameters, and prints both side by side. Results go to DIR (runs/quickstart).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+out=${1:-runs/quickstart}
+if [[ -e $out ]]; then
+    echo "$out exists already; move it away, or name another folder: examples/quickstart.sh DIR" >&2
+    exit 2
+fi
+
+source cmake/install_dependencies.sh
+install_dependencies \
+    "g++:g++:compiles the trainer" \
+    "make:make:drives the build" \
+    "cmake:cmake:configures the build" \
+    "Eigen/Core:libeigen3-dev:matrix products on the CPU" \
+    "nlohmann/json.hpp:nlohmann-json3-dev:reads model and adapter files" \
+    "CLI/CLI.hpp:libcli11-dev:command line of the trainer"
+
+echo "== Building the trainer (release, for this machine's processor)"
+cmake --preset release -DHYDRALORA_BUILD_BENCH=OFF > /dev/null
+cmake --build --preset release --parallel "$(nproc)" --target hydra make_data > /dev/null
+hydra=build/release/examples/hydra/hydra
+
+echo "== Writing the training files"
+mapfile -t headers < <(find include -name '*.hpp' | LC_ALL=C sort)
+build/release/examples/make_data "$out/data" finetune --code "${headers[@]}"
+
+# One learning rate a method, the better of a sweep with examples/sweep.sh; everything else is the same.
+common=("$out"/data/finetune/*.jsonl "$out"/data/finetune/*.txt --base examples/base --mix equal --steps 300 --batch 24
+    --length 256 --held-out 0.1 --eval-examples 48 --eval-answers 48 --seed 41)
+echo "== HydraLoRA: one A of rank 8, four heads, a router"
+"$hydra" train "${common[@]}" --method hydralora --rank 8 --heads 4 --alpha 32 --lr 4e-3 --out "$out/hydralora"
+echo "== LoRA of as many parameters: rank 22"
+"$hydra" train "${common[@]}" --method lora --rank 22 --alpha 88 --lr 4e-3 --out "$out/lora"
+
+echo
+echo "== Side by side"
+"$hydra" inspect "$out/hydralora" "$out/lora"
+echo
+echo "Adapters  $out/hydralora/adapter  $out/lora/adapter"
+echo "Metrics   $out/hydralora/metrics.jsonl  $out/lora/metrics.jsonl"
+echo "Reports   $out/hydralora/report.json  $out/lora/report.json"
+echo "Try it    $hydra generate --base examples/base --adapter $out/hydralora/adapter \$'In Velu:\\nthe old man waits'"

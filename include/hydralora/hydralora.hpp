@@ -1,0 +1,45 @@
+// The library on the CPU: everything that needs Eigen alone. Files (io/) need a JSON library besides and are included one by
+// one; the target hydralora::io brings it.
+#pragma once
+
+#include "fwd.hpp"
+#include "version.hpp"
+
+#include "core/check.hpp"
+#include "core/config.hpp"
+#include "core/params.hpp"
+#include "core/precision.hpp"
+#include "core/random.hpp"
+#include "core/view.hpp"
+
+#include "backend/buffer.hpp"
+#include "backend/compose.hpp"
+#include "backend/concept.hpp"
+#include "backend/group.hpp"
+
+#include "eigen/eigen_backend.hpp"
+
+#include "weight/frozen_weight.hpp"
+
+#include "adapter/config.hpp"
+#include "adapter/hydra_adapter.hpp"
+#include "adapter/hydra_linear.hpp"
+#include "adapter/params.hpp"
+
+#include "nn/attention.hpp"
+#include "nn/cross_entropy.hpp"
+#include "nn/embedding.hpp"
+#include "nn/rms_norm.hpp"
+#include "nn/rope.hpp"
+#include "nn/swiglu.hpp"
+
+#include "model/block.hpp"
+#include "model/config.hpp"
+#include "model/generate.hpp"
+#include "model/llama.hpp"
+#include "model/params.hpp"
+
+#include "optim/adamw.hpp"
+#include "optim/clip.hpp"
+#include "optim/schedule.hpp"
+#include "optim/sgd.hpp"
