@@ -44,7 +44,14 @@ public:
           options_(options),
           run_(run),
           surroundings_(surroundings),
-          order_(domains, options.mix, hydralora::Seed{options.seed}) {
+          order_(domains, options.mix, hydralora::Seed{options.seed}),
+          grad_views_(hydralora::views(grads_)) {
+        if constexpr (whole_model) {
+            if (model.config().lm_head == hydralora::LmHead::tied) {  // see fold_tied_head
+                head_gradient_ = {be, hydralora::Shape{model.config().vocabulary, model.config().width}};
+                grad_views_.lm_head = head_gradient_.view();
+            }
+        }
         if (options_.steps == 0)
             options_.steps = std::max(Index{1}, static_cast<Index>(std::llround(options_.epochs * static_cast<double>(order_.epoch()) /
                                                                                static_cast<double>(options_.batch))));
@@ -101,6 +108,7 @@ public:
     }
 
 private:
+    static constexpr bool whole_model = std::is_same_v<Set, WeightBuffers>;
     using Clock = std::chrono::steady_clock;
     static double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
@@ -116,7 +124,6 @@ private:
         Index labelled = 0;
         for (const Example* example : examples) labelled += example->labelled;
         visit([&](const ParamPath&, auto& g) { be_.fill(g.view(), 0.0f); }, grads_);
-        const auto grad_views = views(grads_);
         double loss_sum = 0;
         Step step{};
         const Index most_tokens = options_.batch * options_.sequence_length / options_.accumulation;
@@ -130,10 +137,12 @@ private:
             pass.random = {Seed{options_.seed}, 0, static_cast<std::uint32_t>(step_)};
             pass.rows = {first * options_.sequence_length, batch_.length, options_.sequence_length};
             model_.forward(be_, tokens, cache_, pass);
-            model_.backward(be_, tokens, 1.0 / static_cast<double>(labelled), cache_, host_view(&loss_sum, 1, 1), grad_views);
+            model_.backward(be_, tokens, 1.0 / static_cast<double>(labelled), cache_, host_view(&loss_sum, 1, 1), grad_views_);
             step.tokens += batch_.tokens;
             first += part;
         }
+        if constexpr (whole_model)
+            if (!head_gradient_.empty()) fold_tied_head(be_, grad_views_);
         step.loss = loss_sum / static_cast<double>(labelled);
         surroundings_.loss(step_, step.loss);
         const ClipByGlobalNorm clip{options_.clip > 0 ? options_.clip : std::numeric_limits<double>::infinity()};
@@ -188,6 +197,8 @@ private:
     RunDirectory& run_;
     const Surroundings& surroundings_;
     ExampleOrder order_;
+    decltype(hydralora::views(std::declval<Set&>())) grad_views_;
+    hydralora::ParamBuffer<B> head_gradient_;
     hydralora::Schedule schedule_;
     hydralora::GradientNorm<B> norm_;
     hydralora::StepGuard guard_;

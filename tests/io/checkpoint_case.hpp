@@ -23,7 +23,7 @@ struct CheckpointCase {
             weights[i] = static_cast<float>(i) * 0.5f + static_cast<float>(s);
             moments[i] = static_cast<double>(i) / 3 - static_cast<double>(s);
         }
-        counters = {s, -s, INT64_MAX - s};
+        counters = {s, -s, INT64_MAX / 2 - s};
     }
     [[nodiscard]] std::vector<hydralora::io::NamedTensor> tensors() const {
         using hydralora::io::named_tensor;

@@ -74,6 +74,7 @@ template <template <class> class P, class B, class T>
 
 /// Start of training: A and router uniform in +-1/sqrt(columns) (Kaiming uniform with a = sqrt(5)), B and the bias 0, so that
 /// the adapter is exactly nothing at step 0. `stream` tells adapters of one seed apart.
+/// The random steps are the last two, so that dropout on the same stream draws others.
 /// Source: Clin0212/HydraLoRA, HydraLoRA/peft/tuners/lora.py, Linear.reset_parameters.
 template <Backend B, class M, class Rank, class Heads>
 void initialise(B& be, AdapterParams<M>& params, const BasicAdapterConfig<Rank, Heads>& config, Seed seed,
@@ -84,7 +85,7 @@ void initialise(B& be, AdapterParams<M>& params, const BasicAdapterConfig<Rank, 
         const double bound = 1.0 / std::sqrt(static_cast<double>(to.cols));
         for (std::size_t i = 0; i < values.size(); ++i)
             values[i] =
-                static_cast<ParamScalar<B>>(bound * (2.0 * uniform<double>(RandomKey{seed, stream, part}, i) - 1.0));
+                static_cast<ParamScalar<B>>(bound * (2.0 * uniform<double>(RandomKey{seed, stream, 0xffffffffu - part}, i) - 1.0));
         be.upload(host_view(values.data(), to.rows, to.cols), to);
     };
     uniform_rows(view_of(params.A), 0);
