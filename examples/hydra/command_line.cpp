@@ -39,7 +39,7 @@ CLI::Option* add_enum(CLI::App& app, const std::string& flag, Enum& value, const
     }
     return app
         .add_option_function<std::string>(
-            flag, [&value, flag, &names](const std::string& name) { value = parse_enum<Enum>(flag, name, names); }, help)
+            flag, [&value, flag, names](const std::string& name) { value = parse_enum<Enum>(flag, name, names); }, help)
         ->type_name(choices)
         ->default_str(std::string(enum_name(value, names)));
 }

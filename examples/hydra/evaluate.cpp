@@ -84,14 +84,15 @@ std::vector<Sample> sample_domains(B& be, const Llama<B>& model, const std::vect
     for (const Domain& domain : domains) {
         if (!domain.answers.empty()) {
             const Answer& answer = domain.answers.front();
-            samples.push_back({domain.name, decode(answer.prompt), answer.text,
-                               continue_text(be, model, answer.prompt, static_cast<Index>(answer.text.size()) + 32)});
+            samples.push_back({domain.name, readable(decode(answer.prompt)), readable(answer.text),
+                               readable(continue_text(be, model, answer.prompt, static_cast<Index>(answer.text.size()) + 32))});
         } else if (!domain.held_out.empty()) {
             const auto& ids = domain.held_out.front().ids;
             const auto cut = ids.begin() + std::min(text_prompt, static_cast<Index>(ids.size()));
             const auto end = ids.begin() + std::min(text_prompt + text_tokens, static_cast<Index>(ids.size()));
             const std::vector<std::int32_t> prompt(ids.begin(), cut);
-            samples.push_back({domain.name, decode(prompt), decode(std::vector<std::int32_t>(cut, end)), continue_text(be, model, prompt, text_tokens)});
+            samples.push_back({domain.name, readable(decode(prompt)), readable(decode(std::vector<std::int32_t>(cut, end))),
+                               readable(continue_text(be, model, prompt, text_tokens))});
         }
     }
     return samples;

@@ -126,7 +126,7 @@ std::string comparison(const std::vector<fs::path>& paths) {
     std::string text = table.text();
 
     const auto one_line = [](std::string s) {
-        if (s.size() > 100) s = s.substr(0, 100) + "...";
+        if (s.size() > 100) s = readable(s.substr(0, 100)) + "...";
         std::string out;
         for (const char c : s) out += c == '\n' ? "\\n" : static_cast<unsigned char>(c) < 32 ? "?" : std::string(1, c);
         return out;

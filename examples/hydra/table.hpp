@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace hydra {
@@ -32,6 +33,28 @@ namespace hydra {
     else
         std::snprintf(text, sizeof text, "%ldh%02ldm", s / 3600, s / 60 % 60);
     return text;
+}
+
+/// The text with each byte that is not UTF-8 replaced by U+FFFD: what a model of bytes makes need not be text.
+[[nodiscard]] inline std::string readable(std::string_view text) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size();) {
+        const auto at = [&](std::size_t k) { return i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0u; };
+        const unsigned lead = at(0);
+        const std::size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+        bool valid = length > 0;
+        for (std::size_t k = 1; k < length; ++k) valid = valid && (at(k) & 0xc0) == 0x80;
+        // Overlong forms, surrogates, and what is beyond U+10FFFF.
+        if ((lead == 0xe0 && at(1) < 0xa0) || (lead == 0xed && at(1) > 0x9f) || (lead == 0xf0 && at(1) < 0x90) || (lead == 0xf4 && at(1) > 0x8f)) valid = false;
+        if (valid) {
+            out.append(text.substr(i, length));
+            i += length;
+        } else {
+            out += "\xef\xbf\xbd";
+            ++i;
+        }
+    }
+    return out;
 }
 
 /// Columns as wide as their widest cell; the first to the left, the others to the right. Empty columns are left out.

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include <hydralora/io/json.hpp>
 #include <hydralora/io/json_view.hpp>
@@ -32,7 +33,7 @@ hydra::TrainOptions options_for(const std::string& out) { return tiny_train(base
 
 /// Stops after `steps` calls.
 hydra::Surroundings stopping_after(Index steps) {
-    return {.command = "test", .stop = [left = steps]() mutable { return --left <= 0; }};
+    return {.command = "", .stop = [left = steps]() mutable { return --left <= 0; }};
 }
 
 std::vector<double> losses(const std::filesystem::path& run) {
@@ -51,15 +52,17 @@ std::vector<double> losses(const std::filesystem::path& run) {
 TEST_CASE("a run learns, and leaves what it promises") {
     auto options = options_for("learns");
     options.loop.steps = 60;
+    options.loop.adamw.lr = 5e-2;
     CHECK(hydra::train(options, {.command = "hydra train ..."}) == Outcome::done);
     const auto loss = losses(options.loop.out);
     REQUIRE(loss.size() == 60);
-    CHECK(loss.back() < 0.8 * loss.front());
+    CHECK(std::accumulate(loss.end() - 10, loss.end(), 0.0) < std::accumulate(loss.begin(), loss.begin() + 10, 0.0));
     for (const char* name : {"run.json", "report.json", "adapter/adapter_config.json"}) CHECK(std::filesystem::exists(options.loop.out / name));
     const auto report = hydralora::io::read_json(options.loop.out / "report.json");
     const hydralora::io::JsonView view(report, "report.json");
     CHECK(view["after"].size() == 2);
-    CHECK(view["after"].element(0)["bits_per_byte"].number(0, 100) < view["before"].element(0)["bits_per_byte"].number(0, 100));
+    for (const std::size_t domain : {0u, 1u})
+        CHECK(view["after"].element(domain)["bits_per_byte"].number(0, 100) < view["before"].element(domain)["bits_per_byte"].number(0, 100));
     const auto share = view["after"].element(0)["head_share"];
     REQUIRE(share.size() == 3);
     CHECK(share.element(0).number(0, 1) + share.element(1).number(0, 1) + share.element(2).number(0, 1) == doctest::Approx(1).epsilon(1e-5));
