@@ -27,7 +27,6 @@ echo "== Writing the training files"
 mapfile -t headers < <(find include -name '*.hpp' | LC_ALL=C sort)
 build/release/examples/make_data "$out/data" finetune --code "${headers[@]}"
 
-# One learning rate a method, the better of a sweep with examples/sweep.sh; everything else is the same.
 common=("$out"/data/finetune/*.jsonl "$out"/data/finetune/*.txt --base examples/base --mix equal --steps 300 --batch 24
     --length 256 --held-out 0.1 --eval-examples 48 --eval-answers 48 --seed 41)
 echo "== HydraLoRA: one A of rank 8, four heads, a router"

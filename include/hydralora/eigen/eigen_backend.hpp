@@ -183,14 +183,18 @@ private:
         Index rows, cols, row_count, col_count;
     };
 
-    /// Tiles of a product's result, fixed by its shape. Edges fall on multiples of 48 columns and 4 rows, Eigen's register
-    /// blocks, so an element's bits do not depend on the number of rows beside it.
+    /// Tiles of a product's result, fixed by its shape: some eight of them, near square, for each packs its own rows of both
+    /// sides. Edges fall on multiples of 48 columns and 4 rows, Eigen's register blocks, so an element's bits do not depend
+    /// on the number of rows beside it.
     static Tiles tiles_of(Shape c, Index k) {
         if (c.empty() || c.rows * c.cols * k < (Index{1} << 16)) return {c.rows, c.cols, c.empty() ? 0 : 1, 1};
-        const auto round_up = [](Index n, Index to) { return (n + to - 1) / to * to; };
-        const Index cols = std::clamp(round_up((c.cols + 7) / 8, 48), Index{48}, Index{288});
+        const auto share = [](Index n, Index parts, Index multiple) {
+            const Index part = (n + parts - 1) / parts;
+            return (part + multiple - 1) / multiple * multiple;
+        };
+        const Index cols = c.cols <= 384 ? c.cols : share(c.cols, (c.cols + 255) / 256, 48);
         const Index col_count = (c.cols + cols - 1) / cols;
-        const Index rows = col_count >= 4 ? c.rows : std::min(c.rows, Index{128});
+        const Index rows = std::clamp(share(c.rows, std::max(Index{1}, 8 / col_count), 32), Index{64}, Index{512});
         return {rows, cols, (c.rows + rows - 1) / rows, col_count};
     }
 

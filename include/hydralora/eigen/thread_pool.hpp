@@ -60,7 +60,7 @@ public:
         work(0);
         for (int spin = 0; busy_.load(std::memory_order_acquire) > 0; ++spin) {
             if (spin < spins) {
-                pause();
+                pause(spin);
             } else {
                 std::unique_lock lock(mutex_);
                 done_.wait(lock, [this] { return busy_.load(std::memory_order_acquire) == 0; });
@@ -70,12 +70,14 @@ public:
     }
 
 private:
-    // Waiting spins for some 10 us, then sleeps: a spin that outlasts a time slice would starve the thread it waits for.
-    static constexpr int spins = 2000;
+    // Waiting spins for some microseconds, then offers the processor to whoever wants it, perhaps the very thread it waits
+    // for, then sleeps.
+    static constexpr int spins = 500, spins_without_yield = 100;
 
     static int hardware_threads() { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
 
-    static void pause() {
+    static void pause(int spin) {
+        if (spin >= spins_without_yield) return std::this_thread::yield();
 #if defined(__x86_64__) || defined(__i386__)
         __builtin_ia32_pause();
 #else
@@ -97,7 +99,7 @@ private:
     void serve(int worker) {
         unsigned seen = 0;
         for (;;) {
-            for (int spin = 0; spin < spins && generation_.load(std::memory_order_acquire) == seen; ++spin) pause();
+            for (int spin = 0; spin < spins && generation_.load(std::memory_order_acquire) == seen; ++spin) pause(spin);
             if (generation_.load(std::memory_order_acquire) == seen) {
                 std::unique_lock lock(mutex_);
                 wake_.wait(lock, [&] { return generation_.load(std::memory_order_acquire) != seen; });
