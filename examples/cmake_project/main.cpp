@@ -17,7 +17,8 @@ int main() {
     decltype(adapter)::Cache cache;
     adapter.forward(be, host_view(x.data(), 10, 64), host_view(y.data(), 10, 48), cache);
 
-    std::printf("hydralora %d.%d.%d: %lld trainable numbers beside %d frozen ones, delta(x) starts at %g\n", HYDRALORA_VERSION_MAJOR,
-                HYDRALORA_VERSION_MINOR, HYDRALORA_VERSION_PATCH, static_cast<long long>(parameter_count(params)), 64 * 48, static_cast<double>(y[0]));
+    std::printf("hydralora %d.%d.%d: %lld trainable numbers beside %d frozen ones, delta(x) starts at %g\n",
+                HYDRALORA_VERSION_MAJOR, HYDRALORA_VERSION_MINOR, HYDRALORA_VERSION_PATCH,
+                static_cast<long long>(parameter_count(params)), 64 * 48, static_cast<double>(y[0]));
     return y[0] == 0.0f ? 0 : 1;
 }

@@ -90,11 +90,13 @@ BaseModel load_base(B& be, const std::filesystem::path& directory) {
         [&](const ParamPath& path, const Shape& shape) {  // everything is checked before anything is allocated
             const auto& entry = file.at(path.name());
             const auto wanted = file_shape(path, shape);
-            check(entry.shape == wanted, file.where(entry), ": expected shape ", wanted.text(), " by ", config_name, ", found ", entry.shape.text());
+            check(entry.shape == wanted, file.where(entry), ": expected shape ", wanted.text(), " by ", config_name,
+                  ", found ", entry.shape.text());
             expected.insert(path.name());
         },
         shapes);
-    for (const auto& entry : file.entries()) check(expected.contains(entry.name), file.where(entry), ": not a tensor of this model");
+    for (const auto& entry : file.entries())
+        check(expected.contains(entry.name), file.where(entry), ": not a tensor of this model");
 
     base.weights = make_buffers(be, shapes);
     visit(
@@ -102,8 +104,8 @@ BaseModel load_base(B& be, const std::filesystem::path& directory) {
             const auto view = m.view();
             file.read_as(path.name(), view);
             for (Index i = 0; i < view.size(); ++i)
-                check(std::isfinite(view.data[i]), file.name(), ": tensor ", path.name(), ": element ", i, " is ", view.data[i],
-                      ", expected a finite number; the file is damaged");
+                check(std::isfinite(view.data[i]), file.name(), ": tensor ", path.name(), ": element ", i, " is ",
+                      view.data[i], ", expected a finite number; the file is damaged");
         },
         base.weights);
     return base;
@@ -118,7 +120,8 @@ void save_base(const std::filesystem::path& directory, const LlamaConfig& config
             auto& values = rounded.emplace_back();
             values.reserve(static_cast<std::size_t>(view.size()));
             for (Index i = 0; i < view.size(); ++i) values.emplace_back(view.data[i]);
-            tensors.push_back(io::reshaped(io::named_tensor(path.name(), std::span<const bfloat16>(values)), file_shape(path, m.shape())));
+            tensors.push_back(io::reshaped(io::named_tensor(path.name(), std::span<const bfloat16>(values)),
+                                           file_shape(path, m.shape())));
         },
         weights);
     const io::FileCalls calls;

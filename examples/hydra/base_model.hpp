@@ -25,6 +25,7 @@ struct BaseModel {
 [[nodiscard]] BaseModel load_base(B& be, const std::filesystem::path& directory);
 
 /// Writes a directory with weights rounded to bfloat16. The directory must not exist, its parent must.
-void save_base(const std::filesystem::path& directory, const hydralora::LlamaConfig& config, const WeightBuffers& weights);
+void save_base(const std::filesystem::path& directory, const hydralora::LlamaConfig& config,
+               const WeightBuffers& weights);
 
 }  // namespace hydra

@@ -31,9 +31,11 @@ const Example* ExampleOrder::draw(std::size_t deck_index, Index position) {
     const Index size = static_cast<Index>(deck.examples.size()), epoch = position / size;
     if (deck.shuffled_for != epoch) {  // Fisher-Yates
         std::iota(deck.order.begin(), deck.order.end(), 0u);
-        const hydralora::RandomKey key{seed_, shuffle_stream + static_cast<std::uint32_t>(deck_index), static_cast<std::uint32_t>(epoch)};
+        const hydralora::RandomKey key{seed_, shuffle_stream + static_cast<std::uint32_t>(deck_index),
+                                       static_cast<std::uint32_t>(epoch)};
         for (Index i = size - 1; i > 0; --i) {
-            const auto j = hydralora::uniform_below(key, static_cast<std::uint64_t>(i), static_cast<std::uint32_t>(i + 1));
+            const auto j =
+                hydralora::uniform_below(key, static_cast<std::uint64_t>(i), static_cast<std::uint32_t>(i + 1));
             std::swap(deck.order[static_cast<std::size_t>(i)], deck.order[j]);
         }
         deck.shuffled_for = epoch;
@@ -44,8 +46,10 @@ const Example* ExampleOrder::draw(std::size_t deck_index, Index position) {
 std::vector<const Example*> ExampleOrder::batch(Index step, Index size) {
     std::vector<const Example*> examples;
     const Index decks = static_cast<Index>(decks_.size());
-    for (Index i = step * size; i < (step + 1) * size; ++i) examples.push_back(draw(static_cast<std::size_t>(i % decks), i / decks));
-    std::stable_sort(examples.begin(), examples.end(), [](const Example* a, const Example* b) { return a->ids.size() < b->ids.size(); });
+    for (Index i = step * size; i < (step + 1) * size; ++i)
+        examples.push_back(draw(static_cast<std::size_t>(i % decks), i / decks));
+    std::stable_sort(examples.begin(), examples.end(),
+                     [](const Example* a, const Example* b) { return a->ids.size() < b->ids.size(); });
     return examples;
 }
 

@@ -44,8 +44,8 @@ private:
 
 /// Cuts the examples of a step, shortest first, into parts to compute one after another: sizes of the parts, which keep
 /// within `most_tokens` with padding and hold examples of similar length. How a step is cut does not change its results.
-[[nodiscard]] std::vector<hydralora::Index> cut_batch(const std::vector<const Example*>& examples, hydralora::Index most_tokens,
-                                                      hydralora::Index multiple);
+[[nodiscard]] std::vector<hydralora::Index> cut_batch(const std::vector<const Example*>& examples,
+                                                      hydralora::Index most_tokens, hydralora::Index multiple);
 
 /// Examples side by side, each padded at its end to a common length that is a multiple of `multiple`; padding is
 /// end-of-text without label.

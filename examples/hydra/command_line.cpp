@@ -30,7 +30,8 @@ std::vector<Target> parse_targets(const std::vector<std::string>& names) {
 }
 
 template <class Enum, std::size_t n>
-CLI::Option* add_enum(CLI::App& app, const std::string& flag, Enum& value, const std::array<std::string_view, n>& names, const std::string& help) {
+CLI::Option* add_enum(CLI::App& app, const std::string& flag, Enum& value, const std::array<std::string_view, n>& names,
+                      const std::string& help) {
     std::string choices;
     std::map<std::string, Enum> map;
     for (std::size_t i = 0; i < n; ++i) {
@@ -46,7 +47,9 @@ CLI::Option* add_enum(CLI::App& app, const std::string& flag, Enum& value, const
 
 void add_loop(CLI::App& app, LoopOptions& o) {
     app.option_defaults()->always_capture_default();
-    app.add_option("data", o.data, "text files, or .jsonl with {\"instruction\",\"input\",\"output\"} or {\"text\"} a line; each file is a domain")
+    app.add_option("data", o.data,
+                   "text files, or .jsonl with {\"instruction\",\"input\",\"output\"} or {\"text\"} a line; each file "
+                   "is a domain")
         ->required()
         ->type_name("FILE");
     app.add_option("--out", o.out, "directory of the run, a new one")->required()->type_name("DIR");
@@ -54,15 +57,19 @@ void add_loop(CLI::App& app, LoopOptions& o) {
     app.add_option("--steps", o.steps, "optimiser steps; 0: by --epochs")->group("Loop");
     app.add_option("--epochs", o.epochs, "passes over the training examples")->group("Loop");
     app.add_option("--batch", o.batch, "sequences a step")->group("Loop");
-    app.add_option("--accumulation", o.accumulation, "parts a step is computed in, for less memory; same results")->group("Loop");
+    app.add_option("--accumulation", o.accumulation, "parts a step is computed in, for less memory; same results")
+        ->group("Loop");
     app.add_option("--length", o.sequence_length, "longest sequence in tokens")->group("Loop");
-    add_enum(app, "--mix", o.mix, mix_names, "examples drawn from all domains alike, or domains in turn")->group("Loop");
+    add_enum(app, "--mix", o.mix, mix_names, "examples drawn from all domains alike, or domains in turn")
+        ->group("Loop");
     app.add_option("--held-out", o.held_out, "share of each domain kept for evaluation")->group("Loop");
     app.add_option("--seed", o.seed, "of initial values, order and dropout")->group("Loop");
     app.add_option("--threads", o.threads, "0: all processors")->group("Loop");
-    app.add_option("--eval-every", o.evaluate_every, "steps between evaluations; 0: only before and after")->group("Loop");
+    app.add_option("--eval-every", o.evaluate_every, "steps between evaluations; 0: only before and after")
+        ->group("Loop");
     app.add_option("--eval-examples", o.evaluation.examples, "held-out examples a domain, at most")->group("Loop");
-    app.add_option("--eval-answers", o.evaluation.answers, "answers a domain to generate and compare, at most")->group("Loop");
+    app.add_option("--eval-answers", o.evaluation.answers, "answers a domain to generate and compare, at most")
+        ->group("Loop");
     app.add_option("--save-every", o.save_every, "steps between checkpoints; 0: only at the end")->group("Loop");
     app.add_option("--lr", o.adamw.lr, "learning rate of AdamW")->group("Optimiser");
     app.add_option("--beta1", o.adamw.beta1, "")->group("Optimiser");
@@ -70,8 +77,10 @@ void add_loop(CLI::App& app, LoopOptions& o) {
     app.add_option("--weight-decay", o.adamw.weight_decay, "decoupled; spares norms")->group("Optimiser");
     app.add_option("--lr-ratio-a", o.adamw.ratios.a, "learning rate of A over --lr")->group("Optimiser");
     app.add_option("--lr-ratio-b", o.adamw.ratios.b, "learning rate of B over --lr")->group("Optimiser");
-    app.add_option("--lr-ratio-router", o.adamw.ratios.router, "learning rate of the router over --lr")->group("Optimiser");
-    add_enum(app, "--schedule", o.schedule, schedule_names, "of the learning rate after the warm-up")->group("Optimiser");
+    app.add_option("--lr-ratio-router", o.adamw.ratios.router, "learning rate of the router over --lr")
+        ->group("Optimiser");
+    add_enum(app, "--schedule", o.schedule, schedule_names, "of the learning rate after the warm-up")
+        ->group("Optimiser");
     app.add_option("--warm-up", o.warm_up, "share of the steps if below 1, else steps")->group("Optimiser");
     app.add_option("--final-ratio", o.final_ratio, "learning rate at the end over --lr")->group("Optimiser");
     app.add_option("--clip", o.clip, "largest global norm of the gradient; 0: none")->group("Optimiser");
@@ -83,15 +92,21 @@ void add_adapter(CLI::App& app, TrainOptions& o, std::vector<std::string>& targe
     app.add_option("--heads", a.heads, "N: number of B's")->group("Adapter");
     app.add_option("--alpha", a.alpha, "scaling is alpha / rank")->group("Adapter");
     app.add_option("--dropout", a.dropout, "rate on the input of A")->group("Adapter");
-    app.add_option("--targets", targets, "linear layers: q_proj k_proj v_proj o_proj gate_proj up_proj down_proj, attention, mlp, all")
+    app.add_option("--targets", targets,
+                   "linear layers: q_proj k_proj v_proj o_proj gate_proj up_proj down_proj, attention, mlp, all")
         ->delimiter(',')
         ->group("Adapter");
-    add_enum(app, "--sharing", a.sharing, adapter_names::sharing, "one A for all heads, or one a head")->group("Adapter");
-    add_enum(app, "--gate", a.gate, std::array<std::string_view, 4>{"none", "uniform", "softmax", "top_k"}, "weights of the heads")->group("Adapter");
+    add_enum(app, "--sharing", a.sharing, adapter_names::sharing, "one A for all heads, or one a head")
+        ->group("Adapter");
+    add_enum(app, "--gate", a.gate, std::array<std::string_view, 4>{"none", "uniform", "softmax", "top_k"},
+             "weights of the heads")
+        ->group("Adapter");
     app.add_option("--top-k", a.top_k, "heads a token uses with --gate top_k")->group("Adapter");
     add_enum(app, "--router-input", a.router_input, adapter_names::router_input, "")->group("Adapter");
     add_enum(app, "--router-bias", a.router_bias, adapter_names::router_bias, "")->group("Adapter");
-    add_enum(app, "--dropout-mask", a.dropout_mask, adapter_names::dropout_mask, "one mask for all heads, or one a head")->group("Adapter");
+    add_enum(app, "--dropout-mask", a.dropout_mask, adapter_names::dropout_mask,
+             "one mask for all heads, or one a head")
+        ->group("Adapter");
 }
 
 /// Presets of the family; flags of their own still count.
@@ -123,8 +138,15 @@ std::variant<Command, int> parse_command_line(int argc, const char* const* argv)
 
     PretrainOptions pretrain;
     pretrain.loop.adamw.beta2 = 0.98;
-    pretrain.model = {.vocabulary = 257, .width = 192, .layers = 6, .heads = 6, .kv_heads = 2, .head_dim = 32, .feed_forward = 512,
-                      .max_positions = 512, .lm_head = LmHead::own};
+    pretrain.model = {.vocabulary = 257,
+                      .width = 192,
+                      .layers = 6,
+                      .heads = 6,
+                      .kv_heads = 2,
+                      .head_dim = 32,
+                      .feed_forward = 512,
+                      .max_positions = 512,
+                      .lm_head = LmHead::own};
     bool tied = false;
     CLI::App& p = *app.add_subcommand("pretrain", "train a base model from nothing");
     add_loop(p, pretrain.loop);
@@ -155,7 +177,8 @@ std::variant<Command, int> parse_command_line(int argc, const char* const* argv)
     e.add_option("--base", eval.base, "model directory")->required()->type_name("DIR");
     e.add_option("--adapter", eval.adapter, "adapter directory; without it, the base")->type_name("DIR");
     e.add_option("--length", eval.sequence_length, "longest sequence in tokens");
-    e.add_option("--held-out", eval.held_out, "share of each file to score; with the share and seed of a run, what it held out");
+    e.add_option("--held-out", eval.held_out,
+                 "share of each file to score; with the share and seed of a run, what it held out");
     e.add_option("--seed", eval.seed, "which share");
     e.add_option("--threads", eval.threads, "0: all processors");
     e.add_option("--examples", eval.evaluation.examples, "examples a domain, at most");
@@ -179,7 +202,9 @@ std::variant<Command, int> parse_command_line(int argc, const char* const* argv)
 
     InspectOptions inspect;
     CLI::App& i = *app.add_subcommand("inspect", "what a file or directory holds; several runs: compared");
-    i.add_option("paths", inspect.paths, "safetensors file, or directory of an adapter, model, checkpoint or run")->required()->type_name("PATH");
+    i.add_option("paths", inspect.paths, "safetensors file, or directory of an adapter, model, checkpoint or run")
+        ->required()
+        ->type_name("PATH");
 
     try {
         app.parse(argc, argv);

@@ -53,8 +53,10 @@ std::vector<DomainScore> evaluate(B& be, const Llama<B>& model, Index gated_head
                 score.bytes += examples.back()->bytes;
             }
             batch.assign(examples.data(), static_cast<Index>(examples.size()), be.slab_rows());
-            const TokenBatch<B> tokens{host_view(std::as_const(batch.ids).data(), 1, static_cast<Index>(batch.ids.size())),
-                                       host_view(std::as_const(batch.labels).data(), 1, static_cast<Index>(batch.labels.size())), batch.sequences};
+            const TokenBatch<B> tokens{
+                host_view(std::as_const(batch.ids).data(), 1, static_cast<Index>(batch.ids.size())),
+                host_view(std::as_const(batch.labels).data(), 1, static_cast<Index>(batch.labels.size())),
+                batch.sequences};
             model.forward(be, tokens, cache, pass);
             model.loss(be, tokens, cache, host_view(&sum, 1, 1));
             score.tokens += batch.labelled;
@@ -67,13 +69,16 @@ std::vector<DomainScore> evaluate(B& be, const Llama<B>& model, Index gated_head
         score.answers = std::min(options.answers, static_cast<Index>(domain.answers.size()));
         for (Index i = 0; i < score.answers; ++i) {
             const Answer& answer = domain.answers[static_cast<std::size_t>(i)];
-            score.correct += continue_text(be, model, answer.prompt, static_cast<Index>(answer.text.size()) + 1) == answer.text ? 1 : 0;
+            score.correct +=
+                continue_text(be, model, answer.prompt, static_cast<Index>(answer.text.size()) + 1) == answer.text ? 1
+                                                                                                                   : 0;
         }
     }
     return scores;
 }
 
-std::string continue_text(B& be, const Llama<B>& model, const std::vector<std::int32_t>& prompt, Index tokens, const Sampling& sampling) {
+std::string continue_text(B& be, const Llama<B>& model, const std::vector<std::int32_t>& prompt, Index tokens,
+                          const Sampling& sampling) {
     const GenerateOptions options{.max_new_tokens = tokens, .stop = {end_of_text}};
     return decode(generate(be, model, std::span<const std::int32_t>(prompt), options, sampling));
 }
@@ -84,14 +89,16 @@ std::vector<Sample> sample_domains(B& be, const Llama<B>& model, const std::vect
     for (const Domain& domain : domains) {
         if (!domain.answers.empty()) {
             const Answer& answer = domain.answers.front();
-            samples.push_back({domain.name, readable(decode(answer.prompt)), readable(answer.text),
-                               readable(continue_text(be, model, answer.prompt, static_cast<Index>(answer.text.size()) + 32))});
+            samples.push_back(
+                {domain.name, readable(decode(answer.prompt)), readable(answer.text),
+                 readable(continue_text(be, model, answer.prompt, static_cast<Index>(answer.text.size()) + 32))});
         } else if (!domain.held_out.empty()) {
             const auto& ids = domain.held_out.front().ids;
             const auto cut = ids.begin() + std::min(text_prompt, static_cast<Index>(ids.size()));
             const auto end = ids.begin() + std::min(text_prompt + text_tokens, static_cast<Index>(ids.size()));
             const std::vector<std::int32_t> prompt(ids.begin(), cut);
-            samples.push_back({domain.name, readable(decode(prompt)), readable(decode(std::vector<std::int32_t>(cut, end))),
+            samples.push_back({domain.name, readable(decode(prompt)),
+                               readable(decode(std::vector<std::int32_t>(cut, end))),
                                readable(continue_text(be, model, prompt, text_tokens))});
         }
     }
@@ -120,7 +127,8 @@ std::string score_table(const std::vector<DomainScore>& scores) {
     for (const DomainScore& s : scores) {
         std::string shares;
         for (const double share : s.head_share) shares += (shares.empty() ? "" : " ") + fixed(share, 2);
-        table.add({s.name, fixed(s.loss, 4), fixed(s.bits_per_byte, 4), s.answers > 0 ? concat(s.correct, "/", s.answers) : "", shares});
+        table.add({s.name, fixed(s.loss, 4), fixed(s.bits_per_byte, 4),
+                   s.answers > 0 ? concat(s.correct, "/", s.answers) : "", shares});
     }
     return table.text();
 }

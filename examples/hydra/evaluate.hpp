@@ -28,11 +28,12 @@ struct DomainScore {
 };
 
 /// `gated`: the model has adapters whose gates are worth reporting, one a head.
-[[nodiscard]] std::vector<DomainScore> evaluate(B& be, const hydralora::Llama<B>& model, Index gated_heads, const std::vector<Domain>& domains,
-                                                const EvaluationOptions& options);
+[[nodiscard]] std::vector<DomainScore> evaluate(B& be, const hydralora::Llama<B>& model, Index gated_heads,
+                                                const std::vector<Domain>& domains, const EvaluationOptions& options);
 
 /// The greedy continuation as text, up to end-of-text or `tokens`.
-[[nodiscard]] std::string continue_text(B& be, const hydralora::Llama<B>& model, const std::vector<std::int32_t>& prompt, Index tokens,
+[[nodiscard]] std::string continue_text(B& be, const hydralora::Llama<B>& model,
+                                        const std::vector<std::int32_t>& prompt, Index tokens,
                                         const hydralora::Sampling& sampling = {});
 
 /// A held-out prompt of a domain with the model's continuation and the true one: the first answer, or the first piece of
@@ -40,7 +41,8 @@ struct DomainScore {
 struct Sample {
     std::string domain, prompt, expected, generated;
 };
-[[nodiscard]] std::vector<Sample> sample_domains(B& be, const hydralora::Llama<B>& model, const std::vector<Domain>& domains);
+[[nodiscard]] std::vector<Sample> sample_domains(B& be, const hydralora::Llama<B>& model,
+                                                 const std::vector<Domain>& domains);
 
 [[nodiscard]] hydralora::io::Json to_json(const std::vector<DomainScore>& scores);
 

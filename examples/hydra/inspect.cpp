@@ -67,7 +67,8 @@ std::string comparison(const std::vector<fs::path>& paths) {
     for (const auto& path : paths) {
         const fs::path file = path / "report.json";
         check(io::path_exists(file), path.string(), ": no report.json; is it a finished run?");
-        reports.push_back({(path.has_filename() ? path : path.parent_path()).filename().string(), io::read_json(file), file.string()});
+        reports.push_back({(path.has_filename() ? path : path.parent_path()).filename().string(), io::read_json(file),
+                           file.string()});
     }
     const auto find = [](const Report& r, const char* when, const std::string& domain) -> const Json* {
         for (const Json& score : JsonView(r.document, r.file)[when].array())
@@ -134,7 +135,8 @@ std::string comparison(const std::vector<fs::path>& paths) {
     for (const Json& sample : JsonView(reports[0].document, reports[0].file)["samples"].array()) {
         const JsonView first(sample, reports[0].file);
         const std::string domain = first["domain"].string();
-        text += "\n" + domain + "\n  prompt    " + one_line(first["prompt"].string()) + "\n  expected  " + one_line(first["expected"].string()) + "\n";
+        text += "\n" + domain + "\n  prompt    " + one_line(first["prompt"].string()) + "\n  expected  " +
+                one_line(first["expected"].string()) + "\n";
         if (first["before"].exists()) text += "  base      " + one_line(first["before"].string()) + "\n";
         for (const auto& r : reports)
             for (const Json& other : JsonView(r.document, r.file)["samples"].array())
@@ -151,18 +153,21 @@ std::string one(const fs::path& path) {
     if (path.extension() == ".safetensors") return tensors_text(io::SafetensorsFile::open(path));
     if (io::path_exists(path / io::adapter_config_name)) {
         const auto config = io::read_adapter_config(path);
-        return "Adapter\n" + io::to_text(io::to_json(config), 2) + "\n" + tensors_text(io::SafetensorsFile::open(path / io::adapter_tensors_name));
+        return "Adapter\n" + io::to_text(io::to_json(config), 2) + "\n" +
+               tensors_text(io::SafetensorsFile::open(path / io::adapter_tensors_name));
     }
     if (io::path_exists(path / "config.json")) {
         const fs::path config = path / "config.json";
-        return "Model\n" + io::to_text(io::read_json(config), 2) + "\n" + tensors_text(io::SafetensorsFile::open(path / "model.safetensors"));
+        return "Model\n" + io::to_text(io::read_json(config), 2) + "\n" +
+               tensors_text(io::SafetensorsFile::open(path / "model.safetensors"));
     }
     if (io::path_exists(path / "manifest.json")) {
         const std::string name = path.filename().string();
         const auto step = name.find_last_of('-');
         check(step != name.npos, path.string(), ": not a checkpoint directory");
         const auto checkpoint = io::load_checkpoint({path, std::stoll(name.substr(step + 1))});
-        return concat("Checkpoint after step ", checkpoint.step, ", checksums hold\n", io::to_text(checkpoint.state, 2), "\n") +
+        return concat("Checkpoint after step ", checkpoint.step, ", checksums hold\n", io::to_text(checkpoint.state, 2),
+                      "\n") +
                tensors_text(checkpoint.tensors);
     }
     if (io::path_exists(path / "run.json")) return run_text(path);

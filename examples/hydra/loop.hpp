@@ -21,8 +21,8 @@ inline constexpr Index slab_rows = 32;
 
 struct LoopResult {
     Outcome outcome = Outcome::done;
-    Index steps = 0;    // made, in all parts of the run
-    Index skipped = 0;  // not made because of a loss or gradient that was not finite
+    Index steps = 0;                            // made, in all parts of the run
+    Index skipped = 0;                          // not made because of a loss or gradient that was not finite
     double seconds = 0, tokens_per_second = 0;  // of this part
 };
 
@@ -33,13 +33,14 @@ class Loop {
 public:
     using Model = hydralora::Llama<B>;
 
-    Loop(B& be, const Model& model, Set& params, const std::vector<Domain>& domains, const LoopOptions& options, RunDirectory& run,
-         const Surroundings& surroundings)
+    Loop(B& be, const Model& model, Set& params, const std::vector<Domain>& domains, const LoopOptions& options,
+         RunDirectory& run, const Surroundings& surroundings)
         : be_(be),
           model_(model),
           params_(params),
           grads_(hydralora::map_params<hydralora::ParamBuffer<B>>(
-              params, [&](const hydralora::ParamPath&, const auto& p) { return hydralora::ParamBuffer<B>(be, p.shape()); })),
+              params,
+              [&](const hydralora::ParamPath&, const auto& p) { return hydralora::ParamBuffer<B>(be, p.shape()); })),
           state_(options.adamw.init(be, params)),
           options_(options),
           run_(run),
@@ -53,8 +54,9 @@ public:
             }
         }
         if (options_.steps == 0)
-            options_.steps = std::max(Index{1}, static_cast<Index>(std::llround(options_.epochs * static_cast<double>(order_.epoch()) /
-                                                                               static_cast<double>(options_.batch))));
+            options_.steps = std::max(
+                Index{1}, static_cast<Index>(std::llround(options_.epochs * static_cast<double>(order_.epoch()) /
+                                                          static_cast<double>(options_.batch))));
         schedule_ = {options_.schedule, options_.steps, options_.warm_up, options_.final_ratio};
         schedule_.validate();
     }
@@ -91,12 +93,14 @@ public:
                 tokens += made.tokens;
                 write_metrics(made, seconds_since(begin));
                 if (!made.finite)
-                    progress.say(hydralora::concat("step ", step_, " skipped: loss ", made.loss, ", gradient norm ", made.norm));
+                    progress.say(
+                        hydralora::concat("step ", step_, " skipped: loss ", made.loss, ", gradient norm ", made.norm));
                 progress.step(step_, made.loss, tokens);
                 if (guard_.exhausted()) result.outcome = Outcome::diverged;
                 if (surroundings_.stop()) result.outcome = Outcome::interrupted;
                 const bool last = step_ == options_.steps || result.outcome != Outcome::done;
-                if (last || (options_.save_every > 0 && step_ % options_.save_every == 0)) save([&](const std::string& m) { progress.say(m); });
+                if (last || (options_.save_every > 0 && step_ % options_.save_every == 0))
+                    save([&](const std::string& m) { progress.say(m); });
                 if (!last && options_.evaluate_every > 0 && step_ % options_.evaluate_every == 0) evaluate(step_);
             }
         }
@@ -110,7 +114,9 @@ public:
 private:
     static constexpr bool whole_model = std::is_same_v<Set, WeightBuffers>;
     using Clock = std::chrono::steady_clock;
-    static double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+    static double seconds_since(Clock::time_point begin) {
+        return std::chrono::duration<double>(Clock::now() - begin).count();
+    }
 
     struct Step {
         double loss, norm, lr;
@@ -131,13 +137,14 @@ private:
         for (const Index part : cut_batch(examples, most_tokens, be_.slab_rows())) {
             batch_.assign(examples.data() + first, part, be_.slab_rows());
             const Index count = static_cast<Index>(batch_.ids.size());
-            const TokenBatch<B> tokens{host_view(std::as_const(batch_.ids).data(), 1, count), host_view(std::as_const(batch_.labels).data(), 1, count),
-                                       batch_.sequences};
+            const TokenBatch<B> tokens{host_view(std::as_const(batch_.ids).data(), 1, count),
+                                       host_view(std::as_const(batch_.labels).data(), 1, count), batch_.sequences};
             Pass<B> pass;
             pass.random = {Seed{options_.seed}, 0, static_cast<std::uint32_t>(step_)};
             pass.rows = {first * options_.sequence_length, batch_.length, options_.sequence_length};
             model_.forward(be_, tokens, cache_, pass);
-            model_.backward(be_, tokens, 1.0 / static_cast<double>(labelled), cache_, host_view(&loss_sum, 1, 1), grad_views_);
+            model_.backward(be_, tokens, 1.0 / static_cast<double>(labelled), cache_, host_view(&loss_sum, 1, 1),
+                            grad_views_);
             step.tokens += batch_.tokens;
             first += part;
         }
@@ -182,10 +189,12 @@ private:
 
     void save(const hydralora::io::OnProblem& on_problem) {
         std::vector<hydralora::io::NamedTensor> tensors;
-        visit_state([&](const std::string& name, auto view) { tensors.push_back(hydralora::io::named_tensor(name, view)); });
+        visit_state(
+            [&](const std::string& name, auto view) { tensors.push_back(hydralora::io::named_tensor(name, view)); });
         const auto state = hydralora::io::Json::object(
             {{"optimiser_steps", state_.steps}, {"skipped", guard_.skipped}, {"skipped_in_a_row", guard_.in_a_row}});
-        hydralora::io::save_checkpoint(run_.checkpoints(), step_, tensors, state, {.keep = 2, .on_problem = on_problem});
+        hydralora::io::save_checkpoint(run_.checkpoints(), step_, tensors, state,
+                                       {.keep = 2, .on_problem = on_problem});
     }
 
     B& be_;

@@ -51,7 +51,8 @@ int main(int argc, char** argv) {
         if (const int* status = std::get_if<int>(&parsed)) return *status;
         std::signal(SIGINT, on_interrupt);
         std::signal(SIGTERM, on_interrupt);
-        return std::visit(Run{{.command = as_typed(argc, argv), .stop = [] { return interrupted != 0; }}}, std::get<hydra::Command>(parsed));
+        return std::visit(Run{{.command = as_typed(argc, argv), .stop = [] { return interrupted != 0; }}},
+                          std::get<hydra::Command>(parsed));
     } catch (const std::exception& error) {
         std::fprintf(stderr, "hydra: %s\n", error.what());
         return 1;

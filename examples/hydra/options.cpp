@@ -41,8 +41,13 @@ Json to_json(const LoopOptions& o) {
 
 Json to_json(const PretrainOptions& o) {
     Json json = to_json(o.loop);
-    json.set("width", o.model.width).set("layers", o.model.layers).set("heads", o.model.heads).set("kv_heads", o.model.kv_heads);
-    json.set("head_dim", o.model.head_dim).set("feed_forward", o.model.feed_forward).set("max_positions", o.model.max_positions);
+    json.set("width", o.model.width)
+        .set("layers", o.model.layers)
+        .set("heads", o.model.heads)
+        .set("kv_heads", o.model.kv_heads);
+    json.set("head_dim", o.model.head_dim)
+        .set("feed_forward", o.model.feed_forward)
+        .set("max_positions", o.model.max_positions);
     return json.set("tied", o.model.lm_head == LmHead::tied);
 }
 
@@ -53,8 +58,14 @@ Json to_json(const TrainOptions& o) {
     const AdapterConfig& a = o.adapter.adapter;
     Json targets = Json::array();
     for (const Target t : o.adapter.targets) targets.push(target_names[index_of(t)]);
-    json.set("rank", a.rank).set("heads", a.heads).set("alpha", a.alpha).set("dropout", a.dropout).set("targets", targets);
-    json.set("sharing", enum_name(a.sharing, adapter_names::sharing)).set("gate", enum_name(a.gate, adapter_names::gate)).set("top_k", a.top_k);
+    json.set("rank", a.rank)
+        .set("heads", a.heads)
+        .set("alpha", a.alpha)
+        .set("dropout", a.dropout)
+        .set("targets", targets);
+    json.set("sharing", enum_name(a.sharing, adapter_names::sharing))
+        .set("gate", enum_name(a.gate, adapter_names::gate))
+        .set("top_k", a.top_k);
     json.set("router_input", enum_name(a.router_input, adapter_names::router_input));
     json.set("router_bias", enum_name(a.router_bias, adapter_names::router_bias));
     return json.set("dropout_mask", enum_name(a.dropout_mask, adapter_names::dropout_mask));

@@ -10,7 +10,8 @@ namespace hydra {
 
 using hydralora::Index;
 
-Progress::Progress(Index first_step, Index steps) : first_(first_step), steps_(steps), terminal_(isatty(STDERR_FILENO) == 1) {}
+Progress::Progress(Index first_step, Index steps)
+    : first_(first_step), steps_(steps), terminal_(isatty(STDERR_FILENO) == 1) {}
 
 Progress::~Progress() { clear(); }
 
@@ -32,7 +33,8 @@ void Progress::step(Index done, double loss, Index tokens) {
     last_ = now;
     const double seconds = std::chrono::duration<double>(now - start_).count();
     const double left = seconds / static_cast<double>(done - first_) * static_cast<double>(steps_ - done);
-    const std::string text = "step " + std::to_string(done) + "/" + std::to_string(steps_) + "  loss " + fixed(smooth_loss_, 4) + "  " +
+    const std::string text = "step " + std::to_string(done) + "/" + std::to_string(steps_) + "  loss " +
+                             fixed(smooth_loss_, 4) + "  " +
                              grouped(static_cast<long long>(static_cast<double>(tokens) / seconds)) + " tokens/s  " +
                              (last ? "took " + duration(seconds) : duration(left) + " left");
     if (!terminal_) {

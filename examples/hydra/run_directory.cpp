@@ -32,7 +32,8 @@ std::string now() {
 
 /// Options that may differ between the parts of one run: they change no number.
 bool may_differ(const std::string& key) {
-    for (const char* each : {"out", "threads", "accumulation", "eval_every", "save_every", "eval_examples", "eval_answers"})
+    for (const char* each :
+         {"out", "threads", "accumulation", "eval_every", "save_every", "eval_examples", "eval_answers"})
         if (key == each) return true;
     return false;
 }
@@ -41,14 +42,17 @@ void check_same_options(const std::filesystem::path& file, const Json& before, c
     for (const auto& [key, value] : *now.get_if<Json::Object>()) {
         const Json* old = before.find(key);
         if (may_differ(key) || (old != nullptr && *old == value)) continue;
-        fail(file.string(), ": the run to resume has ", key, " = ", old == nullptr ? "nothing" : io::to_text(*old), ", now it is ", io::to_text(value),
+        fail(file.string(), ": the run to resume has ", key, " = ", old == nullptr ? "nothing" : io::to_text(*old),
+             ", now it is ", io::to_text(value),
              "; resume with the options it began with, or begin a new run in another directory");
     }
 }
 
 }  // namespace
 
-RunDirectory::RunDirectory(const std::filesystem::path& path, bool resume, const std::string& command, const Json& options) : path_(path) {
+RunDirectory::RunDirectory(const std::filesystem::path& path, bool resume, const std::string& command,
+                           const Json& options)
+    : path_(path) {
     const auto run_file = at("run.json");
     if (io::path_exists(path)) {
         check(resume, path.string(), ": exists already; choose another --out, or continue that run with --resume");
@@ -64,7 +68,8 @@ RunDirectory::RunDirectory(const std::filesystem::path& path, bool resume, const
     write_json("run.json", Json::object({{"command", command},
                                          {"options", options},
                                          {"started", now()},
-                                         {"version", concat(HYDRALORA_VERSION_MAJOR, '.', HYDRALORA_VERSION_MINOR, '.', HYDRALORA_VERSION_PATCH)},
+                                         {"version", concat(HYDRALORA_VERSION_MAJOR, '.', HYDRALORA_VERSION_MINOR, '.',
+                                                            HYDRALORA_VERSION_PATCH)},
                                          {"compiler", __VERSION__},
                                          {"processors", Index{std::thread::hardware_concurrency()}}}));
 }
@@ -80,7 +85,8 @@ void RunDirectory::open_metrics(Index first_step) {
             if (end == rest.npos) break;  // a line that was cut off
             const Json line = io::parse_json(rest.substr(0, end), path.string());
             const Json* step = line.find("step");
-            if (step != nullptr && step->get_if<std::int64_t>() != nullptr && *step->get_if<std::int64_t>() < first_step)
+            if (step != nullptr && step->get_if<std::int64_t>() != nullptr &&
+                *step->get_if<std::int64_t>() < first_step)
                 kept += std::string(rest.substr(0, end + 1));
             rest.remove_prefix(end + 1);
         }
@@ -92,11 +98,13 @@ void RunDirectory::open_metrics(Index first_step) {
 
 void RunDirectory::write_metrics(const Json& line) {
     const std::string text = io::to_text(line) + '\n';
-    check(std::fwrite(text.data(), 1, text.size(), metrics_.get()) == text.size() && std::fflush(metrics_.get()) == 0, at("metrics.jsonl").string(),
-          ": writing failed: ", std::strerror(errno));
+    check(std::fwrite(text.data(), 1, text.size(), metrics_.get()) == text.size() && std::fflush(metrics_.get()) == 0,
+          at("metrics.jsonl").string(), ": writing failed: ", std::strerror(errno));
 }
 
-void RunDirectory::write_json(const char* name, const Json& document) const { io::replace_file(at(name), io::to_text(document, 2) + '\n'); }
+void RunDirectory::write_json(const char* name, const Json& document) const {
+    io::replace_file(at(name), io::to_text(document, 2) + '\n');
+}
 
 long long peak_memory() {
     rusage usage{};

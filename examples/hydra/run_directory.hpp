@@ -15,7 +15,8 @@ class RunDirectory {
 public:
     /// A new directory, or with `resume` one that is there, whose run.json must tell of the same options.
     /// Writes run.json: command, options, machine, time.
-    RunDirectory(const std::filesystem::path& path, bool resume, const std::string& command, const hydralora::io::Json& options);
+    RunDirectory(const std::filesystem::path& path, bool resume, const std::string& command,
+                 const hydralora::io::Json& options);
 
     [[nodiscard]] std::filesystem::path at(const char* name) const { return path_ / name; }
     [[nodiscard]] std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }

@@ -12,7 +12,8 @@
 namespace hydra {
 
 /// Our configuration as adapter_config.json spells it, and back.
-[[nodiscard]] hydralora::io::AdapterFileConfig file_config(const hydralora::LlamaAdapterConfig& config, const BaseModel& base);
+[[nodiscard]] hydralora::io::AdapterFileConfig file_config(const hydralora::LlamaAdapterConfig& config,
+                                                           const BaseModel& base);
 [[nodiscard]] hydralora::LlamaAdapterConfig from_file_config(const hydralora::io::AdapterFileConfig& config);
 
 /// Everything in its place for as long as the model is used; not movable, for the model holds views.
@@ -26,7 +27,9 @@ public:
     [[nodiscard]] B& backend() { return be_; }
     [[nodiscard]] const hydralora::Llama<B>& model() const { return *model_; }
     /// Heads with a router; 0 without.
-    [[nodiscard]] Index gated_heads() const { return adapted_ && config_.adapter.routed() ? config_.adapter.heads : Index{0}; }
+    [[nodiscard]] Index gated_heads() const {
+        return adapted_ && config_.adapter.routed() ? config_.adapter.heads : Index{0};
+    }
 
 private:
     B be_;

@@ -18,7 +18,8 @@ namespace hydra {
 /// 1234567 as 1,234,567
 [[nodiscard]] inline std::string grouped(long long value) {
     std::string digits = std::to_string(value < 0 ? -value : value);
-    for (int at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3) digits.insert(static_cast<std::size_t>(at), ",");
+    for (int at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3)
+        digits.insert(static_cast<std::size_t>(at), ",");
     return value < 0 ? "-" + digits : digits;
 }
 
@@ -39,13 +40,21 @@ namespace hydra {
 [[nodiscard]] inline std::string readable(std::string_view text) {
     std::string out;
     for (std::size_t i = 0; i < text.size();) {
-        const auto at = [&](std::size_t k) { return i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0u; };
+        const auto at = [&](std::size_t k) {
+            return i + k < text.size() ? static_cast<unsigned char>(text[i + k]) : 0u;
+        };
         const unsigned lead = at(0);
-        const std::size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+        const std::size_t length = lead < 0x80                   ? 1
+                                   : lead >= 0xc2 && lead < 0xe0 ? 2
+                                   : lead >= 0xe0 && lead < 0xf0 ? 3
+                                   : lead >= 0xf0 && lead < 0xf5 ? 4
+                                                                 : 0;
         bool valid = length > 0;
         for (std::size_t k = 1; k < length; ++k) valid = valid && (at(k) & 0xc0) == 0x80;
         // Overlong forms, surrogates, and what is beyond U+10FFFF.
-        if ((lead == 0xe0 && at(1) < 0xa0) || (lead == 0xed && at(1) > 0x9f) || (lead == 0xf0 && at(1) < 0x90) || (lead == 0xf4 && at(1) > 0x8f)) valid = false;
+        if ((lead == 0xe0 && at(1) < 0xa0) || (lead == 0xed && at(1) > 0x9f) || (lead == 0xf0 && at(1) < 0x90) ||
+            (lead == 0xf4 && at(1) > 0x8f))
+            valid = false;
         if (valid) {
             out.append(text.substr(i, length));
             i += length;
@@ -71,7 +80,8 @@ public:
                 if (empty(c)) continue;
                 const std::string cell = c < rows_[r].size() ? rows_[r][c] : "";
                 const std::size_t pad = width(c) - columns(cell);
-                line += (line.empty() ? "" : "  ") + (c == 0 ? cell + std::string(pad, ' ') : std::string(pad, ' ') + cell);
+                line +=
+                    (line.empty() ? "" : "  ") + (c == 0 ? cell + std::string(pad, ' ') : std::string(pad, ' ') + cell);
             }
             line.erase(line.find_last_not_of(' ') + 1);
             out += line + '\n';
@@ -91,7 +101,8 @@ private:
         return most;
     }
     [[nodiscard]] bool empty(std::size_t c) const {
-        return std::all_of(rows_.begin() + 1, rows_.end(), [c](const auto& row) { return c >= row.size() || row[c].empty(); });
+        return std::all_of(rows_.begin() + 1, rows_.end(),
+                           [c](const auto& row) { return c >= row.size() || row[c].empty(); });
     }
 
     std::vector<std::vector<std::string>> rows_;

@@ -18,12 +18,15 @@ using io::Json;
 namespace {
 
 void check_options(const LoopOptions& o) {
-    const auto positive = [](const char* flag, double value) { check(value > 0, flag, " ", value, ": expected above 0"); };
+    const auto positive = [](const char* flag, double value) {
+        check(value > 0, flag, " ", value, ": expected above 0");
+    };
     positive("--batch", static_cast<double>(o.batch));
     positive("--accumulation", static_cast<double>(o.accumulation));
     positive("--epochs", o.epochs);
     check(o.steps >= 0, "--steps ", o.steps, ": expected 0 (by --epochs) or more");
-    check(o.batch % o.accumulation == 0, "--batch ", o.batch, " cannot be made in --accumulation ", o.accumulation, " equal parts");
+    check(o.batch % o.accumulation == 0, "--batch ", o.batch, " cannot be made in --accumulation ", o.accumulation,
+          " equal parts");
     check(o.sequence_length >= 8, "--length ", o.sequence_length, ": expected at least 8 tokens");
     check(o.held_out >= 0 && o.held_out < 1, "--held-out ", o.held_out, ": expected a share of the data, 0 to below 1");
     check(o.clip >= 0, "--clip ", o.clip, ": expected 0 (none) or a norm");
@@ -32,19 +35,24 @@ void check_options(const LoopOptions& o) {
 }
 
 std::vector<Domain> read_data(const LoopOptions& o, Prompts prompts) {
-    auto domains = read_domains(o.data, {.sequence_length = o.sequence_length, .held_out = o.held_out, .seed = Seed{o.seed}, .prompts = prompts});
+    auto domains = read_domains(
+        o.data,
+        {.sequence_length = o.sequence_length, .held_out = o.held_out, .seed = Seed{o.seed}, .prompts = prompts});
     for (const Domain& d : domains) {
         std::string notes;
         if (d.truncated > 0) notes += concat(", ", d.truncated, " cut to ", o.sequence_length, " tokens");
-        if (d.skipped > 0) notes += concat(", ", d.skipped, " left out: their prompts alone fill ", o.sequence_length, " tokens");
-        std::fprintf(stderr, "%s: %s bytes to predict, %zu examples to train on, %zu held out%s\n", d.name.c_str(), grouped(d.bytes).c_str(), d.train.size(),
-                     d.held_out.size(), notes.c_str());
+        if (d.skipped > 0)
+            notes += concat(", ", d.skipped, " left out: their prompts alone fill ", o.sequence_length, " tokens");
+        std::fprintf(stderr, "%s: %s bytes to predict, %zu examples to train on, %zu held out%s\n", d.name.c_str(),
+                     grouped(d.bytes).c_str(), d.train.size(), d.held_out.size(), notes.c_str());
     }
     return domains;
 }
 
 /// How many heads have gates worth reporting.
-Index gated_heads(const TrainOptions& o) { return o.method == Method::adapter && o.adapter.adapter.routed() ? o.adapter.adapter.heads : 0; }
+Index gated_heads(const TrainOptions& o) {
+    return o.method == Method::adapter && o.adapter.adapter.routed() ? o.adapter.adapter.heads : 0;
+}
 
 /// Prints a line of every scored domain, for evaluations on the way.
 void say_scores(Index step, const std::vector<DomainScore>& scores) {
@@ -61,13 +69,16 @@ struct Ending {
     std::vector<Sample> samples_before, samples_after;
 };
 
-void report(RunDirectory& run, const LoopOptions& options, const Ending& e) {
+void report(const RunDirectory& run, const Ending& e) {
     Json samples = Json::array();
     for (std::size_t i = 0; i < e.samples_after.size(); ++i) {
         const Sample& after = e.samples_after[i];
         const Json before = i < e.samples_before.size() ? Json(e.samples_before[i].generated) : Json();
-        samples.push(Json::object(
-            {{"domain", after.domain}, {"prompt", after.prompt}, {"expected", after.expected}, {"before", before}, {"after", after.generated}}));
+        samples.push(Json::object({{"domain", after.domain},
+                                   {"prompt", after.prompt},
+                                   {"expected", after.expected},
+                                   {"before", before},
+                                   {"after", after.generated}}));
     }
     const double percent = 100.0 * static_cast<double>(e.trainable) / static_cast<double>(e.all);
     run.write_json("report.json", Json::object({{"steps", e.result.steps},
@@ -81,13 +92,16 @@ void report(RunDirectory& run, const LoopOptions& options, const Ending& e) {
                                                 {"after", to_json(e.after)},
                                                 {"samples", samples}}));
     if (!e.before.empty()) std::printf("\nHeld out, before training\n%s", score_table(e.before).c_str());
-    if (!e.after.empty()) std::printf("\nHeld out, after %lld steps\n%s", static_cast<long long>(e.result.steps), score_table(e.after).c_str());
-    std::printf("\n%s trainable parameters (%s %% of the model), %s tokens/s, peak memory %s MiB", grouped(e.trainable).c_str(),
-                fixed(percent, 2).c_str(), grouped(static_cast<long long>(e.result.tokens_per_second)).c_str(),
+    if (!e.after.empty())
+        std::printf("\nHeld out, after %lld steps\n%s", static_cast<long long>(e.result.steps),
+                    score_table(e.after).c_str());
+    std::printf("\n%s trainable parameters (%s %% of the model), %s tokens/s, peak memory %s MiB",
+                grouped(e.trainable).c_str(), fixed(percent, 2).c_str(),
+                grouped(static_cast<long long>(e.result.tokens_per_second)).c_str(),
                 grouped(peak_memory() >> 20).c_str());
     if (e.result.skipped > 0) std::printf(", %lld steps skipped", static_cast<long long>(e.result.skipped));
-    std::printf("\nMetrics of every step: %s\nReport: %s\n", run.at("metrics.jsonl").c_str(), run.at("report.json").c_str());
-    static_cast<void>(options);
+    std::printf("\nMetrics of every step: %s\nReport: %s\n", run.at("metrics.jsonl").c_str(),
+                run.at("report.json").c_str());
 }
 
 /// Whether the run is over before its end; says so.
@@ -97,7 +111,8 @@ bool stopped_early(const LoopResult& result, const RunDirectory& run) {
                      static_cast<long long>(result.steps), run.checkpoints().c_str());
     if (result.outcome == Outcome::diverged)
         std::fprintf(stderr,
-                     "Stopped after step %lld: ten losses or gradients in a row were not finite, and none of them touched the weights. The last good "
+                     "Stopped after step %lld: ten losses or gradients in a row were not finite, and none of them "
+                     "touched the weights. The last good "
                      "ones are saved in %s. A lower --lr or --clip usually helps.\n",
                      static_cast<long long>(result.steps), run.checkpoints().c_str());
     return result.outcome != Outcome::done;
@@ -111,8 +126,8 @@ Outcome pretrain(const PretrainOptions& options, const Surroundings& surrounding
     const LoopOptions& loop = options.loop;
     check_options(loop);
     validate(options.model);
-    check(loop.sequence_length <= options.model.max_positions, "--length ", loop.sequence_length, ": more than --max-positions ",
-          options.model.max_positions);
+    check(loop.sequence_length <= options.model.max_positions, "--length ", loop.sequence_length,
+          ": more than --max-positions ", options.model.max_positions);
     const auto domains = read_data(loop, Prompts::trained);
     RunDirectory run(loop.out, loop.resume, surroundings.command, to_json(options));
     B be({.threads = loop.threads, .slab_rows = slab_rows});
@@ -127,15 +142,15 @@ Outcome pretrain(const PretrainOptions& options, const Surroundings& surrounding
     if (stopped_early(result, run)) return result.outcome;
     save_base(run.at("model"), options.model, weights);
     const Index count = parameter_count(weights);
-    report(run, loop, {result, count, count, {}, score(), {}, sample_domains(be, model, domains)});
+    report(run, {result, count, count, {}, score(), {}, sample_domains(be, model, domains)});
     std::printf("Model: %s\n", run.at("model").c_str());
     return Outcome::done;
 }
 
 namespace {
 
-Outcome train_full(const TrainOptions& options, const Surroundings& surroundings, const std::vector<Domain>& domains, RunDirectory& run, B& be,
-                   BaseModel& base) {
+Outcome train_full(const TrainOptions& options, const Surroundings& surroundings, const std::vector<Domain>& domains,
+                   RunDirectory& run, B& be, BaseModel& base) {
     const LoopOptions& loop = options.loop;
     const Llama<B> model(be, base.config, views(std::as_const(base.weights)));
     const auto score = [&] { return evaluate(be, model, 0, domains, loop.evaluation); };
@@ -147,7 +162,8 @@ Outcome train_full(const TrainOptions& options, const Surroundings& surroundings
     if (stopped_early(result, run)) return result.outcome;
     save_base(run.at("model"), base.config, base.weights);
     const Index count = parameter_count(base.weights);
-    report(run, loop, {result, count, count, std::move(before), score(), std::move(samples), sample_domains(be, model, domains)});
+    report(run,
+           {result, count, count, std::move(before), score(), std::move(samples), sample_domains(be, model, domains)});
     std::printf("Model: %s\n", run.at("model").c_str());
     return Outcome::done;
 }
@@ -157,12 +173,14 @@ Outcome train_full(const TrainOptions& options, const Surroundings& surroundings
 Outcome train(const TrainOptions& options, const Surroundings& surroundings) {
     const LoopOptions& loop = options.loop;
     check_options(loop);
-    check(options.method == Method::full || !options.adapter.targets.empty(), "--targets: name at least one linear layer");
+    check(options.method == Method::full || !options.adapter.targets.empty(),
+          "--targets: name at least one linear layer");
     B be({.threads = loop.threads, .slab_rows = slab_rows});
     BaseModel base = load_base(be, options.base);
-    check(loop.sequence_length <= base.config.max_positions, "--length ", loop.sequence_length, ": the base has max_position_embeddings = ",
-          base.config.max_positions);
-    if (options.method == Method::adapter) static_cast<void>(adapter_shapes(base.config, options.adapter));  // refuses what cannot be
+    check(loop.sequence_length <= base.config.max_positions, "--length ", loop.sequence_length,
+          ": the base has max_position_embeddings = ", base.config.max_positions);
+    if (options.method == Method::adapter)
+        static_cast<void>(adapter_shapes(base.config, options.adapter));  // refuses what cannot be
     const auto domains = read_data(loop, Prompts::masked);
     RunDirectory run(loop.out, loop.resume, surroundings.command, to_json(options));
     if (options.method == Method::full) return train_full(options, surroundings, domains, run, be, base);
@@ -170,7 +188,8 @@ Outcome train(const TrainOptions& options, const Surroundings& surroundings) {
     const Llama<B> bare(be, base.config, views(std::as_const(base.weights)));
     AdapterBuffers adapters = make_buffers(be, adapter_shapes(base.config, options.adapter));
     initialise(be, adapters, base.config, options.adapter, Seed{loop.seed});
-    const Llama<B> model(be, base.config, views(std::as_const(base.weights)), options.adapter, views(std::as_const(adapters)));
+    const Llama<B> model(be, base.config, views(std::as_const(base.weights)), options.adapter,
+                         views(std::as_const(adapters)));
     const auto score = [&] { return evaluate(be, model, gated_heads(options), domains, loop.evaluation); };
     auto before = evaluate(be, bare, 0, domains, loop.evaluation);
     auto samples = sample_domains(be, bare, domains);
@@ -180,8 +199,8 @@ Outcome train(const TrainOptions& options, const Surroundings& surroundings) {
     const LoopResult result = training.run([&](Index step) { say_scores(step, score()); });
     if (stopped_early(result, run)) return result.outcome;
     io::save_adapter(run.at("adapter"), file_config(options.adapter, base), adapters);
-    report(run, loop, {result, parameter_count(adapters), parameter_count(base.weights), std::move(before), score(), std::move(samples),
-                       sample_domains(be, model, domains)});
+    report(run, {result, parameter_count(adapters), parameter_count(base.weights), std::move(before), score(),
+                 std::move(samples), sample_domains(be, model, domains)});
     std::printf("Adapter: %s\n", run.at("adapter").c_str());
     return Outcome::done;
 }

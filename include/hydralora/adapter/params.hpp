@@ -84,8 +84,8 @@ void initialise(B& be, AdapterParams<M>& params, const BasicAdapterConfig<Rank, 
         std::vector<ParamScalar<B>> values(static_cast<std::size_t>(to.size()));
         const double bound = 1.0 / std::sqrt(static_cast<double>(to.cols));
         for (std::size_t i = 0; i < values.size(); ++i)
-            values[i] =
-                static_cast<ParamScalar<B>>(bound * (2.0 * uniform<double>(RandomKey{seed, stream, 0xffffffffu - part}, i) - 1.0));
+            values[i] = static_cast<ParamScalar<B>>(
+                bound * (2.0 * uniform<double>(RandomKey{seed, stream, 0xffffffffu - part}, i) - 1.0));
         be.upload(host_view(values.data(), to.rows, to.cols), to);
     };
     uniform_rows(view_of(params.A), 0);

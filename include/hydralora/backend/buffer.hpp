@@ -91,7 +91,9 @@ class Arena {
 public:
     class Frame {
     public:
-        explicit Frame(B& be) : be_(be), arena_(be.arena()), mark_block_(arena_.block_), mark_used_(arena_.used_) { ++arena_.depth_; }
+        explicit Frame(B& be) : be_(be), arena_(be.arena()), mark_block_(arena_.block_), mark_used_(arena_.used_) {
+            ++arena_.depth_;
+        }
         Frame(const Frame&) = delete;
         Frame& operator=(const Frame&) = delete;
         ~Frame() {

@@ -60,11 +60,7 @@ struct Batched {
     constexpr MatrixView<T, Space> at(Index o, Index i) const {
         return {first.data + o * outer + i * inner, first.rows, first.cols, first.ld};
     }
-    constexpr operator Batched<const T, Space>() const
-        requires(!std::is_const_v<T>)
-    {
-        return {first, outer, inner};
-    }
+    constexpr operator Batched<const T, Space>() const requires(!std::is_const_v<T>) { return {first, outer, inner}; }
 };
 
 struct BatchCount {
@@ -95,8 +91,8 @@ struct SegmentFunctor {
 
 /// Memory: allocate, deallocate, copy, fill, host transfer, scratch.
 template <class B>
-concept MemoryBackend = requires(B& be, ViewOf<B, float> f, ViewOf<B, const float> cf, ViewOf<B, const double> cd, MatrixView<float, host> h,
-                                 MatrixView<const float, host> ch, float* p, Index n) {
+concept MemoryBackend = requires(B& be, ViewOf<B, float> f, ViewOf<B, const float> cf, ViewOf<B, const double> cd,
+                                 MatrixView<float, host> h, MatrixView<const float, host> ch, float* p, Index n) {
     typename B::space;
     typename B::precision;
     { be.template allocate<float>(n) } -> std::same_as<float*>;  // uninitialised, aligned to 64 bytes
@@ -134,7 +130,9 @@ concept NnBackend = requires(B& be, Index n, ViewOf<B, const std::int32_t> ids) 
 /// What optimisers need besides each: out(0, 0) += sum of f(i), i in [0, n), over fixed chunks of be.slab_rows() terms in
 /// order.
 template <class B>
-concept OptimBackend = requires(B& be, Index n, ViewOf<B, double> out) { be.reduce(n, concept_detail::TermFunctor<double>{}, out); };
+concept OptimBackend = requires(B& be, Index n, ViewOf<B, double> out) {
+    be.reduce(n, concept_detail::TermFunctor<double>{}, out);
+};
 
 template <class B>
 concept Backend = MemoryBackend<B> && BlasBackend<B> && NnBackend<B> && OptimBackend<B>;

@@ -30,7 +30,8 @@ template <class... Parts>
 /// Throws Error with the parts streamed together unless `ok`; the message is built only on failure.
 template <class... Parts>
 void check(bool ok, const Parts&... parts) {
-    if (!ok) [[unlikely]] fail(parts...);
+    if (!ok) [[unlikely]]
+        fail(parts...);
 }
 
 }  // namespace hydralora

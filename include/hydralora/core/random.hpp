@@ -51,8 +51,9 @@ HYDRALORA_HD constexpr PhiloxBlock philox4x32(PhiloxBlock c, std::uint32_t key0,
 
 /// Random words 4 * block .. 4 * block + 3 of the key's sequence.
 HYDRALORA_HD constexpr PhiloxBlock random_block(RandomKey key, std::uint64_t block) {
-    return philox4x32(PhiloxBlock{{static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(block >> 32), key.step, key.stream}},
-                      static_cast<std::uint32_t>(key.seed.value), static_cast<std::uint32_t>(key.seed.value >> 32));
+    return philox4x32(
+        PhiloxBlock{{static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(block >> 32), key.step, key.stream}},
+        static_cast<std::uint32_t>(key.seed.value), static_cast<std::uint32_t>(key.seed.value >> 32));
 }
 
 /// Random word number `index` of the key's sequence.

@@ -39,14 +39,18 @@ struct MatrixView {
 
     /// A view of mutable elements is also one of constant elements, in the same space.
     template <class U>
-        requires(std::is_same_v<const U, T>)
-    HYDRALORA_HD constexpr MatrixView(MatrixView<U, Space> other) : MatrixView(other.data, other.rows, other.cols, other.ld) {}
+    requires(std::is_same_v<const U, T>) HYDRALORA_HD constexpr MatrixView(MatrixView<U, Space> other)
+        : MatrixView(other.data, other.rows, other.cols, other.ld) {}
 
     HYDRALORA_HD constexpr T& operator()(Index i, Index j) const { return data[i * ld + j]; }
     HYDRALORA_HD constexpr T* row(Index i) const { return data + i * ld; }
 
-    [[nodiscard]] constexpr MatrixView row_slice(Index begin, Index count) const { return {data + begin * ld, count, cols, ld}; }
-    [[nodiscard]] constexpr MatrixView col_slice(Index begin, Index count) const { return {data + begin, rows, count, ld}; }
+    [[nodiscard]] constexpr MatrixView row_slice(Index begin, Index count) const {
+        return {data + begin * ld, count, cols, ld};
+    }
+    [[nodiscard]] constexpr MatrixView col_slice(Index begin, Index count) const {
+        return {data + begin, rows, count, ld};
+    }
 
     [[nodiscard]] constexpr Shape shape() const { return {rows, cols}; }
     [[nodiscard]] constexpr Index size() const { return rows * cols; }

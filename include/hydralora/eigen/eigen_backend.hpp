@@ -18,8 +18,9 @@
 namespace hydralora {
 
 struct EigenOptions {
-    int threads = 0;        ///< 0: as many as the machine has
-    Index slab_rows = 128;  ///< rows a slab of a sum over tokens; micro-batches that are multiples of it add up to the same bits
+    int threads = 0;  ///< 0: as many as the machine has
+    Index slab_rows =
+        128;  ///< rows a slab of a sum over tokens; micro-batches that are multiples of it add up to the same bits
 };
 
 /// Backend on host memory with element type T for every role. Not copyable; one caller at a time; buffers must not outlive it.
@@ -31,7 +32,8 @@ public:
     using arena_type = Arena<BasicEigenBackend>;
 
     explicit BasicEigenBackend(EigenOptions options = {}) : pool_(options.threads), slab_rows_(options.slab_rows) {
-        check(slab_rows_ >= 4 && slab_rows_ % 4 == 0, "EigenBackend: slab_rows = ", slab_rows_, ", expected a positive multiple of 4");
+        check(slab_rows_ >= 4 && slab_rows_ % 4 == 0, "EigenBackend: slab_rows = ", slab_rows_,
+              ", expected a positive multiple of 4");
         packing_.resize(static_cast<std::size_t>(pool_.size()));
     }
     BasicEigenBackend(const BasicEigenBackend&) = delete;
@@ -67,7 +69,8 @@ public:
     }
     template <class From, class To>
     void cast(MatrixView<From> from, MatrixView<To> to) {
-        check(from.shape() == to.shape(), "EigenBackend: copy of a (", from.rows, ", ", from.cols, ") matrix to a (", to.rows, ", ", to.cols, ") one");
+        check(from.shape() == to.shape(), "EigenBackend: copy of a (", from.rows, ", ", from.cols, ") matrix to a (",
+              to.rows, ", ", to.cols, ") one");
         for (Index i = 0; i < to.rows; ++i)
             for (Index j = 0; j < to.cols; ++j) to(i, j) = static_cast<To>(from(i, j));
     }
@@ -106,8 +109,8 @@ public:
     }
 
     /// gemm for each matrix of the batches; one task a matrix.
-    void gemm_batched(BatchCount count, Op op_a, Op op_b, T alpha, Batched<const T, host> a, Batched<const T, host> b, T beta,
-                      Batched<T, host> c) {
+    void gemm_batched(BatchCount count, Op op_a, Op op_b, T alpha, Batched<const T, host> a, Batched<const T, host> b,
+                      T beta, Batched<T, host> c) {
         check_product(op_a, op_b, a.first, b.first, c.first);
         prepare_packing();
         pool_.run(count.outer * count.inner, [&](Index i, int worker) {
@@ -163,7 +166,8 @@ public:
         const auto starts = frame.template matrix<Index>(1, ids.cols + 1);
         Index count = 0, segments = 0;
         for (Index i = 0; i < ids.cols; ++i)
-            if (ids(0, i) >= 0) keys(0, count++) = static_cast<std::uint64_t>(ids(0, i)) << 32 | static_cast<std::uint64_t>(i);
+            if (ids(0, i) >= 0)
+                keys(0, count++) = static_cast<std::uint64_t>(ids(0, i)) << 32 | static_cast<std::uint64_t>(i);
         std::sort(keys.data, keys.data + count);
         for (Index i = 0; i < count; ++i) {
             order(0, i) = static_cast<Index>(keys(0, i) & 0xffffffffu);
@@ -202,11 +206,11 @@ private:
         const Shape sa = op_a == Op::none ? a.shape() : Shape{a.cols, a.rows};
         const Shape sb = op_b == Op::none ? b.shape() : Shape{b.cols, b.rows};
         check(op_a == Op::none || op_b == Op::none, "EigenBackend: gemm with both sides transposed is not offered");
-        check(sa.rows == c.rows && sb.cols == c.cols && sa.cols == sb.rows, "EigenBackend: gemm of (", sa.rows, ", ", sa.cols, ") and (", sb.rows,
-              ", ", sb.cols, ") into (", c.rows, ", ", c.cols, ")");
+        check(sa.rows == c.rows && sb.cols == c.cols && sa.cols == sb.rows, "EigenBackend: gemm of (", sa.rows, ", ",
+              sa.cols, ") and (", sb.rows, ", ", sb.cols, ") into (", c.rows, ", ", c.cols, ")");
         check((a.ld >= a.cols || a.rows <= 1) && (b.ld >= b.cols || b.rows <= 1) && (c.ld >= c.cols || c.rows <= 1),
-              "EigenBackend: gemm with a leading dimension below the number of columns: a ", a.ld, " of ", a.cols, ", b ", b.ld, " of ", b.cols, ", c ",
-              c.ld, " of ", c.cols);
+              "EigenBackend: gemm with a leading dimension below the number of columns: a ", a.ld, " of ", a.cols,
+              ", b ", b.ld, " of ", b.cols, ", c ", c.ld, " of ", c.cols);
     }
 
     /// Packing memory for every thread at the first product: which thread takes part in which product is chance.
@@ -218,7 +222,8 @@ private:
     }
 
     /// One tile by one thread; sums over tokens (a transposed) slab by slab.
-    void accumulate(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta, MatrixView<T> c, int worker) {
+    void accumulate(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta, MatrixView<T> c,
+                    int worker) {
         if (beta == T{0}) {
             fill(c, T{0});
         } else if (beta != T{1}) {

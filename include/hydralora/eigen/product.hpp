@@ -44,10 +44,12 @@ public:
 
 /// c (n, m) += alpha l (n, k) r (k, m), c column-major: the transpose of the row-major product.
 template <class T, int LeftOrder, int RightOrder>
-void run(Index n, Index m, Index k, const T* l, Index ldl, const T* r, Index ldr, T* c, Index ldc, T alpha, ProductMemory<T> memory) {
+void run(Index n, Index m, Index k, const T* l, Index ldl, const T* r, Index ldr, T* c, Index ldc, T alpha,
+         ProductMemory<T> memory) {
     Blocking<T> blocking(n, m, k, memory);
-    Eigen::internal::general_matrix_matrix_product<Index, T, LeftOrder, false, T, RightOrder, false, Eigen::ColMajor, 1>::run(
-        n, m, k, l, ldl, r, ldr, c, 1, ldc, alpha, blocking, nullptr);
+    Eigen::internal::general_matrix_matrix_product<Index, T, LeftOrder, false, T, RightOrder, false, Eigen::ColMajor,
+                                                   1>::run(n, m, k, l, ldl, r, ldr, c, 1, ldc, alpha, blocking,
+                                                           nullptr);
 }
 
 /// Dot product in eight running sums, added in a fixed order.
@@ -65,12 +67,14 @@ T dot(const T* a, const T* b, Index n) {
 
 /// c += alpha op(a) op(b), row-major views, single-threaded. Not both transposed.
 template <class T>
-void product(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const T> b, MatrixView<T> c, ProductMemory<T> memory) {
+void product(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const T> b, MatrixView<T> c,
+             ProductMemory<T> memory) {
     using namespace product_detail;
     constexpr int col = Eigen::ColMajor, row = Eigen::RowMajor;
     const Index k = op_a == Op::none ? a.cols : a.rows;
     if (k == 0 || c.empty()) return;
-    if (op_a == Op::none && op_b == Op::transpose && c.rows < 4) {  // a few tokens against a weight: packing it would cost more
+    if (op_a == Op::none && op_b == Op::transpose &&
+        c.rows < 4) {  // a few tokens against a weight: packing it would cost more
         for (Index i = 0; i < c.rows; ++i)
             for (Index j = 0; j < c.cols; ++j) c(i, j) += alpha * dot(a.row(i), b.row(j), k);
     } else if (op_a == Op::none && op_b == Op::transpose) {  // c^T = b a^T

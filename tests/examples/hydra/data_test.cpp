@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "data.hpp"
-#include "tokens.hpp"
 #include "support/draw.hpp"
 #include "support/message_of.hpp"
+#include "tokens.hpp"
 
 using namespace hydra;
 using hydralora::Index;

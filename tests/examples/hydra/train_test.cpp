@@ -57,17 +57,21 @@ TEST_CASE("a run learns, and leaves what it promises") {
     const auto loss = losses(options.loop.out);
     REQUIRE(loss.size() == 60);
     CHECK(std::accumulate(loss.end() - 10, loss.end(), 0.0) < std::accumulate(loss.begin(), loss.begin() + 10, 0.0));
-    for (const char* name : {"run.json", "report.json", "adapter/adapter_config.json"}) CHECK(std::filesystem::exists(options.loop.out / name));
+    for (const char* name : {"run.json", "report.json", "adapter/adapter_config.json"})
+        CHECK(std::filesystem::exists(options.loop.out / name));
     const auto report = hydralora::io::read_json(options.loop.out / "report.json");
     const hydralora::io::JsonView view(report, "report.json");
     CHECK(view["after"].size() == 2);
     for (const std::size_t domain : {0u, 1u})
-        CHECK(view["after"].element(domain)["bits_per_byte"].number(0, 100) < view["before"].element(domain)["bits_per_byte"].number(0, 100));
+        CHECK(view["after"].element(domain)["bits_per_byte"].number(0, 100) <
+              view["before"].element(domain)["bits_per_byte"].number(0, 100));
     const auto share = view["after"].element(0)["head_share"];
     REQUIRE(share.size() == 3);
-    CHECK(share.element(0).number(0, 1) + share.element(1).number(0, 1) + share.element(2).number(0, 1) == doctest::Approx(1).epsilon(1e-5));
+    CHECK(share.element(0).number(0, 1) + share.element(1).number(0, 1) + share.element(2).number(0, 1) ==
+          doctest::Approx(1).epsilon(1e-5));
     // q_proj (16 in, 16 out), gate_proj (16, 24), down_proj (24, 16), two layers: A r*in, B out*N*r, router N*in
-    CHECK(view["trainable_parameters"].integer(0, 1 << 30) == 2 * ((2 * 16 + 16 * 6 + 3 * 16) + (2 * 16 + 24 * 6 + 3 * 16) + (2 * 24 + 16 * 6 + 3 * 24)));
+    CHECK(view["trainable_parameters"].integer(0, 1 << 30) ==
+          2 * ((2 * 16 + 16 * 6 + 3 * 16) + (2 * 16 + 24 * 6 + 3 * 16) + (2 * 24 + 16 * 6 + 3 * 24)));
 }
 
 TEST_CASE("threads and accumulation do not change a bit") {
@@ -113,9 +117,12 @@ TEST_CASE("stopped after any step and resumed, a run ends with the same bits") {
 
 TEST_CASE("a loss that is not finite skips its step, and touches nothing") {
     auto options = options_for("nan");
-    const hydra::Surroundings surroundings{.command = "", .stop = [] { return false; }, .loss = [](Index step, double& loss) {
-                                               if (step == 7) loss = std::numeric_limits<double>::quiet_NaN();
-                                           }};
+    const hydra::Surroundings surroundings{.command = "",
+                                           .stop = [] { return false; },
+                                           .loss =
+                                               [](Index step, double& loss) {
+                                                   if (step == 7) loss = std::numeric_limits<double>::quiet_NaN();
+                                               }};
     CHECK(hydra::train(options, surroundings) == Outcome::done);
     const auto report = hydralora::io::read_json(options.loop.out / "report.json");
     CHECK(hydralora::io::JsonView(report, "report.json")["skipped"].integer(0, 100) == 1);
@@ -145,7 +152,8 @@ TEST_CASE("ten bad steps in a row end the run with the last good weights saved")
     CHECK(losses(options.loop.out).size() == 15);
     auto good = options_for("good");
     hydra::train(good, stopping_after(5));
-    const auto last = hydralora::io::find_checkpoint(options.loop.out / "checkpoints"), first = hydralora::io::find_checkpoint(good.loop.out / "checkpoints");
+    const auto last = hydralora::io::find_checkpoint(options.loop.out / "checkpoints"),
+               first = hydralora::io::find_checkpoint(good.loop.out / "checkpoints");
     REQUIRE(last);
     REQUIRE(first);
     CHECK(content(last->directory / "tensors.safetensors") == content(first->directory / "tensors.safetensors"));
@@ -195,7 +203,8 @@ TEST_CASE("mistakes are refused before anything is made") {
 
     options = options_for("twice");
     hydra::train(options, stopping_after(2));
-    CHECK(has(error_of([&] { hydra::train(options, {}); }), "twice: exists already; choose another --out, or continue that run with --resume"));
+    CHECK(has(error_of([&] { hydra::train(options, {}); }),
+              "twice: exists already; choose another --out, or continue that run with --resume"));
     options.loop.resume = true;
     options.loop.adamw.lr = 0.5;
     CHECK(has(error_of([&] { hydra::train(options, {}); }), "the run to resume has lr = 0.01, now it is 0.5"));

@@ -13,7 +13,8 @@ namespace test {
 inline void write_data(const std::filesystem::path& folder) {
     std::string rows, text;
     for (int i = 0; i < 40; ++i)
-        rows += R"({"instruction": "double", "input": ")" + std::to_string(i) + R"(", "output": ")" + std::to_string(2 * i) + "\"}\n";
+        rows += R"({"instruction": "double", "input": ")" + std::to_string(i) + R"(", "output": ")" +
+                std::to_string(2 * i) + "\"}\n";
     for (int i = 0; i < 120; ++i) text += "line " + std::to_string(i * i % 17) + (i % 3 == 0 ? ".\n" : ", ");
     set_content(folder / "double.jsonl", rows);
     set_content(folder / "lines.txt", text);
@@ -37,7 +38,14 @@ inline void make_tiny_base(const std::filesystem::path& folder) {
     hydra::PretrainOptions options;
     options.loop = tiny_loop(folder, "base");
     options.loop.steps = 5;
-    options.model = {.vocabulary = 257, .width = 16, .layers = 2, .heads = 2, .kv_heads = 1, .head_dim = 8, .feed_forward = 24, .max_positions = 64,
+    options.model = {.vocabulary = 257,
+                     .width = 16,
+                     .layers = 2,
+                     .heads = 2,
+                     .kv_heads = 1,
+                     .head_dim = 8,
+                     .feed_forward = 24,
+                     .max_positions = 64,
                      .lm_head = hydralora::LmHead::own};
     hydra::pretrain(options, {});
 }
@@ -51,7 +59,9 @@ inline hydra::TrainOptions tiny_train(const std::filesystem::path& folder, const
     return options;
 }
 
-inline std::string adapter_bytes(const std::filesystem::path& run) { return content(run / "adapter" / "adapter_model.safetensors"); }
+inline std::string adapter_bytes(const std::filesystem::path& run) {
+    return content(run / "adapter" / "adapter_model.safetensors");
+}
 
 /// The newest checkpoint of a run, without its manifest.
 inline std::string checkpoint_bytes(const std::filesystem::path& run) {

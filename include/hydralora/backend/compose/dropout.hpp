@@ -1,9 +1,9 @@
 // Dropout whose mask is a pure function of (key, element): made again in backward, never stored.
 #pragma once
 
-#include "../concept.hpp"
 #include "../../core/check.hpp"
 #include "../../core/random.hpp"
+#include "../concept.hpp"
 
 namespace hydralora {
 
@@ -71,8 +71,9 @@ void dropout(B& be, ConstView<B> x, const DropoutMask& mask, View<B> y, Grad mod
     if constexpr (requires { be.dropout(x, mask, y, mode); }) {
         be.dropout(x, mask, y, mode);
     } else {
-        be.rows(x.rows, functor::Dropout<Scalar<B>>{x.data, y.data, x.cols, x.ld, y.ld, mask.rows, mask.key, mask.threshold(),
-                                                    static_cast<Scalar<B>>(mask.scale()), mode == Grad::accumulate});
+        be.rows(x.rows,
+                functor::Dropout<Scalar<B>>{x.data, y.data, x.cols, x.ld, y.ld, mask.rows, mask.key, mask.threshold(),
+                                            static_cast<Scalar<B>>(mask.scale()), mode == Grad::accumulate});
     }
 }
 
