@@ -27,12 +27,12 @@ echo "== Writing the training files"
 mapfile -t headers < <(find include -name '*.hpp' | LC_ALL=C sort)
 build/release/examples/make_data "$out/data" finetune --code "${headers[@]}"
 
-common=("$out"/data/finetune/*.jsonl "$out"/data/finetune/*.txt --base examples/base --mix equal --steps 300 --batch 24
-    --length 256 --held-out 0.1 --eval-examples 48 --eval-answers 48 --seed 41)
+common=("$out"/data/finetune/*.jsonl "$out"/data/finetune/*.txt --base examples/base --mix equal --steps 160 --batch 24
+    --length 256 --held-out 0.1 --eval-examples 32 --eval-answers 32 --dropout 0 --lr 1e-2 --seed 41)
 echo "== HydraLoRA: one A of rank 8, four heads, a router"
-"$hydra" train "${common[@]}" --method hydralora --rank 8 --heads 4 --alpha 32 --lr 4e-3 --out "$out/hydralora"
+"$hydra" train "${common[@]}" --method hydralora --rank 8 --heads 4 --alpha 32 --out "$out/hydralora"
 echo "== LoRA of as many parameters: rank 22"
-"$hydra" train "${common[@]}" --method lora --rank 22 --alpha 88 --lr 4e-3 --out "$out/lora"
+"$hydra" train "${common[@]}" --method lora --rank 22 --alpha 88 --out "$out/lora"
 
 echo
 echo "== Side by side"

@@ -74,7 +74,8 @@ io::TensorShape file_shape(const ParamPath& path, Shape shape) {
 
 BaseModel load_base(B& be, const std::filesystem::path& directory) {
     const auto config_path = directory / config_name;
-    check(io::path_exists(config_path), directory.string(), ": is not a model directory: it has no ", config_name);
+    check(io::path_exists(config_path), directory.string(), ": is not a model directory: it has no ", config_name,
+          "; name one that `hydra pretrain` made, like examples/base");
     const std::string file_name = config_path.string();
     const Json document = io::read_json(config_path);
     BaseModel base;
@@ -112,6 +113,8 @@ BaseModel load_base(B& be, const std::filesystem::path& directory) {
 }
 
 void save_base(const std::filesystem::path& directory, const LlamaConfig& config, const WeightBuffers& weights) {
+    check(config.rope_scaling.kind == RopeScaling::Kind::none, directory.string(),
+          ": a model with rope_scaling cannot be written yet");
     std::vector<std::vector<bfloat16>> rounded;
     std::vector<io::NamedTensor> tensors;
     visit(

@@ -24,7 +24,7 @@ struct BaseModel {
 /// Reads a directory. Errors name file, key or tensor, expected and found.
 [[nodiscard]] BaseModel load_base(B& be, const std::filesystem::path& directory);
 
-/// Writes a directory with weights rounded to bfloat16. The directory must not exist, its parent must.
+/// Writes a directory with weights rounded to bfloat16. Its parent must exist; a directory of that name is replaced.
 void save_base(const std::filesystem::path& directory, const hydralora::LlamaConfig& config,
                const WeightBuffers& weights);
 

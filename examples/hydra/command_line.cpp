@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <cstdio>
 #include <map>
 
 namespace hydra {
@@ -57,7 +58,8 @@ void add_loop(CLI::App& app, LoopOptions& o) {
     app.add_option("--steps", o.steps, "optimiser steps; 0: by --epochs")->group("Loop");
     app.add_option("--epochs", o.epochs, "passes over the training examples")->group("Loop");
     app.add_option("--batch", o.batch, "sequences a step")->group("Loop");
-    app.add_option("--accumulation", o.accumulation, "parts a step is computed in, for less memory; same results")
+    app.add_option("--accumulation", o.accumulation,
+                   "compute a step in parts of at most 1/N of its tokens, for less memory; same results")
         ->group("Loop");
     app.add_option("--length", o.sequence_length, "longest sequence in tokens")->group("Loop");
     add_enum(app, "--mix", o.mix, mix_names, "examples drawn from all domains alike, or domains in turn")
@@ -95,6 +97,7 @@ void add_adapter(CLI::App& app, TrainOptions& o, std::vector<std::string>& targe
     app.add_option("--targets", targets,
                    "linear layers: q_proj k_proj v_proj o_proj gate_proj up_proj down_proj, attention, mlp, all")
         ->delimiter(',')
+        ->allow_extra_args(false)
         ->group("Adapter");
     add_enum(app, "--sharing", a.sharing, adapter_names::sharing, "one A for all heads, or one a head")
         ->group("Adapter");
@@ -178,7 +181,7 @@ std::variant<Command, int> parse_command_line(int argc, const char* const* argv)
     e.add_option("--adapter", eval.adapter, "adapter directory; without it, the base")->type_name("DIR");
     e.add_option("--length", eval.sequence_length, "longest sequence in tokens");
     e.add_option("--held-out", eval.held_out,
-                 "share of each file to score; with the share and seed of a run, what it held out");
+                 "share of each file to score; with the share, seed and length of a run, what it held out");
     e.add_option("--seed", eval.seed, "which share");
     e.add_option("--threads", eval.threads, "0: all processors");
     e.add_option("--examples", eval.evaluation.examples, "examples a domain, at most");
@@ -208,6 +211,11 @@ std::variant<Command, int> parse_command_line(int argc, const char* const* argv)
 
     try {
         app.parse(argc, argv);
+    } catch (const CLI::ConfigError& error) {
+        std::fprintf(stderr,
+                     "hydra: %s: %s; options stand under [train] or [pretrain], named as in `hydra train --help`\n",
+                     app.get_config_ptr()->as<std::string>().c_str(), error.what());
+        return 2;
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : 2;
     }

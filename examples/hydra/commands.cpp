@@ -15,6 +15,8 @@ using namespace hydralora;
 void run_evaluate(const EvaluateOptions& options) {
     check(options.held_out > 0 && options.held_out <= 1, "--held-out ", options.held_out,
           ": expected a share above 0, at most 1");
+    check(options.evaluation.examples >= 1, "--examples ", options.evaluation.examples, ": expected at least 1");
+    check(options.evaluation.answers >= 0, "--answers ", options.evaluation.answers, ": expected 0 or more");
     Session session(options.base, options.adapter, options.threads);
     const Index most = session.model().config().max_positions;
     check(options.sequence_length <= most, "--length ", options.sequence_length,

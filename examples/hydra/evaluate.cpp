@@ -108,6 +108,7 @@ std::vector<Sample> sample_domains(B& be, const Llama<B>& model, const std::vect
 io::Json to_json(const std::vector<DomainScore>& scores) {
     io::Json list = io::Json::array();
     for (const DomainScore& s : scores) {
+        if (s.tokens == 0) continue;  // nothing held out, nothing to say
         io::Json shares = io::Json::array();
         for (const double share : s.head_share) shares.push(share);
         list.push(io::Json::object({{"domain", s.name},
@@ -125,6 +126,7 @@ io::Json to_json(const std::vector<DomainScore>& scores) {
 std::string score_table(const std::vector<DomainScore>& scores) {
     Table table({"domain", "loss", "bits/byte", "exact match", "share of heads"});
     for (const DomainScore& s : scores) {
+        if (s.tokens == 0) continue;
         std::string shares;
         for (const double share : s.head_share) shares += (shares.empty() ? "" : " ") + fixed(share, 2);
         table.add({s.name, fixed(s.loss, 4), fixed(s.bits_per_byte, 4),

@@ -46,7 +46,7 @@ struct Sample {
 
 [[nodiscard]] hydralora::io::Json to_json(const std::vector<DomainScore>& scores);
 
-/// A table of scores for people; columns that no domain has are left out.
+/// A table of scores for people; columns that no domain has, and domains without a scored token, are left out.
 [[nodiscard]] std::string score_table(const std::vector<DomainScore>& scores);
 
 }  // namespace hydra

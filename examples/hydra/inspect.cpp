@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
+#include <limits>
 
 #include <hydralora/core/check.hpp>
 #include <hydralora/io/adapter_config.hpp>
@@ -162,10 +162,11 @@ std::string one(const fs::path& path) {
                tensors_text(io::SafetensorsFile::open(path / "model.safetensors"));
     }
     if (io::path_exists(path / "manifest.json")) {
-        const std::string name = path.filename().string();
-        const auto step = name.find_last_of('-');
-        check(step != name.npos, path.string(), ": not a checkpoint directory");
-        const auto checkpoint = io::load_checkpoint({path, std::stoll(name.substr(step + 1))});
+        const auto manifest = path / "manifest.json";
+        const io::Json document = io::read_json(manifest);
+        const std::string file = manifest.string();
+        const Index step = JsonView(document, file)["step"].integer(0, std::numeric_limits<Index>::max());
+        const auto checkpoint = io::load_checkpoint({path, step});
         return concat("Checkpoint after step ", checkpoint.step, ", checksums hold\n", io::to_text(checkpoint.state, 2),
                       "\n") +
                tensors_text(checkpoint.tensors);

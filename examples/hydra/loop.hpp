@@ -23,7 +23,7 @@ struct LoopResult {
     Outcome outcome = Outcome::done;
     Index steps = 0;                            // made, in all parts of the run
     Index skipped = 0;                          // not made because of a loss or gradient that was not finite
-    double seconds = 0, tokens_per_second = 0;  // of this part
+    double seconds = 0, tokens_per_second = 0;  // of the steps, in all parts of the run
 };
 
 /// Trains `params` (what `model` reads) until options.steps. All there is to save is the parameters, the optimiser's moments
@@ -59,6 +59,8 @@ public:
                                                           static_cast<double>(options_.batch))));
         schedule_ = {options_.schedule, options_.steps, options_.warm_up, options_.final_ratio};
         schedule_.validate();
+        // The first step of a warm-up has learning rate 0: at least one step must be left to learn in.
+        schedule_.warm_up = static_cast<double>(std::min(schedule_.warm_up_steps(), options_.steps - 1));
     }
 
     [[nodiscard]] Index first_step() const { return step_; }
@@ -80,10 +82,10 @@ public:
     /// evaluate(step) is called every evaluate_every steps.
     template <class Evaluate>
     LoopResult run(Evaluate&& evaluate) {
-        run_.open_metrics(step_);
+        const auto before = run_.open_metrics(step_);
         LoopResult result;
+        result.seconds = before.seconds;
         Index tokens = 0;
-        const auto start = Clock::now();
         {
             Progress progress(step_, options_.steps);
             while (step_ < options_.steps && result.outcome == Outcome::done) {
@@ -91,7 +93,9 @@ public:
                 const Step made = make_step();
                 ++step_;
                 tokens += made.tokens;
-                write_metrics(made, seconds_since(begin));
+                const double seconds = seconds_since(begin);
+                result.seconds += seconds;
+                write_metrics(made, seconds);
                 if (!made.finite)
                     progress.say(
                         hydralora::concat("step ", step_, " skipped: loss ", made.loss, ", gradient norm ", made.norm));
@@ -106,8 +110,8 @@ public:
         }
         result.steps = step_;
         result.skipped = guard_.skipped;
-        result.seconds = seconds_since(start);
-        result.tokens_per_second = result.seconds > 0 ? static_cast<double>(tokens) / result.seconds : 0;
+        result.tokens_per_second =
+            result.seconds > 0 ? static_cast<double>(before.tokens + tokens) / result.seconds : 0;
         return result;
     }
 

@@ -20,7 +20,14 @@ void on_interrupt(int signal) {
 
 std::string as_typed(int argc, char** argv) {
     std::string text;
-    for (int i = 0; i < argc; ++i) text += (i == 0 ? "" : " ") + std::string(argv[i]);
+    for (int i = 0; i < argc; ++i) {
+        std::string word = argv[i];
+        if (word.find_first_of(" \t\n\"'\\$*?&;|<>()#`") != word.npos || word.empty()) {  // as a shell takes it
+            for (std::size_t at = 0; (at = word.find('\'', at)) != word.npos; at += 4) word.replace(at, 1, "'\\''");
+            word = "'" + word + "'";
+        }
+        text += (i == 0 ? "" : " ") + word;
+    }
     return text;
 }
 
@@ -49,10 +56,13 @@ int main(int argc, char** argv) {
     try {
         const auto parsed = hydra::parse_command_line(argc, argv);
         if (const int* status = std::get_if<int>(&parsed)) return *status;
-        std::signal(SIGINT, on_interrupt);
-        std::signal(SIGTERM, on_interrupt);
-        return std::visit(Run{{.command = as_typed(argc, argv), .stop = [] { return interrupted != 0; }}},
-                          std::get<hydra::Command>(parsed));
+        const auto& command = std::get<hydra::Command>(parsed);
+        if (std::holds_alternative<hydra::PretrainOptions>(command) ||
+            std::holds_alternative<hydra::TrainOptions>(command)) {  // which save what they have
+            std::signal(SIGINT, on_interrupt);
+            std::signal(SIGTERM, on_interrupt);
+        }
+        return std::visit(Run{{.command = as_typed(argc, argv), .stop = [] { return interrupted != 0; }}}, command);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "hydra: %s\n", error.what());
         return 1;

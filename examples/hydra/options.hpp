@@ -27,7 +27,7 @@ struct LoopOptions {
     Index steps = 0;  ///< 0: `epochs` of the data
     double epochs = 1;
     Index batch = 16;        ///< sequences an optimiser step
-    Index accumulation = 1;  ///< parts a step is computed in; the result has the same bits
+    Index accumulation = 1;  ///< a step is computed in parts of at most 1/N of its tokens; same bits
     Index sequence_length = 256;
     Mix mix = Mix::proportional;
     double held_out = 0.05;

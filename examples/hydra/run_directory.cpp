@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <limits>
 #include <thread>
 
 #include <hydralora/core/check.hpp>
@@ -44,7 +45,7 @@ void check_same_options(const std::filesystem::path& file, const Json& before, c
         if (may_differ(key) || (old != nullptr && *old == value)) continue;
         fail(file.string(), ": the run to resume has ", key, " = ", old == nullptr ? "nothing" : io::to_text(*old),
              ", now it is ", io::to_text(value),
-             "; resume with the options it began with, or begin a new run in another directory");
+             "; resume with the options and the files it began with, or begin a new run in another directory");
     }
 }
 
@@ -74,26 +75,32 @@ RunDirectory::RunDirectory(const std::filesystem::path& path, bool resume, const
                                          {"processors", Index{std::thread::hardware_concurrency()}}}));
 }
 
-void RunDirectory::open_metrics(Index first_step) {
+RunDirectory::Totals RunDirectory::open_metrics(Index first_step) {
     const auto path = at("metrics.jsonl");
+    const std::string name = path.string();
+    Totals totals;
     std::string kept;
     if (io::path_exists(path)) {
         const auto file = io::MappedFile::open(path);
         std::string_view rest = file.text();
-        while (!rest.empty()) {
-            const auto end = rest.find('\n');
-            if (end == rest.npos) break;  // a line that was cut off
-            const Json line = io::parse_json(rest.substr(0, end), path.string());
-            const Json* step = line.find("step");
-            if (step != nullptr && step->get_if<std::int64_t>() != nullptr &&
-                *step->get_if<std::int64_t>() < first_step)
-                kept += std::string(rest.substr(0, end + 1));
+        for (auto end = rest.find('\n'); end != rest.npos; end = rest.find('\n')) {
+            try {
+                const Json line = io::parse_json(rest.substr(0, end), name);
+                const io::JsonView view(line, name);
+                if (view["step"].integer(0, std::numeric_limits<Index>::max()) >= first_step) break;
+                totals.seconds += view["seconds"].number(0, 1e18);
+                totals.tokens += view["tokens"].integer(0, std::numeric_limits<Index>::max());
+            } catch (const Error&) {
+                break;
+            }
+            kept += std::string(rest.substr(0, end + 1));
             rest.remove_prefix(end + 1);
         }
     }
     io::replace_file(path, kept);
     metrics_.reset(std::fopen(path.c_str(), "a"));
-    check(metrics_ != nullptr, path.string(), ": cannot be opened: ", std::strerror(errno));
+    check(metrics_ != nullptr, name, ": cannot be opened: ", std::strerror(errno));
+    return totals;
 }
 
 void RunDirectory::write_metrics(const Json& line) {

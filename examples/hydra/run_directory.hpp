@@ -21,8 +21,13 @@ public:
     [[nodiscard]] std::filesystem::path at(const char* name) const { return path_ / name; }
     [[nodiscard]] std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
 
-    /// Opens metrics.jsonl, keeping the lines of steps below `first_step`.
-    void open_metrics(hydralora::Index first_step);
+    struct Totals {
+        double seconds = 0;
+        hydralora::Index tokens = 0;
+    };
+    /// Opens metrics.jsonl, keeping the lines of steps below `first_step`, and returns what they add up to. What is no
+    /// such line, like one that was cut off, ends what is kept.
+    Totals open_metrics(hydralora::Index first_step);
     /// One line of metrics.jsonl, flushed.
     void write_metrics(const hydralora::io::Json& line);
 

@@ -51,6 +51,8 @@ Session::Session(const std::filesystem::path& base, const std::filesystem::path&
         model_.emplace(be_, base_.config, weights);
         return;
     }
+    check(io::path_exists(adapter / io::adapter_config_name), adapter.string(),
+          ": is not an adapter directory: it has no ", io::adapter_config_name, "; name one that `hydra train` made");
     config_ = from_file_config(io::read_adapter_config(adapter));
     adapters_ = make_buffers(be_, adapter_shapes(base_.config, config_));
     io::load_adapter(adapter, adapters_, base_.checksum);

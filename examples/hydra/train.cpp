@@ -17,10 +17,35 @@ using io::Json;
 
 namespace {
 
+/// Sequences are padded to multiples of slab_rows, which the model must have room for.
+void check_length(Index length, Index most, const char* what) {
+    const Index padded = (length + slab_rows - 1) / slab_rows * slab_rows;
+    check(padded <= most, "--length ", length, ": sequences are padded to ", padded, " tokens, ", what, " = ", most,
+          "; ask for ", most / slab_rows * slab_rows, " at most");
+}
+
+/// What a run is of, so that it is not resumed with something else under the same name.
+Json with_checksums(Json options, const LoopOptions& loop, const std::string& base_checksum) {
+    Json sums = Json::array();
+    for (const auto& path : loop.data) sums.push(io::checksum_text(io::xxh64(io::MappedFile::open(path).bytes())));
+    options.set("data_checksums", sums);
+    return base_checksum.empty() ? options : options.set("base_checksum", base_checksum);
+}
+
 void check_options(const LoopOptions& o) {
     const auto positive = [](const char* flag, double value) {
-        check(value > 0, flag, " ", value, ": expected above 0");
+        check(value > 0 && value <= 1e9, flag, " ", value, ": expected above 0, at most 1e9");
     };
+    const auto count = [](const char* flag, Index value) {
+        check(value >= 0, flag, " ", value, ": expected 0 or more");
+    };
+    count("--eval-every", o.evaluate_every);
+    count("--save-every", o.save_every);
+    count("--eval-examples", o.evaluation.examples);
+    count("--eval-answers", o.evaluation.answers);
+    check(o.batch <= 1 << 20, "--batch ", o.batch, ": expected at most ", 1 << 20, " sequences");
+    check(o.threads >= 0 && o.threads <= 1024, "--threads ", o.threads, ": expected 0 (all) to 1024");
+    Schedule{o.schedule, o.steps > 0 ? o.steps : Index{1} << 30, o.warm_up, o.final_ratio}.validate();
     positive("--batch", static_cast<double>(o.batch));
     positive("--accumulation", static_cast<double>(o.accumulation));
     positive("--epochs", o.epochs);
@@ -45,6 +70,9 @@ std::vector<Domain> read_data(const LoopOptions& o, Prompts prompts) {
             notes += concat(", ", d.skipped, " left out: their prompts alone fill ", o.sequence_length, " tokens");
         std::fprintf(stderr, "%s: %s bytes to predict, %zu examples to train on, %zu held out%s\n", d.name.c_str(),
                      grouped(d.bytes).c_str(), d.train.size(), d.held_out.size(), notes.c_str());
+        if (d.held_out.empty() && o.held_out > 0)
+            std::fprintf(stderr, "%s: not scored, for it has too few different examples to hold any out\n",
+                         d.name.c_str());
     }
     return domains;
 }
@@ -126,11 +154,10 @@ Outcome pretrain(const PretrainOptions& options, const Surroundings& surrounding
     const LoopOptions& loop = options.loop;
     check_options(loop);
     validate(options.model);
-    check(loop.sequence_length <= options.model.max_positions, "--length ", loop.sequence_length,
-          ": more than --max-positions ", options.model.max_positions);
+    check_length(loop.sequence_length, options.model.max_positions, "--max-positions");
     const auto domains = read_data(loop, Prompts::trained);
-    RunDirectory run(loop.out, loop.resume, surroundings.command, to_json(options));
     B be({.threads = loop.threads, .slab_rows = slab_rows});
+    RunDirectory run(loop.out, loop.resume, surroundings.command, with_checksums(to_json(options), loop, {}));
     auto weights = make_buffers(be, weight_shapes(options.model));
     initialise(be, weights, options.model, Seed{loop.seed});
     const Llama<B> model(be, options.model, views(std::as_const(weights)));
@@ -177,12 +204,12 @@ Outcome train(const TrainOptions& options, const Surroundings& surroundings) {
           "--targets: name at least one linear layer");
     B be({.threads = loop.threads, .slab_rows = slab_rows});
     BaseModel base = load_base(be, options.base);
-    check(loop.sequence_length <= base.config.max_positions, "--length ", loop.sequence_length,
-          ": the base has max_position_embeddings = ", base.config.max_positions);
+    check_length(loop.sequence_length, base.config.max_positions, "the base has max_position_embeddings");
     if (options.method == Method::adapter)
         static_cast<void>(adapter_shapes(base.config, options.adapter));  // refuses what cannot be
     const auto domains = read_data(loop, Prompts::masked);
-    RunDirectory run(loop.out, loop.resume, surroundings.command, to_json(options));
+    RunDirectory run(loop.out, loop.resume, surroundings.command,
+                     with_checksums(to_json(options), loop, base.checksum));
     if (options.method == Method::full) return train_full(options, surroundings, domains, run, be, base);
 
     const Llama<B> bare(be, base.config, views(std::as_const(base.weights)));
@@ -198,7 +225,8 @@ Outcome train(const TrainOptions& options, const Surroundings& surroundings) {
     if (loop.resume) training.resume(tell);
     const LoopResult result = training.run([&](Index step) { say_scores(step, score()); });
     if (stopped_early(result, run)) return result.outcome;
-    io::save_adapter(run.at("adapter"), file_config(options.adapter, base), adapters);
+    io::save_adapter(run.at("adapter"), file_config(options.adapter, base), adapters,
+                     loop.resume ? io::Existing::replace : io::Existing::refuse);
     report(run, {result, parameter_count(adapters), parameter_count(base.weights), std::move(before), score(),
                  std::move(samples), sample_domains(be, model, domains)});
     std::printf("Adapter: %s\n", run.at("adapter").c_str());

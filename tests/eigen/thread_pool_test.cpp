@@ -1,5 +1,9 @@
 #include <doctest/doctest.h>
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <chrono>
 #include <hydralora/core/check.hpp>
@@ -101,3 +105,24 @@ TEST_CASE("ThreadPool: a number of threads out of range is named") {
     CHECK_THROWS_WITH_AS(ThreadPool(-1), "ThreadPool: threads = -1, expected 0 (all) to 1024", Error);
     CHECK_THROWS_AS(ThreadPool(1025), Error);
 }
+
+#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST_CASE("a thread that cannot be started is an error, and those that were are joined") {
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {  // stacks of 8 MiB in 256 MiB of addresses
+        const rlimit addresses{std::size_t{1} << 28, std::size_t{1} << 28};
+        setrlimit(RLIMIT_AS, &addresses);
+        try {
+            const hydralora::ThreadPool pool(1000);
+        } catch (const hydralora::Error& error) {
+            _exit(std::string(error.what()).find(" of 1000 could not be started: ") != std::string::npos ? 0 : 2);
+        }
+        _exit(1);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
+}
+#endif

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -24,19 +25,18 @@ public:
     explicit ThreadPool(int threads) : size_(threads > 0 ? threads : hardware_threads()) {
         check(threads >= 0 && threads <= 1024, "ThreadPool: threads = ", threads, ", expected 0 (all) to 1024");
         workers_.reserve(static_cast<std::size_t>(size_ - 1));
-        for (int worker = 1; worker < size_; ++worker) workers_.emplace_back([this, worker] { serve(worker); });
+        try {
+            for (int worker = 1; worker < size_; ++worker) workers_.emplace_back([this, worker] { serve(worker); });
+        } catch (const std::system_error& error) {
+            const auto started = workers_.size();
+            stop();
+            fail("ThreadPool: thread ", started + 2, " of ", size_, " could not be started: ", error.what(),
+                 "; ask for fewer");
+        }
     }
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;
-    ~ThreadPool() {
-        {
-            const std::lock_guard lock(mutex_);
-            stop_ = true;
-            ++generation_;
-        }
-        wake_.notify_all();
-        for (auto& thread : workers_) thread.join();
-    }
+    ~ThreadPool() { stop(); }
 
     [[nodiscard]] int size() const { return size_; }
 
@@ -73,6 +73,17 @@ private:
     // Waiting spins for some microseconds, then offers the processor to whoever wants it, perhaps the very thread it waits
     // for, then sleeps.
     static constexpr int spins = 500, spins_without_yield = 100;
+
+    void stop() {
+        {
+            const std::lock_guard lock(mutex_);
+            stop_ = true;
+            ++generation_;
+        }
+        wake_.notify_all();
+        for (auto& thread : workers_) thread.join();
+        workers_.clear();
+    }
 
     static int hardware_threads() { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
 

@@ -71,6 +71,7 @@ struct AdamW {
         optim_detail::check_rate("AdamW", "beta2", beta2, 1);
         optim_detail::check_rate("AdamW", "eps", eps, any);
         optim_detail::check_rate("AdamW", "weight_decay", weight_decay, any);
+        optim_detail::check_ratios("AdamW", ratios);
     }
 };
 

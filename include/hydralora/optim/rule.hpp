@@ -1,6 +1,9 @@
 // What the update rules share: learning-rate ratios by role, which parameters decay, and the factors of one step.
 #pragma once
 
+#include <limits>
+#include <string_view>
+
 #include "../backend/concept.hpp"
 #include "../core/check.hpp"
 #include "../core/params.hpp"
@@ -44,6 +47,13 @@ void check_tensor(std::string_view rule, const ParamPath& path, const P& p, cons
 
 inline void check_rate(std::string_view rule, std::string_view name, double value, double below) {
     check(value >= 0 && value < below, rule, ": ", name, " = ", value, ", expected at least 0 and below ", below);
+}
+
+inline void check_ratios(std::string_view rule, const LearningRateRatios& ratios) {
+    constexpr double any = std::numeric_limits<double>::infinity();
+    check_rate(rule, "ratios.a", ratios.a, any);
+    check_rate(rule, "ratios.b", ratios.b, any);
+    check_rate(rule, "ratios.router", ratios.router, any);
 }
 
 }  // namespace optim_detail

@@ -62,6 +62,7 @@ struct Sgd {
         optim_detail::check_rate("Sgd", "lr", lr, any);
         optim_detail::check_rate("Sgd", "momentum", momentum, any);
         optim_detail::check_rate("Sgd", "weight_decay", weight_decay, any);
+        optim_detail::check_ratios("Sgd", ratios);
     }
 };
 

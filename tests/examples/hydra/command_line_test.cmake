@@ -49,6 +49,8 @@ expect(0 "layers.0.mlp.up_proj.lora_route.weight" inspect run/adapter)
 expect(0 "embed_tokens" inspect base/model)
 expect(0 "run.*run" inspect run run)
 expect(1 "expected a safetensors file or the directory" inspect double.jsonl)
+expect(1 "nowhere: is not an adapter directory" generate x --base base/model --adapter nowhere)
+expect(1 "Sampling: top_p = 0" generate x --base base/model --top-p 0)
 expect(0 "" generate "double\n4" --base base/model --adapter run/adapter --tokens 5 --temperature 0.7 --top-k 5 --seed 3)
 
 file(WRITE "${OUT}/run.toml" "[train]\nbase = \"base/model\"\nrank = 3\ntargets = [\"q_proj\", \"v_proj\"]\nlr = 2e-3\nsteps = 4\nlength = 48\nbatch = 8\n")
@@ -58,7 +60,7 @@ if(NOT run MATCHES "\"rank\": 3" OR NOT run MATCHES "\"q_proj\",[^a-z]*\"v_proj\
     message(SEND_ERROR "run.json does not tell what run.toml asked for:\n${run}")
 endif()
 file(WRITE "${OUT}/wrong.toml" "[train]\nrnak = 3\n")
-expect(2 "rnak" ${train} --out x --config wrong.toml)
+expect(2 "wrong.toml.*rnak.*options stand under" ${train} --out x --config wrong.toml)
 
 # Another base: the adapter is refused.
 expect(0 "Model" pretrain double.jsonl --out other --steps 2 --seed 7 ${tiny})

@@ -176,6 +176,42 @@ TEST_CASE("a learning rate that diverges by itself never saves what is not finit
     }
 }
 
+TEST_CASE("a run that is over may be resumed, and ends with what it had; with other data it is refused") {
+    auto options = options_for("over");
+    const auto copy = base_folder() / "copy.jsonl";
+    set_content(copy, content(base_folder() / "double.jsonl"));
+    options.loop.data = {copy};
+    REQUIRE(hydra::train(options, {}) == Outcome::done);
+    const std::string adapter = adapter_bytes(options.loop.out);
+    options.loop.resume = true;
+    CHECK(hydra::train(options, {}) == Outcome::done);
+    CHECK(adapter_bytes(options.loop.out) == adapter);
+    set_content(copy, content(base_folder() / "double.jsonl") + R"({"text": "more"})"
+                                                                "\n");
+    CHECK(has(error_of([&] { hydra::train(options, {}); }), "the run to resume has data_checksums = "));
+}
+
+TEST_CASE("one step is a step") {
+    auto options = options_for("single");
+    options.loop.steps = 1;
+    hydra::train(options, {});
+    auto other = options_for("start");
+    other.loop.steps = 1;
+    other.loop.adamw.lr = 0;
+    hydra::train(other, {});
+    CHECK(adapter_bytes(options.loop.out) != adapter_bytes(other.loop.out));
+}
+
+TEST_CASE("a domain with nothing held out has no score") {
+    auto options = options_for("unscored");
+    set_content(base_folder() / "one.jsonl", R"({"instruction": "a", "output": "b"})"
+                                             "\n");
+    options.loop.data.push_back(base_folder() / "one.jsonl");
+    hydra::train(options, {});
+    const auto report = hydralora::io::read_json(options.loop.out / "report.json");
+    CHECK(hydralora::io::JsonView(report, "report.json")["after"].size() == 2);
+}
+
 TEST_CASE("mistakes are refused before anything is made") {
     const auto refused = [](hydra::TrainOptions options) {
         const std::string message = error_of([&] { hydra::train(options, {}); });
@@ -196,7 +232,18 @@ TEST_CASE("mistakes are refused before anything is made") {
     CHECK(refused(options) == "--batch 8 cannot be made in --accumulation 3 equal parts");
     options = options_for("mistake");
     options.loop.sequence_length = 65;
-    CHECK(refused(options) == "--length 65: the base has max_position_embeddings = 64");
+    CHECK(refused(options) ==
+          "--length 65: sequences are padded to 96 tokens, the base has max_position_embeddings = 64; ask for 64 at "
+          "most");
+    options = options_for("mistake");
+    options.loop.warm_up = 2.5;
+    CHECK(has(refused(options), "Schedule: warm_up = 2.5"));
+    options = options_for("mistake");
+    options.loop.adamw.ratios.b = -1;
+    CHECK(has(refused(options), "AdamW: ratios.b = -1"));
+    options = options_for("mistake");
+    options.loop.evaluation.answers = -1;
+    CHECK(refused(options) == "--eval-answers -1: expected 0 or more");
     options = options_for("mistake");
     options.base = base_folder() / "nowhere";
     CHECK(has(refused(options), "nowhere: is not a model directory: it has no config.json"));
