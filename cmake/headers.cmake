@@ -7,6 +7,7 @@ set(HYDRALORA_HEADERS
     # core
     hydralora/core/check.hpp
     hydralora/core/config.hpp
+    hydralora/core/enum_names.hpp
     hydralora/core/params.hpp
     hydralora/core/precision.hpp
     hydralora/core/random.hpp

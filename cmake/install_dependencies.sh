@@ -1,4 +1,4 @@
-# Sourced by tests/run.sh, bench/run.sh, examples/quickstart.sh and examples/make_base.sh.
+# Sourced by tests/run.sh, bench/run.sh and examples/build_trainer.sh.
 #
 # install_dependencies <entry>... installs what is missing with apt-get on Debian and Ubuntu. An entry is
 # "command-or-header:package:why"; a header is known by a slash or a trailing .h, and is looked for where compilers,

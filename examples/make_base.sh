@@ -6,20 +6,11 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 out=${1:-runs/base}
 
-source cmake/install_dependencies.sh
-install_dependencies \
-    "g++:g++:compiles the trainer" \
-    "make:make:drives the build" \
-    "cmake:cmake:configures the build" \
-    "Eigen/Core:libeigen3-dev:matrix products on the CPU" \
-    "nlohmann/json.hpp:nlohmann-json3-dev:reads model and adapter files" \
-    "CLI/CLI.hpp:libcli11-dev:command line of the trainer"
+source examples/build_trainer.sh
 
-cmake --preset release -DHYDRALORA_BUILD_BENCH=OFF > /dev/null
-cmake --build --preset release --parallel "$(nproc)" --target hydra make_data > /dev/null
 mkdir -p "$out"
-build/release/examples/make_data "$out/data" pretrain
-build/release/examples/hydra/hydra pretrain "$out"/data/pretrain/*.jsonl "$out"/data/pretrain/*.txt --out "$out/run" --steps 1800 \
+"$make_data" "$out/data" pretrain
+"$hydra" pretrain "$out"/data/pretrain/*.jsonl "$out"/data/pretrain/*.txt --out "$out/run" --steps 1800 \
     --batch 32 --length 256 --mix equal --held-out 0.01 --lr 4e-3 --save-every 200 --eval-every 600 --eval-examples 16 --eval-answers 8
 if cmp -s "$out/run/model/model.safetensors" examples/base/model.safetensors; then
     echo "$out/run/model equals examples/base to the bit"

@@ -9,23 +9,11 @@ if [[ -e $out ]]; then
     exit 2
 fi
 
-source cmake/install_dependencies.sh
-install_dependencies \
-    "g++:g++:compiles the trainer" \
-    "make:make:drives the build" \
-    "cmake:cmake:configures the build" \
-    "Eigen/Core:libeigen3-dev:matrix products on the CPU" \
-    "nlohmann/json.hpp:nlohmann-json3-dev:reads model and adapter files" \
-    "CLI/CLI.hpp:libcli11-dev:command line of the trainer"
-
-echo "== Building the trainer (release, for this machine's processor)"
-cmake --preset release -DHYDRALORA_BUILD_BENCH=OFF > /dev/null
-cmake --build --preset release --parallel "$(nproc)" --target hydra make_data > /dev/null
-hydra=build/release/examples/hydra/hydra
+source examples/build_trainer.sh
 
 echo "== Writing the training files"
 mapfile -t headers < <(find include -name '*.hpp' | LC_ALL=C sort)
-build/release/examples/make_data "$out/data" finetune --code "${headers[@]}"
+"$make_data" "$out/data" finetune --code "${headers[@]}"
 
 common=("$out"/data/finetune/*.jsonl "$out"/data/finetune/*.txt --base examples/base --mix equal --steps 160 --batch 24
     --length 256 --held-out 0.1 --eval-examples 32 --eval-answers 32 --dropout 0 --lr 1e-2 --seed 41)

@@ -27,7 +27,7 @@ Json to_json(const LoopOptions& o) {
                          {"lr_ratio_a", o.adamw.ratios.a},
                          {"lr_ratio_b", o.adamw.ratios.b},
                          {"lr_ratio_router", o.adamw.ratios.router},
-                         {"schedule", name_of(o.schedule)},
+                         {"schedule", enum_name(o.schedule, schedule_names)},
                          {"warm_up", o.warm_up},
                          {"final_ratio", o.final_ratio},
                          {"clip", o.clip},

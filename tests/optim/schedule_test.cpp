@@ -43,12 +43,16 @@ TEST_CASE("Schedule: a fractional warm-up is rounded up") {
 }
 
 TEST_CASE("Schedule: names both ways, and an error that tells the choices") {
+    const auto parse = [](std::string_view what, std::string_view name) {
+        return parse_enum<ScheduleKind>(what, name, schedule_names);
+    };
     for (const auto kind : {ScheduleKind::constant, ScheduleKind::linear, ScheduleKind::cosine})
-        CHECK(parse_schedule(name_of(kind)) == kind);
-    CHECK(parse_schedule("cosine") == ScheduleKind::cosine);
-    for (const char* name : {"cosinus", "", "Linear"}) CHECK_THROWS_AS(static_cast<void>(parse_schedule(name)), Error);
-    CHECK_THROWS_WITH_AS(static_cast<void>(parse_schedule("step")),
-                         "Schedule: unknown name `step`, expected one of constant, linear, cosine", Error);
+        CHECK(parse("schedule", enum_name(kind, schedule_names)) == kind);
+    CHECK(parse("schedule", "cosine") == ScheduleKind::cosine);
+    for (const char* name : {"cosinus", "", "Linear"})
+        CHECK_THROWS_AS(static_cast<void>(parse("schedule", name)), Error);
+    CHECK_THROWS_WITH_AS(static_cast<void>(parse("schedule", "step")),
+                         "schedule: \"step\" is unknown, expected one of: constant, linear, cosine", Error);
 }
 
 TEST_CASE("Schedule: members out of range are named") {

@@ -16,6 +16,7 @@
 #include <type_traits>
 
 #include "../core/check.hpp"
+#include "../core/enum_names.hpp"
 #include "../core/view.hpp"
 
 namespace hydralora {
@@ -89,22 +90,5 @@ inline constexpr std::array<std::string_view, 2> router_input{"x", "a_x"};
 inline constexpr std::array<std::string_view, 2> router_bias{"none", "trained"};
 inline constexpr std::array<std::string_view, 2> dropout_mask{"shared", "per_head"};
 }  // namespace adapter_names
-
-/// The enumerator of that name; an error names `what`, the name found and the names there are.
-template <class Enum, std::size_t n>
-[[nodiscard]] Enum parse_enum(std::string_view what, std::string_view name,
-                              const std::array<std::string_view, n>& names) {
-    std::string known;
-    for (std::size_t i = 0; i < n; ++i) {
-        if (names[i] == name) return static_cast<Enum>(i);
-        known += (i == 0 ? "" : ", ") + std::string(names[i]);
-    }
-    fail(what, ": \"", name, "\" is unknown, expected one of: ", known);
-}
-
-template <class Enum, std::size_t n>
-[[nodiscard]] constexpr std::string_view enum_name(Enum value, const std::array<std::string_view, n>& names) {
-    return names[static_cast<std::size_t>(value)];
-}
 
 }  // namespace hydralora

@@ -6,6 +6,7 @@
 
 namespace hydralora {
 
+/// A weight of any FrozenWeight type and an adapter on it. Both passes check their arguments before they write.
 template <Backend B, class W = DenseWeight<B>, class Config = AdapterConfig>
 requires FrozenWeight<W, B>
 class HydraLinear {

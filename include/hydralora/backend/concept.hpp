@@ -63,6 +63,7 @@ struct Batched {
     constexpr operator Batched<const T, Space>() const requires(!std::is_const_v<T>) { return {first, outer, inner}; }
 };
 
+/// Matrices of a Batched: outer * inner.
 struct BatchCount {
     Index outer = 1, inner = 1;
 };

@@ -17,6 +17,7 @@
 
 namespace hydralora {
 
+/// How the backend works; no option changes what is computed, slab_rows changes how sums are rounded.
 struct EigenOptions {
     int threads = 0;  ///< 0: as many as the machine has
     Index slab_rows =

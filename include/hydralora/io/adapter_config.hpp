@@ -87,6 +87,7 @@ inline constexpr std::string_view adapter_tensors_name = "adapter_model.safetens
     return config;
 }
 
+/// Reads adapter_config.json of a directory. Errors name file, key, expected and found.
 [[nodiscard]] inline AdapterFileConfig read_adapter_config(const std::filesystem::path& directory) {
     const auto path = directory / adapter_config_name;
     return adapter_config_from_json(read_json(path, {.bytes = std::size_t{16} << 20}), path.string());

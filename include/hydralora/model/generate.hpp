@@ -68,6 +68,7 @@ template <class T>
     return order[count - 1];
 }
 
+/// When a generated text ends.
 struct GenerateOptions {
     Index max_new_tokens = 128;
     std::vector<std::int32_t> stop = {};  ///< tokens that end the text; not part of the result

@@ -86,6 +86,7 @@ struct LlamaAdapters {
     }
 };
 
+/// Shapes of the base's weights; throws unless the configuration makes a decoder.
 [[nodiscard]] inline LlamaWeights<Shape> weight_shapes(const LlamaConfig& c) {
     validate(c);
     LlamaWeights<Shape> shapes;
@@ -100,6 +101,7 @@ struct LlamaAdapters {
     return shapes;
 }
 
+/// Shapes of the adapters' parameters; throws for a configuration that a target cannot have.
 [[nodiscard]] inline LlamaAdapters<Shape> adapter_shapes(const LlamaConfig& model, const LlamaAdapterConfig& adapters) {
     validate(model);
     LlamaAdapters<Shape> shapes;

@@ -7,6 +7,7 @@
 
 namespace hydralora {
 
+/// heads: of the queries; kv_heads: of keys and values, a divisor of heads; head_dim: elements of each.
 struct AttentionConfig {
     Index heads = 0;
     Index kv_heads = 0;  ///< divides heads; query head h uses key/value head h / (heads / kv_heads)

@@ -6,6 +6,7 @@
 
 namespace hydralora {
 
+/// width: columns of x; eps: added to the mean square.
 struct RmsNormConfig {
     Index width = 0;
     double eps = 1e-6;  ///< added to the mean of squares; Llama's configuration calls it rms_norm_eps

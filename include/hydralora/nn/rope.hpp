@@ -21,6 +21,7 @@ struct RopeScaling {
     Index original_max_positions = 8192;
 };
 
+/// head_dim: even; theta: base of the wavelengths; max_positions: positions that tables are made for.
 struct RopeConfig {
     Index head_dim = 0;
     double theta = 10000;

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "../core/check.hpp"
+#include "../core/enum_names.hpp"
 #include "../core/view.hpp"
 
 namespace hydralora {
@@ -14,19 +15,6 @@ namespace hydralora {
 enum class ScheduleKind { constant, linear, cosine };
 
 inline constexpr std::array<std::string_view, 3> schedule_names{"constant", "linear", "cosine"};
-
-[[nodiscard]] inline std::string_view name_of(ScheduleKind kind) {
-    return schedule_names[static_cast<std::size_t>(kind)];
-}
-
-/// The kind of that name. Errors: an unknown name, with the names there are.
-[[nodiscard]] inline ScheduleKind parse_schedule(std::string_view name) {
-    const auto found = std::find(schedule_names.begin(), schedule_names.end(), name);
-    if (found == schedule_names.end())
-        fail("Schedule: unknown name `", name, "`, expected one of ", schedule_names[0], ", ", schedule_names[1], ", ",
-             schedule_names[2]);
-    return static_cast<ScheduleKind>(found - schedule_names.begin());
-}
 
 /// The factor of the learning rate, as transformers/optimization.py has it (get_linear_schedule_with_warmup and its
 /// fellows): it rises linearly from 0 over the warm-up, then stays, falls linearly or falls on half a cosine from 1 to
