@@ -18,7 +18,7 @@ set(model core backend weight nn adapter)
 set(optim core backend)
 set(corpus core)
 set(analysis core)
-set(io core backend adapter JSON posix)
+set(io core backend adapter model JSON posix)
 set(hydralora.hpp core backend eigen weight adapter nn model optim corpus analysis io)
 set(thrust.hpp core backend thrust weight adapter nn model optim corpus analysis io)
 set(nodes fwd.hpp version.hpp core backend eigen thrust weight adapter nn model optim corpus analysis io

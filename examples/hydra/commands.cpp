@@ -17,7 +17,7 @@ void run_evaluate(const EvaluateOptions& options) {
           ": expected a share above 0, at most 1");
     check(options.evaluation.examples >= 1, "--examples ", options.evaluation.examples, ": expected at least 1");
     check(options.evaluation.answers >= 0, "--answers ", options.evaluation.answers, ": expected 0 or more");
-    Session session(options.base, options.adapter, options.threads);
+    Session session(options.base, options.adapter, options.threads, options.sequence_length + 32);
     const Index most = session.model().config().max_positions;
     check(options.sequence_length <= most, "--length ", options.sequence_length,
           ": the base has max_position_embeddings = ", most);

@@ -179,16 +179,17 @@ namespace {
 Outcome train_full(const TrainOptions& options, const Surroundings& surroundings, const std::vector<Domain>& domains,
                    RunDirectory& run, B& be, BaseModel& base) {
     const LoopOptions& loop = options.loop;
-    const Llama<B> model(be, base.config, views(std::as_const(base.weights)));
+    auto weights = io::trainable_weights(be, base.files);
+    const Llama<B> model(be, base.config, views(std::as_const(weights)));
     const auto score = [&] { return evaluate(be, model, 0, domains, loop.evaluation); };
     auto before = score();
     auto samples = sample_domains(be, model, domains);
-    Loop<WeightBuffers> training(be, model, base.weights, domains, loop, run, surroundings);
+    Loop<WeightBuffers> training(be, model, weights, domains, loop, run, surroundings);
     if (loop.resume) training.resume(tell);
     const LoopResult result = training.run([&](Index step) { say_scores(step, score()); });
     if (stopped_early(result, run)) return result.outcome;
-    save_base(run.at("model"), base.config, base.weights);
-    const Index count = parameter_count(base.weights);
+    save_trained_base(run.at("model"), base, weights);
+    const Index count = parameter_count(weights);
     report(run,
            {result, count, count, std::move(before), score(), std::move(samples), sample_domains(be, model, domains)});
     std::printf("Model: %s\n", run.at("model").c_str());
@@ -203,7 +204,7 @@ Outcome train(const TrainOptions& options, const Surroundings& surroundings) {
     check(options.method == Method::full || !options.adapter.targets.empty(),
           "--targets: name at least one linear layer");
     B be({.threads = loop.threads, .slab_rows = slab_rows});
-    BaseModel base = load_base(be, options.base);
+    BaseModel base = load_base(be, options.base, loop.sequence_length + slab_rows);
     check_length(loop.sequence_length, base.config.max_positions, "the base has max_position_embeddings");
     if (options.method == Method::adapter)
         static_cast<void>(adapter_shapes(base.config, options.adapter));  // refuses what cannot be
@@ -212,11 +213,10 @@ Outcome train(const TrainOptions& options, const Surroundings& surroundings) {
                      with_checksums(to_json(options), loop, base.checksum));
     if (options.method == Method::full) return train_full(options, surroundings, domains, run, be, base);
 
-    const Llama<B> bare(be, base.config, views(std::as_const(base.weights)));
+    const Llama<B> bare(be, base.config, base.files.views);
     AdapterBuffers adapters = make_buffers(be, adapter_shapes(base.config, options.adapter));
     initialise(be, adapters, base.config, options.adapter, Seed{loop.seed});
-    const Llama<B> model(be, base.config, views(std::as_const(base.weights)), options.adapter,
-                         views(std::as_const(adapters)));
+    const Llama<B> model(be, base.config, base.files.views, options.adapter, views(std::as_const(adapters)));
     const auto score = [&] { return evaluate(be, model, gated_heads(options), domains, loop.evaluation); };
     auto before = evaluate(be, bare, 0, domains, loop.evaluation);
     auto samples = sample_domains(be, bare, domains);
@@ -227,7 +227,7 @@ Outcome train(const TrainOptions& options, const Surroundings& surroundings) {
     if (stopped_early(result, run)) return result.outcome;
     io::save_adapter(run.at("adapter"), file_config(options.adapter, base), adapters,
                      loop.resume ? io::Existing::replace : io::Existing::refuse);
-    report(run, {result, parameter_count(adapters), parameter_count(base.weights), std::move(before), score(),
+    report(run, {result, parameter_count(adapters), parameter_count(base.files.views), std::move(before), score(),
                  std::move(samples), sample_domains(be, model, domains)});
     std::printf("Adapter: %s\n", run.at("adapter").c_str());
     return Outcome::done;
