@@ -33,6 +33,7 @@ set(HYDRALORA_HEADERS
     hydralora/backend/compose/swiglu.hpp
     hydralora/backend/concept.hpp
     hydralora/backend/group.hpp
+    hydralora/backend/planning_backend.hpp
     hydralora/backend/stored_view.hpp
     # eigen
     hydralora/eigen/eigen_backend.hpp

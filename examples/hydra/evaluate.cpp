@@ -17,8 +17,8 @@ namespace {
 /// Adds the gates of labelled tokens, summed over the adapters of the pass, to share; returns how many rows were added.
 Index add_gates(const Llama<B>::Cache& cache, const PaddedBatch& batch, std::vector<double>& share) {
     Index rows = 0;
-    for (const auto& block : cache.blocks)
-        for (const auto& adapter : block.adapters) {
+    for (const auto& block : cache.adapters)
+        for (const auto& adapter : block) {
             if (adapter.g.rows() != static_cast<Index>(batch.labels.size())) continue;  // not adapted
             const auto g = adapter.g.view();
             for (Index t = 0; t < g.rows; ++t) {
@@ -36,6 +36,7 @@ std::vector<DomainScore> evaluate(B& be, const Llama<B>& model, Index gated_head
                                   const EvaluationOptions& options) {
     std::vector<DomainScore> scores;
     Llama<B>::Cache cache;
+    cache.keep = Keep::nothing;
     Pass<B> pass;
     pass.mode = Mode::inference;
     PaddedBatch batch;

@@ -90,9 +90,9 @@ struct Case {
     }
     /// Loss, and gradients added to `set`.
     template <class Set>
-    double backward(const Llama<B>& model, const TokenBatch<B>& tokens, const Set& set, Recompute recompute) {
+    double backward(const Llama<B>& model, const TokenBatch<B>& tokens, const Set& set, Keep keep) {
         typename Llama<B>::Cache cache;
-        cache.recompute = recompute;
+        cache.keep = keep;
         double sum = 0;
         const double scale = 1 / labelled(tokens);
         model.forward(be, tokens, cache);
@@ -116,7 +116,7 @@ void compare(const std::string& name, Storage storage, const Tolerance& most) {
     const Llama<B> bare(c.be, c.base.config, c.base.views);
     CHECK(c.logits_difference(bare, tokens, "logits") <= most.logits);
     auto weight_grads = make_buffers(c.be, weight_shapes(c.base.config));
-    const double loss = c.backward(bare, tokens, views(weight_grads), Recompute::none);
+    const double loss = c.backward(bare, tokens, views(weight_grads), Keep::all);
     CHECK(std::abs(loss - c.expected("loss")(0, 0)) <= most.loss);
     visit(
         [&](const ParamPath& path, const ParamBuffer<B>& g) {
@@ -140,7 +140,7 @@ void compare(const std::string& name, Storage storage, const Tolerance& most) {
         CHECK(compared == c.base.config.layers * 7 * 5);
     };
     CHECK(c.logits_difference(model, packed, "packed.logits") <= most.logits);
-    CHECK(std::abs(c.backward(model, packed, views(c.grads), Recompute::blocks) - c.expected("packed.loss")(0, 0)) <=
+    CHECK(std::abs(c.backward(model, packed, views(c.grads), Keep::inputs) - c.expected("packed.loss")(0, 0)) <=
           most.loss);
     check_gradients("packed.grad.");
 
@@ -155,7 +155,7 @@ void compare(const std::string& name, Storage storage, const Tolerance& most) {
     REQUIRE(losses.view().size() == steps);
     for (Index step = 0; step < steps; ++step) {
         visit([&](const ParamPath&, auto& g) { c.be.fill(g.view(), Scalar<B>{0}); }, c.grads);
-        const double got = c.backward(model, tokens, views(c.grads), Recompute::none);
+        const double got = c.backward(model, tokens, views(c.grads), Keep::all);
         CHECK(std::abs(got - losses.view().data[step]) <= (step == 0 ? most.loss : most.steps));
         if (step == 0) check_gradients("grad.");
         adamw.step(c.be, c.adapters, c.grads, state);

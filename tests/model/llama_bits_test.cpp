@@ -203,9 +203,9 @@ TEST_CASE("1x8 = 2x4 = 4x2 = 8x1 micro-batches: all weights, tied head with a su
 
 /// Losses and gradients of three passes.
 template <class Grads>
-std::vector<double> passes(EigenBackend& be, const Llama<EigenBackend>& model, Grads& grads, Recompute recompute) {
+std::vector<double> passes(EigenBackend& be, const Llama<EigenBackend>& model, Grads& grads, Keep keep) {
     Llama<EigenBackend>::Cache cache;
-    cache.recompute = recompute;
+    cache.keep = keep;
     zero(be, grads);
     std::vector<double> result;
     for (std::uint32_t step = 0; step < 3; ++step) {
@@ -221,7 +221,7 @@ std::vector<double> passes(EigenBackend& be, const Llama<EigenBackend>& model, G
         model.backward(be, batch, 1.0 / 7, cache, host_view(&loss, 1, 1), views(grads));
         result.push_back(loss);
     }
-    CHECK(cache.blocks.size() == (recompute == Recompute::blocks ? 1u : model.config().layers));
+    CHECK(cache.blocks.size() == (keep == Keep::inputs ? 1u : model.config().layers));
     const auto end = flat(grads);
     result.insert(result.end(), end.begin(), end.end());
     return result;
@@ -236,10 +236,10 @@ TEST_CASE("recomputing blocks on the way back gives the bits of keeping them: ad
     auto with = tiny_adapters();
     with.adapter.dropout = 0.2;
     ModelCase<EigenBackend> c(be, config, with);
-    CHECK(equal_bits(passes(be, c.adapted(), c.adapter_grads, Recompute::none),
-                     passes(be, c.adapted(), c.adapter_grads, Recompute::blocks)));
-    CHECK(equal_bits(passes(be, c.base(), c.weight_grads, Recompute::none),
-                     passes(be, c.base(), c.weight_grads, Recompute::blocks)));
+    CHECK(equal_bits(passes(be, c.adapted(), c.adapter_grads, Keep::all),
+                     passes(be, c.adapted(), c.adapter_grads, Keep::inputs)));
+    CHECK(equal_bits(passes(be, c.base(), c.weight_grads, Keep::all),
+                     passes(be, c.base(), c.weight_grads, Keep::inputs)));
 }
 
 TEST_CASE("weights in 16 bits give the bits of the same numbers in float") {
@@ -265,6 +265,6 @@ TEST_CASE("weights in 16 bits give the bits of the same numbers in float") {
         c.weights, stored);
     const auto adapters = views(std::as_const(c.adapters));
     const Llama<EigenBackend> of_16_bits(be, config, stored, c.adapter_config, adapters);
-    CHECK(equal_bits(passes(be, of_16_bits, c.adapter_grads, Recompute::none),
-                     passes(be, c.adapted(), c.adapter_grads, Recompute::none)));
+    CHECK(equal_bits(passes(be, of_16_bits, c.adapter_grads, Keep::all),
+                     passes(be, c.adapted(), c.adapter_grads, Keep::all)));
 }

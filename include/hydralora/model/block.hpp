@@ -55,8 +55,9 @@ public:
         ActivationBuffer<B> gate, up, activated;                         // (T, f)
         typename RmsNorm<B>::Cache attention_norm, q_norm, k_norm, feed_forward_norm;
         typename Attention<B>::Cache attention;
-        std::array<typename Adapter::Cache, target_count> adapters;
     };
+    /// The same of the block's adapters, by target. Small: (r + N) numbers a token.
+    using AdapterCaches = std::array<typename Adapter::Cache, target_count>;
 
     /// Takes views of the weights and, for each adapted target, of its parameters.
     LlamaBlock(B& be, const LlamaConfig& config, const BlockWeights<StoredView<B>>& weights,
@@ -77,8 +78,8 @@ public:
     }
 
     /// x (T, d) in place. keys and values (past + T, k) hold the past and receive the new rows; null: the cache's own.
-    void forward(B& be, View<B> x, const SequenceShape<B>& shape, const Rope<B>& rope, Cache& c, const Pass<B>& pass,
-                 View<B>* keys = nullptr, View<B>* values = nullptr) const {
+    void forward(B& be, View<B> x, const SequenceShape<B>& shape, const Rope<B>& rope, Cache& c, AdapterCaches& a,
+                 const Pass<B>& pass, View<B>* keys = nullptr, View<B>* values = nullptr) const {
         const Index T = x.rows;
         c.x.resize(be, T, config_.width);
         c.middle.resize(be, T, config_.width);
@@ -95,28 +96,28 @@ public:
 
         be.copy(ConstView<B>(x), c.x.view());
         attention_norm_.forward(be, c.x.view(), c.normed.view(), c.attention_norm);                           // (T, d)
-        project_heads(be, Target::q_proj, q_norm_, c.normed.view(), c.raw_q, c.q.view(), c.q_norm, c, pass);  // (T, h)
-        project_heads(be, Target::k_proj, k_norm_, c.normed.view(), c.raw_k, k, c.k_norm, c, pass);           // (T, k)
-        project(be, Target::v_proj, c.normed.view(), v, c, pass);                                             // (T, k)
+        project_heads(be, Target::q_proj, q_norm_, c.normed.view(), c.raw_q, c.q.view(), c.q_norm, a, pass);  // (T, h)
+        project_heads(be, Target::k_proj, k_norm_, c.normed.view(), c.raw_k, k, c.k_norm, a, pass);           // (T, k)
+        project(be, Target::v_proj, c.normed.view(), v, a, pass);                                             // (T, k)
         rope.rotate(be, c.q.view(), shape.length, shape.past, shape.starts);
         rope.rotate(be, k, shape.length, shape.past, shape.starts);
         attention_.forward(be, shape.sequences, c.q.view(), all_k, all_v, c.attended.view(), c.attention, 0,
                            shape.starts);                            // (T, h)
-        project(be, Target::o_proj, c.attended.view(), x, c, pass);  // (T, d)
+        project(be, Target::o_proj, c.attended.view(), x, a, pass);  // (T, d)
         ops::add(be, ConstView<B>(c.x.view()), x);
 
         be.copy(ConstView<B>(x), c.middle.view());
         feed_forward_norm_.forward(be, c.middle.view(), c.normed_middle.view(), c.feed_forward_norm);  // (T, d)
-        project(be, Target::gate_proj, c.normed_middle.view(), c.gate.view(), c, pass);                // (T, f)
-        project(be, Target::up_proj, c.normed_middle.view(), c.up.view(), c, pass);                    // (T, f)
+        project(be, Target::gate_proj, c.normed_middle.view(), c.gate.view(), a, pass);                // (T, f)
+        project(be, Target::up_proj, c.normed_middle.view(), c.up.view(), a, pass);                    // (T, f)
         ops::swiglu(be, c.gate.view(), c.up.view(), c.activated.view());                               // (T, f)
-        project(be, Target::down_proj, c.activated.view(), x, c, pass);                                // (T, d)
+        project(be, Target::down_proj, c.activated.view(), x, a, pass);                                // (T, d)
         ops::add(be, ConstView<B>(c.middle.view()), x);
     }
 
     /// dx (T, d): the gradient of the block's output on entry, of its input on return.
     void backward(B& be, View<B> dx, const SequenceShape<B>& shape, const Rope<B>& rope, const Cache& c,
-                  const BlockGradients<B>& grads) const {
+                  const AdapterCaches& a, const BlockGradients<B>& grads) const {
         const Index T = dx.rows;
         Scratch<B> scratch(be);
         const auto dnormed = scratch.template matrix<Scalar<B>>(T, config_.width);  // (T, d)
@@ -125,10 +126,10 @@ public:
             const auto dactivated = inner.template matrix<Scalar<B>>(T, config_.feed_forward);  // (T, f)
             const auto dgate = inner.template matrix<Scalar<B>>(T, config_.feed_forward);       // (T, f)
             const auto dup = inner.template matrix<Scalar<B>>(T, config_.feed_forward);         // (T, f)
-            unproject(be, Target::down_proj, c.activated.view(), dx, c, dactivated, grads);
+            unproject(be, Target::down_proj, c.activated.view(), dx, a, dactivated, grads);
             ops::swiglu_backward(be, c.gate.view(), c.up.view(), dactivated, dgate, dup);
-            unproject(be, Target::gate_proj, c.normed_middle.view(), dgate, c, dnormed, grads);
-            unproject(be, Target::up_proj, c.normed_middle.view(), dup, c, dnormed, grads, Grad::accumulate);
+            unproject(be, Target::gate_proj, c.normed_middle.view(), dgate, a, dnormed, grads);
+            unproject(be, Target::up_proj, c.normed_middle.view(), dup, a, dnormed, grads, Grad::accumulate);
         }
         feed_forward_norm_.backward(be, c.middle.view(), dnormed, c.feed_forward_norm, dx,
                                     norm_gradient(grads, &BlockWeights<ParamView<B>>::feed_forward_norm),
@@ -139,7 +140,7 @@ public:
             const auto dq = inner.template matrix<Scalar<B>>(T, config_.q_width());         // (T, h)
             const auto dk = inner.template matrix<Scalar<B>>(T, config_.kv_width());        // (T, k)
             const auto dv = inner.template matrix<Scalar<B>>(T, config_.kv_width());        // (T, k)
-            unproject(be, Target::o_proj, c.attended.view(), dx, c, dattended, grads);
+            unproject(be, Target::o_proj, c.attended.view(), dx, a, dattended, grads);
             attention_.backward(be, shape.sequences, c.q.view(), c.k.view(), c.v.view(), c.attended.view(), dattended,
                                 c.attention, dq, dk, dv, shape.starts);
             rope.rotate_back(be, dq, shape.length, 0, shape.starts);
@@ -150,9 +151,9 @@ public:
                 q_norm_->backward(be, q, heads_of(dq), c.q_norm, heads_of(dq), norm_gradient(grads, &Weights::q_norm));
                 k_norm_->backward(be, k, heads_of(dk), c.k_norm, heads_of(dk), norm_gradient(grads, &Weights::k_norm));
             }
-            unproject(be, Target::q_proj, c.normed.view(), dq, c, dnormed, grads);
-            unproject(be, Target::k_proj, c.normed.view(), dk, c, dnormed, grads, Grad::accumulate);
-            unproject(be, Target::v_proj, c.normed.view(), dv, c, dnormed, grads, Grad::accumulate);
+            unproject(be, Target::q_proj, c.normed.view(), dq, a, dnormed, grads);
+            unproject(be, Target::k_proj, c.normed.view(), dk, a, dnormed, grads, Grad::accumulate);
+            unproject(be, Target::v_proj, c.normed.view(), dv, a, dnormed, grads, Grad::accumulate);
         }
         attention_norm_.backward(be, c.x.view(), dnormed, c.attention_norm, dx,
                                  norm_gradient(grads, &BlockWeights<ParamView<B>>::attention_norm), Grad::accumulate);
@@ -171,25 +172,25 @@ private:
 
     /// y = projection of x, through the norm of its heads where there is one; raw keeps what the norm took.
     void project_heads(B& be, Target t, const std::optional<RmsNorm<B>>& norm, ConstView<B> x, ActivationBuffer<B>& raw,
-                       View<B> y, typename RmsNorm<B>::Cache& norm_cache, Cache& c, const Pass<B>& pass) const {
-        if (!norm) return project(be, t, x, y, c, pass);
+                       View<B> y, typename RmsNorm<B>::Cache& norm_cache, AdapterCaches& a, const Pass<B>& pass) const {
+        if (!norm) return project(be, t, x, y, a, pass);
         raw.resize(be, y.rows, y.cols);
-        project(be, t, x, raw.view(), c, pass);
+        project(be, t, x, raw.view(), a, pass);
         norm->forward(be, heads_of(raw.view()), heads_of(y), norm_cache);
     }
 
-    void project(B& be, Target t, ConstView<B> x, View<B> y, Cache& c, Pass<B> pass) const {
+    void project(B& be, Target t, ConstView<B> x, View<B> y, AdapterCaches& a, Pass<B> pass) const {
         dense(t).apply(be, x, y);
         const auto& adapter = adapters_[index_of(t)];
         pass.random.stream += dropout_stream(layer_, index_of(t));
-        if (adapter) adapter->forward(be, x, y, c.adapters[index_of(t)], pass);
+        if (adapter) adapter->forward(be, x, y, a[index_of(t)], pass);
     }
 
-    void unproject(B& be, Target t, ConstView<B> x, ConstView<B> dy, const Cache& c, View<B> dx,
+    void unproject(B& be, Target t, ConstView<B> x, ConstView<B> dy, const AdapterCaches& a, View<B> dx,
                    const BlockGradients<B>& grads, Grad mode = Grad::overwrite) const {
         const std::size_t i = index_of(t);
         dense(t).apply_transposed(be, dy, dx, mode);
-        if (adapters_[i]) adapters_[i]->backward(be, x, dy, c.adapters[i], dx, (*grads.adapters)[i]);
+        if (adapters_[i]) adapters_[i]->backward(be, x, dy, a[i], dx, (*grads.adapters)[i]);
         if (grads.weights == nullptr) return;
         be.gemm(Op::transpose, Op::none, 1, dy, x, 1, grads.weights->projections[i]);
         if (grads.weights->biases[i].empty()) return;

@@ -4,6 +4,8 @@
 // gradients of the adapters or of the weights by the type of the set it is given.
 #pragma once
 
+#include <array>
+#include <string_view>
 #include <vector>
 
 #include "../backend/compose/add.hpp"
@@ -38,9 +40,11 @@ inline void check_starts(MatrixView<const std::int32_t> starts, Index sequences)
     }
 }
 
-/// What forward keeps for backward: everything, or the input of each block alone, from which backward computes the block
-/// again (Chen et al., "Training deep nets with sublinear memory cost", arXiv 1604.06174). The same bits either way.
-enum class Recompute { none, blocks };
+/// What forward keeps of the blocks: everything for backward; the input of each alone, from which backward computes the
+/// block again (Chen et al., "Training deep nets with sublinear memory cost", arXiv 1604.06174), with the same bits; or
+/// nothing, where no backward follows.
+enum class Keep { all, inputs, nothing };
+inline constexpr std::array<std::string_view, 3> keep_names{"all", "inputs", "nothing"};
 
 /// Keys and values of the tokens so far, for generation: room for `capacity` tokens of one sequence.
 template <Backend B>
@@ -79,11 +83,13 @@ public:
     using AdapterGrads = LlamaAdapters<ParamView<B>>;
 
     struct Cache {
-        Recompute recompute = Recompute::none;  ///< the caller's choice, before forward
+        Keep keep = Keep::all;  ///< the caller's choice, before forward
 
-        std::vector<typename LlamaBlock<B>::Cache> blocks;  // of each block; with Recompute::blocks of the one at hand
-        std::vector<ActivationBuffer<B>> inputs;            // (T, d) of each block, with Recompute::blocks
+        std::vector<typename LlamaBlock<B>::AdapterCaches> adapters;  // of each block, whatever is kept else
+        std::vector<typename LlamaBlock<B>::Cache> blocks;            // of each block, or of the one at hand
+        std::vector<ActivationBuffer<B>> inputs;                      // (T, d) of each block, with Keep::inputs
         Pass<B> pass;
+        bool spent = false;             // backward has worked in it: forward comes first
         ActivationBuffer<B> x, hidden;  // (T, d): residual stream after the last block, and normed
         typename RmsNorm<B>::Cache norm;
     };
@@ -125,7 +131,7 @@ public:
     }
 
     /// Loss as above, and gradients += those of scale * loss_sum. `scale` is 1 / labelled tokens of the accumulated batch.
-    /// The cache is what forward left; with Recompute::blocks it is worked in. Where the head is tied and the set has an
+    /// The cache is what forward left; with Keep::inputs it is worked in. Where the head is tied and the set has an
     /// lm_head all the same, the head's part of the embedding's gradient is
     /// summed there: see fold_tied_head.
     void backward(B& be, const TokenBatch<B>& batch, double scale, Cache& c, ViewOf<B, double> loss_sum,
@@ -203,23 +209,26 @@ private:
 
     void run(B& be, ViewOf<B, const std::int32_t> ids, const SequenceShape<B>& shape, Cache& c, const Pass<B>& pass,
              KeyValueMemory<B>* memory) const {
-        const bool keep_inputs = c.recompute == Recompute::blocks && memory == nullptr;
+        const bool decoding = memory != nullptr;
         c.pass = pass;
-        c.blocks.resize(keep_inputs ? 1 : blocks_.size());
-        c.inputs.resize(keep_inputs ? blocks_.size() : 0);
+        c.spent = false;
+        c.adapters.resize(blocks_.size());
+        c.blocks.resize(c.keep == Keep::all && !decoding ? blocks_.size() : 1);
+        c.inputs.resize(c.keep == Keep::inputs && !decoding ? blocks_.size() : 0);
         c.x.resize(be, ids.cols, config_.width);
         c.hidden.resize(be, ids.cols, config_.width);
         Embedding<B>{weights_.embedding}.forward(be, ids, c.x.view());  // (T, d)
         for (std::size_t l = 0; l < blocks_.size(); ++l) {
-            if (keep_inputs) {
+            auto& block = c.blocks[c.blocks.size() > l ? l : 0];
+            if (!c.inputs.empty()) {
                 c.inputs[l].resize(be, ids.cols, config_.width);
                 be.copy(ConstView<B>(c.x.view()), c.inputs[l].view());
-                blocks_[l].forward(be, c.x.view(), shape, rope_, c.blocks[0], pass);
-            } else if (memory == nullptr) {
-                blocks_[l].forward(be, c.x.view(), shape, rope_, c.blocks[l], pass);
-            } else {
+            }
+            if (decoding) {
                 View<B> keys = memory->keys[l].view(), values = memory->values[l].view();
-                blocks_[l].forward(be, c.x.view(), shape, rope_, c.blocks[l], pass, &keys, &values);
+                blocks_[l].forward(be, c.x.view(), shape, rope_, block, c.adapters[l], pass, &keys, &values);
+            } else {
+                blocks_[l].forward(be, c.x.view(), shape, rope_, block, c.adapters[l], pass);
             }
         }
         norm_.forward(be, c.x.view(), c.hidden.view(), c.norm);  // (T, d)
@@ -228,6 +237,11 @@ private:
     void backward(B& be, const TokenBatch<B>& batch, double scale, Cache& c, ViewOf<B, double> loss_sum,
                   const AdapterGrads* adapters, const WeightGrads* weights) const {
         const bool recomputed = !c.inputs.empty();
+        check(c.keep != Keep::nothing,
+              "Llama: backward with a cache that keeps nothing for it; choose Keep::all or inputs");
+        check(!c.spent,
+              "Llama: backward a second time with a cache of inputs; call forward again, or choose Keep::all");
+        c.spent = recomputed;
         check(c.hidden.rows() == batch.tokens() && (recomputed ? c.inputs.size() : c.blocks.size()) == blocks_.size(),
               "Llama: the cache is of ", c.hidden.rows(), " tokens, the batch has ", batch.tokens(),
               ": pass the cache that forward filled");
@@ -248,9 +262,9 @@ private:
         for (std::size_t l = blocks_.size(); l-- > 0;) {
             if (recomputed && l + 1 < blocks_.size()) {  // the last block's is still there
                 be.copy(ConstView<B>(c.inputs[l].view()), c.x.view());
-                blocks_[l].forward(be, c.x.view(), shape, rope_, c.blocks[0], c.pass);
+                blocks_[l].forward(be, c.x.view(), shape, rope_, c.blocks[0], c.adapters[l], c.pass);
             }
-            blocks_[l].backward(be, dx, shape, rope_, c.blocks[recomputed ? 0 : l],
+            blocks_[l].backward(be, dx, shape, rope_, c.blocks[recomputed ? 0 : l], c.adapters[l],
                                 {adapters == nullptr ? nullptr : &adapters->layers[l],
                                  weights == nullptr ? nullptr : &weights->layers[l]});
         }
