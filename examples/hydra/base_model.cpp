@@ -55,11 +55,13 @@ void write_model(const std::filesystem::path& directory, const Json& config, con
 
 }  // namespace
 
+Index planned_positions(Index most, Index wanted) { return std::min(most, std::max(Index{4096}, wanted)); }
+
 BaseModel load_base(B& be, const std::filesystem::path& directory, Index positions) {
     BaseModel base;
     base.files = io::open_llama(be, directory);
     base.config = base.files.config;
-    base.config.max_positions = std::min(base.config.max_positions, std::max(Index{4096}, positions));
+    base.config.max_positions = planned_positions(base.config.max_positions, positions);
     base.name = directory.string();
     base.checksum = base.files.files.checksum();
     return base;

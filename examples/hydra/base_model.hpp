@@ -22,6 +22,9 @@ struct BaseModel {
     std::string checksum;  // of the weights' files
 };
 
+/// Positions that tables are made for: as many as are asked for and the model has, 4096 at least where it has them.
+[[nodiscard]] Index planned_positions(Index most, Index wanted);
+
 /// Reads a directory. Tables of positions are made for `positions` tokens at least, as far as the model has so many, not
 /// for all that a long context would allow. Errors name file, key or tensor, expected and found.
 [[nodiscard]] BaseModel load_base(B& be, const std::filesystem::path& directory, Index positions = 0);

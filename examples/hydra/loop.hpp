@@ -58,6 +58,7 @@ public:
                 Index{1}, static_cast<Index>(std::llround(options_.epochs * static_cast<double>(order_.epoch()) /
                                                           static_cast<double>(options_.batch))));
         schedule_ = {options_.schedule, options_.steps, options_.warm_up, options_.final_ratio};
+        cache_.keep = options.keep;
         schedule_.validate();
         // The first step of a warm-up has learning rate 0: at least one step must be left to learn in.
         schedule_.warm_up = static_cast<double>(std::min(schedule_.warm_up_steps(), options_.steps - 1));

@@ -28,6 +28,7 @@ struct LoopOptions {
     double epochs = 1;
     Index batch = 16;        ///< sequences an optimiser step
     Index accumulation = 1;  ///< a step is computed in parts of at most 1/N of its tokens; same bits
+    hydralora::Keep keep = hydralora::Keep::all;  ///< what a part keeps for its way back; same bits, less memory
     Index sequence_length = 256;
     Mix mix = Mix::proportional;
     double held_out = 0.05;
@@ -77,6 +78,11 @@ struct GenerateTextOptions {
     hydralora::Index tokens = 256;
     hydralora::Sampling sampling;
     int threads = 0;
+};
+
+/// `hydra plan`: the memory of `train` with these options.
+struct PlanOptions {
+    TrainOptions train;
 };
 
 struct InspectOptions {

@@ -7,6 +7,7 @@
 
 #include "base_model.hpp"
 #include "loop.hpp"
+#include "memory_plan.hpp"
 #include "session.hpp"
 #include "table.hpp"
 
@@ -209,6 +210,9 @@ Outcome train(const TrainOptions& options, const Surroundings& surroundings) {
     if (options.method == Method::adapter)
         static_cast<void>(adapter_shapes(base.config, options.adapter));  // refuses what cannot be
     const auto domains = read_data(loop, Prompts::masked);
+    const auto warning =
+        memory_warning(memory_plan(base.config, static_cast<Index>(base.files.files.bytes()), options), options);
+    if (!warning.empty()) std::fprintf(stderr, "Warning: %s.\n", warning.c_str());
     RunDirectory run(loop.out, loop.resume, surroundings.command,
                      with_checksums(to_json(options), loop, base.checksum));
     if (options.method == Method::full) return train_full(options, surroundings, domains, run, be, base);
