@@ -8,7 +8,7 @@
 | directory | storage | what is particular |
 |---|---|---|
 | llama | float32, one file | head of its own, grouped queries |
-| llama_tied | bfloat16, 3 shards | tied, llama3 rope, own head_dim; config_4x.json: the same in the keys of transformers 4 |
+| llama_tied | bfloat16, 3 shards | tied, llama3 rope, own head_dim; config_4x.json: the same in transformers 4's keys |
 | llama_old | float16 | torch_dtype, rope_theta, rope_scaling with "type"; no head_dim, no num_key_value_heads |
 | mistral | float32 | sliding_window longer than any sequence here, head_dim of its own |
 | qwen2 | bfloat16 | biases on q, k and v; tied |
