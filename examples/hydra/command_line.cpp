@@ -204,6 +204,9 @@ std::variant<Command, int> parse_command_line(int argc, const char* const* argv)
     e.add_option("--examples", eval.evaluation.examples, "examples a domain, at most");
     e.add_option("--answers", eval.evaluation.answers, "answers a domain to generate and compare, at most");
     e.add_option("--json", eval.json, "write the scores there too")->type_name("FILE");
+    e.add_option("--logits", eval.logits,
+                 "score nothing: write the logits of the data, one safetensors file with input_ids [batch, time]")
+        ->type_name("FILE");
 
     GenerateTextOptions generate;
     bool raw = false;

@@ -1,10 +1,12 @@
 #include "commands.hpp"
 
 #include <cstdio>
+#include <limits>
 
 #include <hydralora/io/json_write.hpp>
 #include <hydralora/io/write_file.hpp>
 
+#include "logits.hpp"
 #include "session.hpp"
 #include "tokens.hpp"
 
@@ -13,6 +15,11 @@ namespace hydra {
 using namespace hydralora;
 
 void run_evaluate(const EvaluateOptions& options) {
+    if (!options.logits.empty()) {
+        check(options.data.size() == 1, "--logits: expected one file of tokens, found ", options.data.size(), " files");
+        Session session(options.base, options.adapter, options.threads, std::numeric_limits<Index>::max());
+        return write_logits(session, options.data.front(), options.logits);
+    }
     check(options.held_out > 0 && options.held_out <= 1, "--held-out ", options.held_out,
           ": expected a share above 0, at most 1");
     check(options.evaluation.examples >= 1, "--examples ", options.evaluation.examples, ": expected at least 1");

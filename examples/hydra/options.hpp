@@ -69,6 +69,7 @@ struct EvaluateOptions {
     int threads = 0;
     EvaluationOptions evaluation;
     std::filesystem::path json;
+    std::filesystem::path logits;  ///< write those of the one data file, of tokens, instead of scoring
 };
 
 struct GenerateTextOptions {
