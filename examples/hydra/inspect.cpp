@@ -9,6 +9,7 @@
 #include <hydralora/io/checkpoint.hpp>
 #include <hydralora/io/json.hpp>
 #include <hydralora/io/json_view.hpp>
+#include <hydralora/io/model_files.hpp>
 #include <hydralora/io/safetensors.hpp>
 
 #include "table.hpp"
@@ -158,8 +159,10 @@ std::string one(const fs::path& path) {
     }
     if (io::path_exists(path / "config.json")) {
         const fs::path config = path / "config.json";
-        return "Model\n" + io::to_text(io::read_json(config), 2) + "\n" +
-               tensors_text(io::SafetensorsFile::open(path / "model.safetensors"));
+        std::string text = "Model\n" + io::to_text(io::read_json(config), 2) + "\n";
+        const auto model = io::ModelFiles::open(path);
+        for (const auto& file : model.files()) text += tensors_text(file);
+        return text;
     }
     if (io::path_exists(path / "manifest.json")) {
         const auto manifest = path / "manifest.json";
