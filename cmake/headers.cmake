@@ -42,6 +42,7 @@ set(HYDRALORA_HEADERS
     # weight
     hydralora/weight/frozen_weight.hpp
     # adapter
+    hydralora/adapter/collapse.hpp
     hydralora/adapter/config.hpp
     hydralora/adapter/hydra_adapter.hpp
     hydralora/adapter/hydra_linear.hpp

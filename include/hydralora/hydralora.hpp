@@ -22,6 +22,7 @@
 
 #include "weight/frozen_weight.hpp"
 
+#include "adapter/collapse.hpp"
 #include "adapter/config.hpp"
 #include "adapter/hydra_adapter.hpp"
 #include "adapter/hydra_linear.hpp"
