@@ -77,6 +77,9 @@ set(HYDRALORA_HEADERS
     hydralora/io/dtype.hpp
     hydralora/io/file.hpp
     hydralora/io/file_calls.hpp
+    hydralora/io/gguf.hpp
+    hydralora/io/gguf_header.hpp
+    hydralora/io/gguf_writer.hpp
     hydralora/io/json.hpp
     hydralora/io/json_value.hpp
     hydralora/io/json_view.hpp
