@@ -70,7 +70,9 @@ set(HYDRALORA_HEADERS
     # analysis
     # io
     hydralora/io/adapter_config.hpp
+    hydralora/io/adapter_directory.hpp
     hydralora/io/adapter_files.hpp
+    hydralora/io/adapter_kind.hpp
     hydralora/io/checked.hpp
     hydralora/io/checkpoint.hpp
     hydralora/io/checksum.hpp
@@ -78,7 +80,9 @@ set(HYDRALORA_HEADERS
     hydralora/io/file.hpp
     hydralora/io/file_calls.hpp
     hydralora/io/gguf.hpp
+    hydralora/io/gguf_adapter.hpp
     hydralora/io/gguf_header.hpp
+    hydralora/io/gguf_types.hpp
     hydralora/io/gguf_writer.hpp
     hydralora/io/json.hpp
     hydralora/io/json_value.hpp
@@ -87,6 +91,9 @@ set(HYDRALORA_HEADERS
     hydralora/io/llama_config.hpp
     hydralora/io/llama_files.hpp
     hydralora/io/model_files.hpp
+    hydralora/io/lora_modules.hpp
+    hydralora/io/peft.hpp
+    hydralora/io/peft_config.hpp
     hydralora/io/quote.hpp
     hydralora/io/safetensors.hpp
     hydralora/io/safetensors_header.hpp

@@ -33,10 +33,10 @@ def write_gguf(folder, architecture, config, heads):
     w.add_float32("adapter.lora.alpha", float(config["lora_alpha"]))
     for layer in range(sizes["num_hidden_layers"]):
         for target in all_targets:
-            if target not in config["target_modules"]:
-                continue
             part = "self_attn" if target in all_targets[:4] else "mlp"
             key = f"base_model.model.model.layers.{layer}.{part}.{target}.lora_"
+            if key + "A.weight" not in tensors:
+                continue
             a, b = (tensors[key + x + ".weight"].float().numpy() for x in "AB")
             if architecture == "llama" and target in ("q_proj", "k_proj"):
                 b = permuted(b, heads[target])
@@ -65,6 +65,8 @@ def make(name, model, lora, architecture=None, dtype=torch.float32):
         if hasattr(module, "get_delta_weight"):
             deltas[key.removeprefix("base_model.model.model.")] = module.get_delta_weight("default").detach().contiguous()
     save_file(deltas, folder / "delta.safetensors")
+    for file in folder.iterdir():
+        file.chmod(0o644)
     if architecture:
         write_gguf(folder, architecture, config, {"q_proj": 4, "k_proj": 2})
 

@@ -9,29 +9,20 @@
 //     layers.L.mlp.gate_proj.router_bias   (1, N)    layers.L.mlp.gate_proj.lora_route.bias    [N]
 #pragma once
 
-#include <cmath>
-#include <cstddef>
 #include <filesystem>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <type_traits>
-#include <unordered_set>
-#include <vector>
 
 #include "../core/check.hpp"
 #include "../core/params.hpp"
 #include "../core/view.hpp"
 #include "adapter_config.hpp"
+#include "adapter_directory.hpp"
 #include "quote.hpp"
 #include "safetensors.hpp"
-#include "safetensors_writer.hpp"
-#include "staged_directory.hpp"
 
 namespace hydralora::io {
-
-/// What to do about a directory that exists.
-enum class Existing { refuse, replace };
 
 namespace adapter_files_detail {
 
@@ -93,28 +84,6 @@ void for_each_tensor(const AdapterFileConfig& config, P& set, F&& f) {
     visit([&](const ParamPath& path, auto& element) { for_each_part(config, path, host_memory(element), f); }, set);
 }
 
-template <class T>
-void check_finite(const T* row, Index i, Index cols, const std::string& where, std::string_view remedy) {
-    using Wide = std::conditional_t<std::is_same_v<T, double>, double, float>;
-    for (Index j = 0; j < cols; ++j) {
-        const auto value = static_cast<Wide>(row[j]);
-        if (!std::isfinite(value))
-            fail(where, ": element (", i, ", ", j, "): expected a finite number, found ", value, remedy);
-    }
-}
-
-/// A directory that is replaced holds the two files of an adapter and nothing that would be lost.
-inline void check_replaceable(const std::filesystem::path& directory, Existing existing) {
-    check(existing == Existing::replace, directory.string(),
-          ": exists already; choose another name, or ask for it to be replaced");
-    std::error_code ignored;
-    check(std::filesystem::symlink_status(directory, ignored).type() == std::filesystem::file_type::directory,
-          directory.string(), ": expected an adapter directory to replace, found something else");
-    for (const std::string& name : list_directory(directory))
-        check(name == adapter_config_name || name == adapter_tensors_name, directory.string(),
-              ": not replaced, for it also holds ", in_quotes(name), "; move that away first");
-}
-
 }  // namespace adapter_files_detail
 
 /// Writes an adapter directory in one step: it appears complete or, after an error, not at all (a replaced one stays).
@@ -122,37 +91,8 @@ template <class P>
 void save_adapter(const std::filesystem::path& directory, const AdapterFileConfig& config, const P& set,
                   Existing existing = Existing::refuse, const FileCalls& calls = {}) {
     using namespace adapter_files_detail;
-    // "adapters/mine/" and "adapters/mine" are one name.
-    const auto target = directory.has_filename() ? directory : directory.parent_path();
-    if (path_exists(target)) check_replaceable(target, existing);
-    std::vector<NamedTensor> tensors;
-    for_each_tensor(config, set, [&](const std::string& key, auto view, const TensorShape& shape) {
-        const std::string where = concat("save_adapter: ", key);
-        for (Index i = 0; i < view.rows; ++i) check_finite(view.row(i), i, view.cols, where, "; nothing was written");
-        tensors.push_back(reshaped(named_tensor(key, view), shape));
-    });
-    check(!tensors.empty(), "save_adapter: the set has no parameters");
-
-    bool visible = false;
-    try {
-        StagedDirectory staged(directory_of(target), "." + target.filename().string() + ".tmp-", calls);
-        try {
-            FileWriter writer(staged.path() / adapter_tensors_name, calls);
-            const auto sink = [&](std::span<const std::byte> bytes) { writer.write(bytes); };
-            write_safetensors(sink, tensors, {{"format", "pt"}});
-            writer.finish();
-            write_file(staged.path() / adapter_config_name, to_text(to_json(config), 2) + '\n', calls);
-            staged.commit(target);
-        } catch (const Error&) {
-            visible = staged.visible();
-            throw;
-        }
-    } catch (const Error& error) {
-        fail(error.what(), "; ", target.string(),
-             visible               ? " is written, but may be lost in a power loss"
-             : path_exists(target) ? " is as it was"
-                                   : " was not made");
-    }
+    const auto for_each = [&](auto&& f) { for_each_tensor(config, set, f); };
+    write_adapter_directory(directory, to_json(config), tensors_of("save_adapter", for_each), existing, calls);
 }
 
 /// Fills a set of parameters from an adapter directory, or throws and leaves it as it is: every tensor must be there
@@ -167,31 +107,8 @@ AdapterFileConfig load_adapter(const std::filesystem::path& directory, P&& set, 
           "; load the base that it was trained on");
     const auto file = SafetensorsFile::open(directory / adapter_tensors_name);
 
-    std::unordered_set<std::string> expected;
-    for_each_tensor(config, set, [&](const std::string& key, auto view, const TensorShape& shape) {
-        using T = typename decltype(view)::value_type;
-        const TensorEntry& entry = file.at(key);
-        check(entry.shape == shape, file.where(entry), ": expected shape ", shape.text(), ", found ",
-              entry.shape.text());
-        file.check_readable<T>(entry, shape.matrix());
-        // As it will be in the set: a double may be too large for a float. Row by row, so that memory stays small.
-        std::vector<T> row(static_cast<std::size_t>(view.cols));
-        const auto row_bytes = static_cast<std::size_t>(view.cols) * dtype_bytes(entry.dtype);
-        const std::string where = file.where(entry);
-        for (Index i = 0; i < view.rows; ++i) {
-            convert_elements(entry.dtype, file.bytes(entry).data() + static_cast<std::size_t>(i) * row_bytes,
-                             row.data(), view.cols);
-            check_finite(row.data(), i, view.cols, where, "; the adapter is damaged or its training diverged");
-        }
-        expected.insert(key);
-    });
-    for (const TensorEntry& entry : file.entries())
-        check(expected.contains(entry.name), file.where(entry), ": not expected by a model of ", expected.size(),
-              " adapter tensors (rank ", config.rank, ", ", config.heads,
-              " heads); does the adapter belong to another model or configuration?");
-
-    for_each_tensor(config, set,
-                    [&](const std::string& key, auto view, const TensorShape&) { file.read_as(key, view); });
+    read_adapter_tensors(file, concat("rank ", config.rank, ", ", config.heads, " heads"),
+                         [&](auto&& f) { for_each_tensor(config, set, f); });
     return config;
 }
 

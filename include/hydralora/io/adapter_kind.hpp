@@ -1,0 +1,85 @@
+// What kind of adapter a path holds. What is none that we read is refused by name, with what to do about it.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include "../core/check.hpp"
+#include "adapter_config.hpp"
+#include "file.hpp"
+#include "json.hpp"
+#include "json_view.hpp"
+#include "json_write.hpp"
+#include "peft_config.hpp"
+
+namespace hydralora::io {
+
+/// native: ours. released: of the released HydraLoRA code. peft: a LoRA of PEFT.
+enum class AdapterKind { native, released, peft };
+inline constexpr std::array<std::string_view, 3> adapter_kind_names{"native", "released", "peft"};
+
+/// Refuses a pickle, which runs code when it is read, with the two lines of Python that convert it without running any.
+[[noreturn]] inline void refuse_pickle(const std::filesystem::path& file) {
+    const auto quoted = [](const std::filesystem::path& path) {
+        std::string text;
+        append_json_string(text, is_utf8(path.string()) ? path.string() : "adapter_model.bin");
+        return text;
+    };
+    auto target = file;
+    target.replace_extension(".safetensors");
+    fail(
+        file.string(),
+        ": expected safetensors, found a pickle of PyTorch, which can run code when it is read and is never read here; "
+        "convert it once, in Python:\n  import torch, safetensors.torch\n  safetensors.torch.save_file({k: "
+        "v.clone().contiguous() for k, v in torch.load(",
+        quoted(file), ", map_location=\"cpu\", weights_only=True).items()}, ", quoted(target),
+        ", metadata={\"format\": \"pt\"})");
+}
+
+/// Looks at names, first bytes and adapter_config.json; tensors are looked at when they are loaded.
+[[nodiscard]] inline AdapterKind adapter_kind(const std::filesystem::path& path) {
+    check(path_exists(path), path.string(), ": expected an adapter directory, found nothing of that name");
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(path, ignored)) {
+        const auto file = MappedFile::open(path);
+        const auto head = file.text().substr(0, 4);
+        const std::string extension = path.extension().string();
+        if (head == "GGUF" || extension == ".gguf")
+            fail(path.string(),
+                 ": expected an adapter directory, found a GGUF file, which is an export only; import the "
+                 "PEFT directory that it was made of");
+        constexpr std::array<std::string_view, 5> pickles{".bin", ".pt", ".pth", ".ckpt", ".pkl"};
+        if (head == "PK\3\4" || head.starts_with('\x80') ||
+            std::find(pickles.begin(), pickles.end(), extension) != pickles.end())
+            refuse_pickle(path);
+        fail(path.string(), ": expected an adapter directory with ", adapter_config_name, " and ", adapter_tensors_name,
+             ", found a file; name the directory that it is in");
+    }
+    const auto config = path / adapter_config_name;
+    if (!path_exists(config))
+        fail(path.string(), ": expected an adapter directory, found no ", adapter_config_name, " in it",
+             path_exists(path / "config.json") ? "; it is a model directory" : "");
+    if (!path_exists(path / adapter_tensors_name)) {
+        if (path_exists(path / "adapter_model.bin")) refuse_pickle(path / "adapter_model.bin");
+        fail(path.string(), ": expected ", adapter_tensors_name, " beside ", adapter_config_name, ", found none");
+    }
+    const Json document = read_json(config, {.bytes = std::size_t{16} << 20});
+    const std::string file = config.string();
+    const JsonView json(document, file);
+    if (json["peft_type"].string() == "HYDRALORA") return AdapterKind::native;
+    if (json["peft_type"].string() == "LORA" && json["lora_nums"].exists()) {
+        check_plain_lora(document, file);
+        if (json["use_rslora"].exists() && json["use_rslora"].boolean())
+            json["use_rslora"].refuse("false: the released HydraLoRA code scales by alpha / r");
+        return AdapterKind::released;
+    }
+    static_cast<void>(peft_config_from_json(document, file));
+    return AdapterKind::peft;
+}
+
+}  // namespace hydralora::io

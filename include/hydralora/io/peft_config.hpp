@@ -1,0 +1,206 @@
+// adapter_config.json as PEFT writes it: a LoRA read as an adapter of one head without a gate. What PEFT can do besides is
+// refused by name, for ignoring it would load another adapter than was trained.
+#pragma once
+
+#include <array>
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <string>
+#include <string_view>
+
+#include "../core/check.hpp"
+#include "adapter_config.hpp"
+#include "json.hpp"
+#include "json_view.hpp"
+#include "json_write.hpp"
+#include "quote.hpp"
+
+namespace hydralora::io {
+
+namespace peft_detail {
+
+/// Keys that we read, and keys whose value does not change what the adapter computes on a frozen base.
+inline constexpr std::array<std::string_view, 26> known_keys{"peft_type",
+                                                             "r",
+                                                             "lora_alpha",
+                                                             "lora_dropout",
+                                                             "use_rslora",
+                                                             "target_modules",
+                                                             "bias",
+                                                             "fan_in_fan_out",
+                                                             "task_type",
+                                                             "base_model_name_or_path",
+                                                             "init_lora_weights",
+                                                             "lora_nums",
+                                                             "auto_mapping",
+                                                             "revision",
+                                                             "inference_mode",
+                                                             "peft_version",
+                                                             "exclude_modules",
+                                                             "megatron_core",
+                                                             "qalora_group_size",
+                                                             "ensure_weight_tying",
+                                                             "runtime_config",
+                                                             "eva_config",
+                                                             "blc_alpha",
+                                                             "blc_weight",
+                                                             "low_cpu_mem_usage",
+                                                             "autocast_adapter_dtype"};
+
+/// Whether an option is as if it were not there.
+[[nodiscard]] inline bool is_off(const Json& value) {
+    if (value.is_null() || (value.is_object() && value.size() == 0) || (value.is_array() && value.size() == 0))
+        return true;
+    if (const auto* truth = value.get_if<bool>()) return !*truth;
+    if (const auto* text = value.get_if<std::string>()) return text->empty();
+    if (const auto* number = value.get_if<std::int64_t>()) return *number == 0;
+    if (const auto* number = value.get_if<double>()) return *number == 0;
+    return false;
+}
+
+/// What an option that is on would need.
+[[nodiscard]] inline std::string_view meaning(std::string_view key) {
+    struct Meaning {
+        std::string_view key, text;
+    };
+    constexpr std::array<Meaning, 17> meanings{
+        {{"use_dora", "DoRA scales the rows of the whole weight"},
+         {"lora_bias", "a bias on B is not part of a LoRA here"},
+         {"rank_pattern", "all modules must have one rank"},
+         {"alpha_pattern", "all modules must have one alpha"},
+         {"modules_to_save", "whole modules were trained besides the LoRA"},
+         {"layers_to_transform", "adapters must be on every layer"},
+         {"layers_pattern", "adapters must be on every layer"},
+         {"layer_replication", "the base has layers more than once"},
+         {"trainable_token_indices", "embeddings were trained besides the LoRA"},
+         {"target_parameters", "adapters on parameters that are no linear layers"},
+         {"megatron_config", "Megatron's parallel layers"},
+         {"loftq_config", "LoftQ changes the base's weights"},
+         {"corda_config", "CorDA changes the base's weights"},
+         {"lora_ga_config", "LoRA-GA changes the base's weights"},
+         {"alora_invocation_tokens", "the adapter acts after certain tokens only"},
+         {"use_qalora", "QALoRA pools the input"},
+         {"use_bdlora", "block-diagonal LoRA"}}};
+    for (const Meaning& m : meanings)
+        if (m.key == key) return m.text;
+    return "an option that is not known here";
+}
+
+}  // namespace peft_detail
+
+/// Throws, by name, unless the options besides A and B are off. For PEFT's file and the released HydraLoRA's.
+inline void check_plain_lora(const Json& document, std::string_view file) {
+    using namespace peft_detail;
+    const JsonView json(document, file);
+    for (const auto& [key, value] : json.object()) {
+        bool known = false;
+        for (const std::string_view each : known_keys) known = known || each == key;
+        if (!known && !is_off(value))
+            fail(json[key].where(), ": expected it to be off, found ", in_quotes(to_text(value)), "; ", meaning(key));
+    }
+    if (json["bias"].exists()) static_cast<void>(json["bias"].one_of({"none"}));
+    if (json["fan_in_fan_out"].exists() && json["fan_in_fan_out"].boolean())
+        json["fan_in_fan_out"].refuse("false: a weight stored as (out, in)");
+    if (json["task_type"].exists()) static_cast<void>(json["task_type"].one_of({"CAUSAL_LM"}));
+    // Some ways to start a LoRA take what they start with out of the base's weights.
+    const Json* start = document.find("init_lora_weights");
+    const auto* how = start == nullptr ? nullptr : start->get_if<std::string>();
+    if (how != nullptr && *how != "gaussian" && *how != "orthogonal" && *how != "eva")
+        json["init_lora_weights"].refuse(
+            "true, false, \"gaussian\", \"orthogonal\" or \"eva\" (others change the base's weights: convert with "
+            "PEFT's "
+            "save_pretrained(path_initial_model_for_weight_conversion=...))");
+}
+
+/// Reads PEFT's document; `file` is for messages. `target_modules` comes as it is there: the tensors decide which layers
+/// there are (read_peft); it is empty for "all-linear". alpha is such that alpha / r is PEFT's scaling, rsLoRA's too.
+[[nodiscard]] inline AdapterFileConfig peft_config_from_json(const Json& document, std::string_view file) {
+    constexpr Index most_rank = 65536;
+    const JsonView json(document, file);
+    const std::string& type = json["peft_type"].string();
+    check(type != "HYDRALORA", json["peft_type"].where(), ": is of our own format, not of PEFT's");
+    if (type != "LORA") json["peft_type"].refuse("\"LORA\": an adapter of another method is not a LoRA");
+    if (json["lora_nums"].exists())
+        json["lora_nums"].refuse("no such key in a LoRA of PEFT: this is a released HydraLoRA adapter");
+    check_plain_lora(document, file);
+
+    AdapterFileConfig config;
+    config.heads = 1;
+    config.gate = "none";
+    config.rank = json["r"].integer(1, most_rank);
+    config.alpha = json["lora_alpha"].number(-1e9, 1e9);
+    if (json["use_rslora"].exists() && json["use_rslora"].boolean())
+        config.alpha *= std::sqrt(static_cast<double>(config.rank));  // alpha / sqrt(r) (arXiv 2312.03732)
+    if (json["lora_dropout"].exists()) config.dropout = json["lora_dropout"].number(0, 1);
+    if (json["base_model_name_or_path"].exists())
+        config.base_model_name_or_path = json["base_model_name_or_path"].string();
+    const Json* targets = document.find("target_modules");
+    const auto* pattern = targets == nullptr ? nullptr : targets->get_if<std::string>();
+    if (pattern != nullptr && *pattern != "all-linear")
+        json["target_modules"].refuse(
+            "a list of names or \"all-linear\" (a pattern is not matched here: write the names)");
+    if (pattern == nullptr) config.target_modules = json["target_modules"].strings();
+    return config;
+}
+
+namespace peft_detail {
+/// An integer where the number is one, as PEFT writes it.
+[[nodiscard]] inline Json plain_number(double value) {
+    const bool whole = std::abs(value) < 1e15 && value == std::floor(value);
+    return whole ? Json(static_cast<std::int64_t>(value)) : Json(value);
+}
+[[nodiscard]] inline Json name_or_null(const std::string& name) { return name.empty() ? Json() : Json(name); }
+}  // namespace peft_detail
+
+/// The document of an adapter of one head without a gate, as PEFT writes it.
+[[nodiscard]] inline Json to_peft_json(const AdapterFileConfig& config) {
+    check(config.heads == 1 && (config.gate == "none" || config.gate == "uniform") && config.sharing == "shared_a",
+          "to_peft_json: expected one head without a gate, found ", config.heads, " heads, gate ", config.gate,
+          "; export each head, or collapse them");
+    return Json::object({{"peft_type", "LORA"},
+                         {"task_type", "CAUSAL_LM"},
+                         {"base_model_name_or_path", peft_detail::name_or_null(config.base_model_name_or_path)},
+                         {"inference_mode", true},
+                         {"r", config.rank},
+                         {"lora_alpha", peft_detail::plain_number(config.alpha)},
+                         {"lora_dropout", config.dropout},
+                         {"use_rslora", false},
+                         {"use_dora", false},
+                         {"target_modules", config.target_modules},
+                         {"bias", "none"},
+                         {"fan_in_fan_out", false},
+                         {"init_lora_weights", true},
+                         {"rank_pattern", Json::object()},
+                         {"alpha_pattern", Json::object()},
+                         {"modules_to_save", Json()},
+                         {"layers_to_transform", Json()},
+                         {"layers_pattern", Json()}});
+}
+
+/// The document as the released HydraLoRA code writes it, nothing of ours in it. Only what that code can do has one.
+[[nodiscard]] inline Json to_released_json(const AdapterFileConfig& config) {
+    const auto expect = [](std::string_view key, std::string_view found, std::string_view expected) {
+        check(found == expected, "the released layout: ", key, " ", in_quotes(found), ": expected ",
+              in_quotes(expected), "; the released code has no other");
+    };
+    expect("sharing", config.sharing, "shared_a");
+    expect("gate", config.gate, "softmax");
+    expect("router_input", config.router_input, "x");
+    expect("router_bias", config.router_bias, "none");
+    return Json::object({{"peft_type", "LORA"},
+                         {"task_type", "CAUSAL_LM"},
+                         {"base_model_name_or_path", peft_detail::name_or_null(config.base_model_name_or_path)},
+                         {"inference_mode", true},
+                         {"r", config.rank},
+                         {"lora_alpha", peft_detail::plain_number(config.alpha)},
+                         {"lora_dropout", config.dropout},
+                         {"lora_nums", config.heads},
+                         {"target_modules", config.target_modules},
+                         {"bias", "none"},
+                         {"fan_in_fan_out", false},
+                         {"modules_to_save", Json()},
+                         {"init_lora_weights", true}});
+}
+
+}  // namespace hydralora::io
