@@ -90,8 +90,8 @@ set(HYDRALORA_HEADERS
     hydralora/io/json_write.hpp
     hydralora/io/llama_config.hpp
     hydralora/io/llama_files.hpp
-    hydralora/io/model_files.hpp
     hydralora/io/lora_modules.hpp
+    hydralora/io/model_files.hpp
     hydralora/io/peft.hpp
     hydralora/io/peft_config.hpp
     hydralora/io/quote.hpp

@@ -10,6 +10,7 @@
 #include <hydralora/io/safetensors_writer.hpp>
 #include <hydralora/io/staged_directory.hpp>
 
+#include "companions.hpp"
 #include "tokens.hpp"
 
 namespace hydra {
@@ -20,14 +21,6 @@ using io::Json;
 namespace {
 
 constexpr const char* config_name = "config.json";
-
-/// Files of a model directory that are neither weights nor settings of them, kept where the weights are written anew.
-constexpr const char* companions[] = {"tokenizer.json",         "tokenizer_config.json", "special_tokens_map.json",
-                                      "generation_config.json", "chat_template.jinja",   "added_tokens.json"};
-
-struct Companion {
-    std::string name, text;
-};
 
 void write_model(const std::filesystem::path& directory, const Json& config, const WeightBuffers& weights,
                  const std::vector<Companion>& others) {
@@ -78,11 +71,7 @@ void save_trained_base(const std::filesystem::path& directory, const BaseModel& 
     Json document = io::read_json(from / config_name);
     for (const char* key : {"dtype", "torch_dtype"})
         if (document.find(key) != nullptr) document.set(key, "bfloat16");
-    std::vector<Companion> others;
-    for (const char* name : companions)
-        if (io::path_exists(from / name))
-            others.push_back({name, std::string(io::MappedFile::open(from / name).text())});
-    write_model(directory, document, weights, others);
+    write_model(directory, document, weights, companions_of(from));
 }
 
 }  // namespace hydra

@@ -229,6 +229,47 @@ std::variant<Command, int> parse_command_line(int argc, const char* const* argv)
         ->required()
         ->type_name("PATH");
 
+    ExportOptions exported;
+    bool replace_export = false;
+    CLI::App& x = *app.add_subcommand("export", "write an adapter in a format that others read");
+    x.option_defaults()->always_capture_default();
+    x.add_option("adapter", exported.adapter, "adapter directory")->required()->type_name("ADAPTER");
+    x.add_option("--base", exported.base, "model directory")->required()->type_name("DIR");
+    add_enum(x, "--to", exported.to, export_kind_names, "heads: a LoRA a head; collapsed: one LoRA under fixed gates")
+        ->required();
+    x.add_option("--out", exported.out, "directory, for gguf-collapsed a file")->required()->type_name("PATH");
+    x.add_option("--text", exported.text, "files whose mean gates are used, and on which the change is measured")
+        ->type_name("FILE");
+    x.add_option("--gate", exported.gates, "fixed gates instead, one a head: 0.5,0.25,0.25")
+        ->delimiter(',')
+        ->allow_extra_args(false);
+    x.add_option("--length", exported.sequence_length, "tokens of the pieces that the text is cut into");
+    x.add_flag("--force", replace_export, "replace an export of that name");
+    x.add_option("--threads", exported.threads, "0: all processors");
+
+    ImportOptions imported;
+    bool replace_import = false;
+    CLI::App& m =
+        *app.add_subcommand("import", "make an adapter of a LoRA of PEFT or of a released HydraLoRA checkpoint");
+    m.option_defaults()->always_capture_default();
+    m.add_option("path", imported.path, "directory with adapter_config.json and adapter_model.safetensors")
+        ->required()
+        ->type_name("PATH");
+    m.add_option("--base", imported.base, "model directory that it was trained on")->required()->type_name("DIR");
+    m.add_option("--out", imported.out, "adapter directory, a new one")->required()->type_name("DIR");
+    m.add_flag("--force", replace_import, "replace an adapter of that name");
+    m.add_option("--threads", imported.threads, "0: all processors");
+
+    MergeOptions merged;
+    CLI::App& w = *app.add_subcommand("merge", "write a base with an adapter's weights added to its own");
+    w.option_defaults()->always_capture_default();
+    w.add_option("adapter", merged.adapter, "adapter directory, with gate none or uniform")
+        ->required()
+        ->type_name("ADAPTER");
+    w.add_option("--base", merged.base, "model directory")->required()->type_name("DIR");
+    w.add_option("--out", merged.out, "model directory, a new one")->required()->type_name("DIR");
+    w.add_option("--threads", merged.threads, "0: all processors");
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::ConfigError& error) {
@@ -253,6 +294,15 @@ std::variant<Command, int> parse_command_line(int argc, const char* const* argv)
         generate.instruction = !raw;
         return Command(generate);
     }
+    if (x.parsed()) {
+        exported.overwrite = replace_export ? Overwrite::replace : Overwrite::refuse;
+        return Command(exported);
+    }
+    if (m.parsed()) {
+        imported.overwrite = replace_import ? Overwrite::replace : Overwrite::refuse;
+        return Command(imported);
+    }
+    if (w.parsed()) return Command(merged);
     return Command(inspect);
 }
 

@@ -4,12 +4,14 @@
 #include <optional>
 #include <variant>
 
+#include "export.hpp"
+#include "import.hpp"
 #include "options.hpp"
 
 namespace hydra {
 
-using Command =
-    std::variant<PretrainOptions, TrainOptions, PlanOptions, EvaluateOptions, GenerateTextOptions, InspectOptions>;
+using Command = std::variant<PretrainOptions, TrainOptions, PlanOptions, EvaluateOptions, GenerateTextOptions,
+                             InspectOptions, ExportOptions, ImportOptions, MergeOptions>;
 
 /// The command asked for, from the arguments or the TOML file they name; or the exit status, after help or an error in the
 /// arguments was printed.

@@ -1,4 +1,4 @@
-// hydra: pretrain | train | plan | eval | generate | inspect
+// hydra: pretrain | train | plan | eval | generate | inspect | export | import | merge
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -47,6 +47,18 @@ struct Run {
     }
     int operator()(const hydra::GenerateTextOptions& o) const {
         hydra::run_generate(o);
+        return 0;
+    }
+    int operator()(const hydra::ExportOptions& o) const {
+        hydra::run_export(o);
+        return 0;
+    }
+    int operator()(const hydra::ImportOptions& o) const {
+        hydra::run_import(o);
+        return 0;
+    }
+    int operator()(const hydra::MergeOptions& o) const {
+        hydra::run_merge(o);
         return 0;
     }
     int operator()(const hydra::InspectOptions& o) const {

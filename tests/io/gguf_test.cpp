@@ -52,7 +52,7 @@ std::string with_data(std::string bytes, std::size_t data) {
 /// What make_gguf.py puts into mixed.gguf.
 struct Mixed {
     std::vector<float> f32{0, 0.25f, 0.5f, 0.75f, 1, 1.25f};
-    std::vector<float16> f16{{0x3c00}, {0xc100}, {0x7bff}, {0x0001}};
+    std::vector<float16> f16{float16(1), float16(-2.5f), float16(65504), float16(0x1p-24f)};
     std::vector<bfloat16> bf16{bfloat16(1), bfloat16(-0.5f), bfloat16(3)};
     std::vector<std::int32_t> deep;
     GgufFields fields;

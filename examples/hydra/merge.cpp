@@ -1,0 +1,118 @@
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include <hydralora/adapter/collapse.hpp>
+#include <hydralora/io/safetensors_writer.hpp>
+#include <hydralora/io/staged_directory.hpp>
+
+#include "companions.hpp"
+#include "import.hpp"
+#include "session.hpp"
+#include "table.hpp"
+
+namespace hydra {
+
+using namespace hydralora;
+
+namespace {
+
+/// Squares summed over all merged weights: of what was added, and of what rounding to the stored type took from it.
+struct Rounding {
+    double added = 0, lost = 0;
+};
+
+/// w0 + delta as the base stores its weights: the bytes, with the rounding counted.
+template <class T>
+std::vector<std::byte> stored(MatrixView<const float> sum, MatrixView<const float> w0, const std::string& where,
+                              Rounding& rounding) {
+    std::vector<std::byte> bytes(static_cast<std::size_t>(sum.size()) * sizeof(T));
+    for (Index i = 0; i < sum.size(); ++i) {
+        const auto value = static_cast<T>(sum.data[i]);
+        const double added = static_cast<double>(sum.data[i]) - static_cast<double>(w0.data[i]);
+        const double lost = static_cast<double>(static_cast<float>(value)) - static_cast<double>(sum.data[i]);
+        check(std::isfinite(static_cast<float>(value)), where, ": element ", i, " is ", sum.data[i],
+              " after merging, which ", io::dtype_name(io::dtype_of<T>()), " cannot hold");
+        rounding.added += added * added;
+        rounding.lost += lost * lost;
+        std::memcpy(bytes.data() + static_cast<std::size_t>(i) * sizeof(T), &value, sizeof(T));
+    }
+    return bytes;
+}
+
+}  // namespace
+
+void run_merge(const MergeOptions& options) {
+    const auto target = options.out.has_filename() ? options.out : options.out.parent_path();
+    check(!target.empty() && !io::path_exists(target), target.string(), ": exists already; choose another --out");
+    Session session(options.base, options.adapter, options.threads);
+    B& be = session.backend();
+    const LlamaAdapterConfig& config = session.adapter_config();
+    check(has_fixed_gates(config.adapter), options.adapter.string(), ": the gate ",
+          enum_name(config.adapter.gate, adapter_names::gate),
+          " depends on the token, so that no one weight holds the adapter; `hydra export --to peft-collapsed --text "
+          "FILE`, "
+          "`hydra import` and `hydra merge` of that merge it with the mean gates of a text");
+    const LlamaConfig& model = session.base().config;
+    const std::vector<double> gates = fixed_gates(config.adapter);
+
+    std::deque<std::vector<std::byte>> memory;
+    std::vector<io::NamedTensor> tensors;
+    Rounding rounding;
+    const io::ModelFiles& files = session.base().files.files;
+    io::Dtype stored_as = io::Dtype::f32;
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        const auto tensor = files.tensor(i);
+        tensors.push_back(io::named_tensor(tensor.entry->name, tensor.entry->dtype, tensor.entry->shape,
+                                           tensor.file->bytes(*tensor.entry)));
+    }
+    for (std::size_t l = 0; l < session.adapters().layers.size(); ++l)
+        for (const Target t : config.targets) {
+            const AdapterConfig adapter = config.at(model, t);
+            const AdapterConfig lora = collapsed_config(adapter);
+            auto one = make_params(be, lora);
+            collapse(be, adapter, session.adapters().layers[l][index_of(t)], gates, one);
+            ParamBuffer<B> w0(be, lora.out, lora.in), sum(be, lora.out, lora.in);
+            session.base().files.views.layers[l].projections[index_of(t)].visit(
+                [&](auto view) { be.cast(view, w0.view()); });
+            be.copy(ConstParamView<B>(w0.view()), sum.view());
+            add_delta_weight(be, lora, one, sum.view());
+
+            const std::string name = concat("model.layers.", l, '.', target_paths[index_of(t)], ".weight");
+            const auto at = std::find_if(tensors.begin(), tensors.end(), [&](const auto& x) { return x.name == name; });
+            const std::string where = files.find(name).where();
+            const ConstParamView<B> after = sum.view(), before = w0.view();
+            stored_as = at->dtype;
+            if (at->dtype == io::Dtype::bf16)
+                memory.push_back(stored<bfloat16>(after, before, where, rounding));
+            else if (at->dtype == io::Dtype::f16)
+                memory.push_back(stored<float16>(after, before, where, rounding));
+            else if (at->dtype == io::Dtype::f32)
+                memory.push_back(stored<float>(after, before, where, rounding));
+            else
+                fail(where, ": expected F32, BF16 or F16, found ", io::dtype_name(at->dtype), ", which is not merged");
+            at->data = memory.back().data();
+        }
+
+    const auto others = companions_of(options.base);
+    const auto settings = io::MappedFile::open(options.base / "config.json");
+    const io::FileCalls calls;
+    io::StagedDirectory staged(io::directory_of(target), "." + target.filename().string() + ".tmp-", calls);
+    io::FileWriter writer(staged.path() / io::model_tensors_name, calls);
+    io::write_safetensors([&](std::span<const std::byte> bytes) { writer.write(bytes); }, tensors, {{"format", "pt"}});
+    writer.finish();
+    for (const Companion& each : others) io::write_file(staged.path() / each.name, each.text);
+    io::write_file(staged.path() / "config.json", settings.text());
+    staged.commit(target);
+    std::printf(
+        "Merged %s weights, stored as %s; rounding to it changes what was added by %.3g %% (root mean square).\n"
+        "Model: %s\n",
+        grouped(static_cast<long long>(memory.size())).c_str(), std::string(io::dtype_name(stored_as)).c_str(),
+        rounding.added > 0 ? 100 * std::sqrt(rounding.lost / rounding.added) : 0.0, target.string().c_str());
+}
+
+}  // namespace hydra
