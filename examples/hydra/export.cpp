@@ -243,8 +243,8 @@ void run_export(const ExportOptions& asked) {
 
     Session session(options.base, options.adapter, options.threads, options.sequence_length + 32);
     const Index most = session.model().config().max_positions;
-    check(options.sequence_length >= 2 && options.sequence_length <= most, "--length ", options.sequence_length,
-          ": expected 2 to the base's max_position_embeddings = ", most);
+    check(options.text.empty() || (options.sequence_length >= 2 && options.sequence_length <= most), "--length ",
+          options.sequence_length, ": expected 2 to the base's max_position_embeddings = ", most);
     const auto existing = options.overwrite == Overwrite::replace ? io::Existing::replace : io::Existing::refuse;
     if (options.to == ExportKind::native) {
         io::AdapterFileConfig named = file;

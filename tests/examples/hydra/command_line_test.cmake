@@ -53,6 +53,22 @@ expect(1 "nowhere: is not an adapter directory" generate x --base base/model --a
 expect(1 "Sampling: top_p = 0" generate x --base base/model --top-p 0)
 expect(0 "" generate "double\n4" --base base/model --adapter run/adapter --tokens 5 --temperature 0.7 --top-k 5 --seed 3)
 
+# Adapters out and in.
+file(WRITE "${OUT}/some.txt" "double\n12 and double\n7")
+expect(0 "mean gates.*q_proj.*loss .* collapsed.*KL.*Export: lora .peft-collapsed" export run/adapter --base base/model --to peft-collapsed --text some.txt --length 48 --out lora)
+expect(0 "Read a LoRA of PEFT: rank 2, 1 head.*Adapter: imported" import lora --base base/model --out imported)
+expect(0 "Merged 7 weights, stored as BF16; rounding.*Model: merged" merge imported --base base/model --out merged)
+expect(0 "double" eval double.jsonl --base merged --length 48 --examples 4 --answers 1)
+expect(0 "Export: heads.gguf .gguf-collapsed" export run/adapter --base base/model --to gguf-collapsed --gate 0.5,0.25,0.25,0 --out heads.gguf)
+expect(0 "Export: heads.gguf" export run/adapter --base base/model --to gguf-collapsed --gate 0.5,0.25,0.25,0 --out heads.gguf --force)
+expect(1 "heads.gguf: exists already" export run/adapter --base base/model --to gguf-collapsed --gate 1,0,0,0 --out heads.gguf)
+expect(1 "--to: \"onnx\" is unknown, expected one of: native, released, peft-heads" export run/adapter --base base/model --to onnx --out x)
+expect(1 "found a GGUF file, which is an export only" import heads.gguf --base base/model --out x)
+file(WRITE "${OUT}/adapter_model.bin" "PK")
+expect(1 "never read here.*import torch, safetensors.torch.*weights_only=True" import adapter_model.bin --base base/model --out x)
+expect(1 "the gate softmax depends on the token" merge run/adapter --base base/model --out x)
+expect(2 "--to is required" export run/adapter --base base/model --out x)
+
 file(WRITE "${OUT}/run.toml" "[train]\nbase = \"base/model\"\nrank = 3\ntargets = [\"q_proj\", \"v_proj\"]\nlr = 2e-3\nsteps = 4\nlength = 48\nbatch = 8\n")
 expect(0 "Adapter: toml/adapter" train double.jsonl --out toml --config run.toml)
 file(READ "${OUT}/toml/run.json" run)

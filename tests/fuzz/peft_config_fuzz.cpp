@@ -1,0 +1,29 @@
+// Bytes as adapter_config.json, read as each kind of adapter; what is read can be written and read again.
+#include <hydralora/io/json.hpp>
+#include <hydralora/io/peft_config.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+using namespace hydralora;
+using namespace hydralora::io;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    try {
+        const Json document = parse_json(std::string_view(reinterpret_cast<const char*>(data), size), "input");
+        try {
+            const AdapterFileConfig config = peft_config_from_json(document, "input");
+            const AdapterFileConfig again = peft_config_from_json(to_peft_json(config), "written");
+            check(again.rank == config.rank && again.target_modules == config.target_modules, "not the same again");
+            if (!(again.alpha == config.alpha)) __builtin_trap();
+        } catch (const Error& error) {
+            if (std::string_view(error.what()).find("written") == 0) __builtin_trap();
+        }
+        const AdapterFileConfig native = adapter_config_from_json(document, "input");
+        static_cast<void>(to_released_json(native));
+    } catch (const Error&) {
+        return 0;
+    }
+    return 0;
+}
