@@ -249,16 +249,16 @@ std::variant<Command, int> parse_command_line(int argc, const char* const* argv)
 
     ImportOptions imported;
     bool replace_import = false;
-    CLI::App& m =
+    CLI::App& in =
         *app.add_subcommand("import", "make an adapter of a LoRA of PEFT or of a released HydraLoRA checkpoint");
-    m.option_defaults()->always_capture_default();
-    m.add_option("path", imported.path, "directory with adapter_config.json and adapter_model.safetensors")
+    in.option_defaults()->always_capture_default();
+    in.add_option("path", imported.path, "directory with adapter_config.json and adapter_model.safetensors")
         ->required()
         ->type_name("PATH");
-    m.add_option("--base", imported.base, "model directory that it was trained on")->required()->type_name("DIR");
-    m.add_option("--out", imported.out, "adapter directory, a new one")->required()->type_name("DIR");
-    m.add_flag("--force", replace_import, "replace an adapter of that name");
-    m.add_option("--threads", imported.threads, "0: all processors");
+    in.add_option("--base", imported.base, "model directory that it was trained on")->required()->type_name("DIR");
+    in.add_option("--out", imported.out, "adapter directory, a new one")->required()->type_name("DIR");
+    in.add_flag("--force", replace_import, "replace an adapter of that name");
+    in.add_option("--threads", imported.threads, "0: all processors");
 
     MergeOptions merged;
     CLI::App& w = *app.add_subcommand("merge", "write a base with an adapter's weights added to its own");
@@ -298,7 +298,7 @@ std::variant<Command, int> parse_command_line(int argc, const char* const* argv)
         exported.overwrite = replace_export ? Overwrite::replace : Overwrite::refuse;
         return Command(exported);
     }
-    if (m.parsed()) {
+    if (in.parsed()) {
         imported.overwrite = replace_import ? Overwrite::replace : Overwrite::refuse;
         return Command(imported);
     }

@@ -57,6 +57,7 @@ ModuleGates mean_gates(B& be, const Llama<B>& model, const LlamaAdapterConfig& a
     ModuleGates sums = equal_gates(model.config(), adapter,
                                    std::vector<double>(static_cast<std::size_t>(Index{adapter.adapter.heads}), 0.0));
     Llama<B>::Cache cache;
+    cache.keep = Keep::nothing;
     Index tokens = 0;
     for_each_batch(be, examples, [&](const TokenBatch<B>& batch, const PaddedBatch& padded) {
         model.forward(be, batch, cache, inference());
@@ -64,7 +65,7 @@ ModuleGates mean_gates(B& be, const Llama<B>& model, const LlamaAdapterConfig& a
         for (std::size_t l = 0; l < sums.size(); ++l)
             for (const Target target : adapter.targets) {
                 auto& sum = sums[l][index_of(target)];
-                const auto g = cache.blocks[l].adapters[index_of(target)].g.view();  // (T, N)
+                const auto g = cache.adapters[l][index_of(target)].g.view();  // (T, N)
                 for (Index t = 0; t < g.rows; ++t) {
                     if (padded.labels[static_cast<std::size_t>(t)] == ignored) continue;
                     for (Index i = 0; i < g.cols; ++i) sum[static_cast<std::size_t>(i)] += static_cast<double>(g(t, i));
@@ -83,6 +84,7 @@ Comparison compare(B& be, const Llama<B>& model, const Llama<B>& other, const st
     const Index vocabulary = model.config().vocabulary, width = model.config().width;
     Comparison result;
     Llama<B>::Cache cache, other_cache, part;
+    cache.keep = other_cache.keep = Keep::nothing;
     ActivationBuffer<B> logits(be, rows, vocabulary), other_logits(be, rows, vocabulary);
     const auto project = [&](const Llama<B>& m, const Llama<B>::Cache& from, Index first, Index count, View<B> to) {
         part.hidden.resize(be, count, width);
