@@ -84,5 +84,8 @@ set(HYDRALORA_HEADERS
     hydralora/io/staged_directory.hpp
     hydralora/io/tensor_entry.hpp
     hydralora/io/write_file.hpp
+    # text
+    hydralora/text/chat_format.hpp
+    hydralora/text/white_space.hpp
     # thrust
 )
