@@ -12,8 +12,6 @@
 #include <hydralora/io/safetensors_writer.hpp>
 #include <hydralora/io/staged_directory.hpp>
 
-#include "tokens.hpp"
-
 namespace hydra {
 namespace {
 
@@ -46,11 +44,10 @@ Json to_json(const LlamaConfig& c) {
 LlamaConfig config_from_json(const io::JsonView& json) {
     static_cast<void>(json["model_type"].one_of({"llama"}));
     static_cast<void>(json["hidden_act"].one_of({"silu"}));
-    static_cast<void>(json["tokens"].one_of({"bytes"}));
     if (json["rope_scaling"].exists()) json["rope_scaling"].refuse("no rope_scaling");
     constexpr Index most = Index{1} << 24;
     LlamaConfig c;
-    c.vocabulary = json["vocab_size"].integer(byte_vocabulary, most);
+    c.vocabulary = json["vocab_size"].integer(json["tokens"].exists() ? byte_vocabulary : 1, most);
     c.width = json["hidden_size"].integer(1, most);
     c.layers = json["num_hidden_layers"].integer(1, 4096);
     c.heads = json["num_attention_heads"].integer(1, 4096);
@@ -80,6 +77,7 @@ BaseModel load_base(B& be, const std::filesystem::path& directory) {
     const Json document = io::read_json(config_path);
     BaseModel base;
     base.config = config_from_json(io::JsonView(document, file_name));
+    base.vocabulary = load_vocabulary(directory, io::JsonView(document, file_name));
     base.name = directory.string();
 
     auto mapped = io::MappedFile::open(directory / weights_name);

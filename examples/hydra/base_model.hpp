@@ -7,6 +7,8 @@
 #include <hydralora/eigen/eigen_backend.hpp>
 #include <hydralora/model/params.hpp>
 
+#include "vocabulary.hpp"
+
 namespace hydra {
 
 using B = hydralora::EigenBackend;
@@ -17,6 +19,7 @@ using AdapterBuffers = hydralora::LlamaAdapters<hydralora::ParamBuffer<B>>;
 struct BaseModel {
     hydralora::LlamaConfig config;
     WeightBuffers weights;
+    Vocabulary vocabulary;
     std::string name;      // the directory, as given
     std::string checksum;  // of model.safetensors
 };

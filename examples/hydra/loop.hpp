@@ -19,6 +19,16 @@ namespace hydra {
 /// Tokens per sum over tokens: sequences are padded to multiples of it, so that the parts of a step add up to the same bits.
 inline constexpr Index slab_rows = 32;
 
+/// Tells the model where the documents of packed sequences begin.
+template <class Batch>
+void set_starts(Batch& tokens, const PaddedBatch& batch) {
+    if (batch.starts.empty()) return;
+    if constexpr (requires { tokens.starts; })
+        tokens.starts = hydralora::host_view(batch.starts.data(), 1, static_cast<Index>(batch.starts.size()));
+    else
+        hydralora::fail("--packing documents: this model does not keep documents apart");
+}
+
 struct LoopResult {
     Outcome outcome = Outcome::done;
     Index steps = 0;                            // made, in all parts of the run
@@ -141,8 +151,9 @@ private:
         for (const Index part : cut_batch(examples, most_tokens, be_.slab_rows())) {
             batch_.assign(examples.data() + first, part, be_.slab_rows());
             const Index count = static_cast<Index>(batch_.ids.size());
-            const TokenBatch<B> tokens{host_view(std::as_const(batch_.ids).data(), 1, count),
-                                       host_view(std::as_const(batch_.labels).data(), 1, count), batch_.sequences};
+            TokenBatch<B> tokens{host_view(std::as_const(batch_.ids).data(), 1, count),
+                                 host_view(std::as_const(batch_.labels).data(), 1, count), batch_.sequences};
+            set_starts(tokens, batch_);
             Pass<B> pass;
             pass.random = {Seed{options_.seed}, 0, static_cast<std::uint32_t>(step_)};
             pass.rows = {first * options_.sequence_length, batch_.length, options_.sequence_length};

@@ -30,6 +30,7 @@ struct LoopOptions {
     Index accumulation = 1;  ///< a step is computed in parts of at most 1/N of its tokens; same bits
     Index sequence_length = 256;
     Mix mix = Mix::proportional;
+    Packing packing = Packing::none;
     double held_out = 0.05;
     hydralora::AdamW adamw{.lr = 2e-3, .beta2 = 0.99};
     hydralora::ScheduleKind schedule = hydralora::ScheduleKind::cosine;
@@ -56,11 +57,14 @@ struct TrainOptions {
     LoopOptions loop;
     std::filesystem::path base;
     Method method = Method::adapter;
+    std::string chat;      ///< chat format of conversations; "": the base's own
+    bool dry_run = false;  ///< say what would be done, and stop
     hydralora::LlamaAdapterConfig adapter;
 };
 
 struct EvaluateOptions {
     std::filesystem::path base, adapter;
+    std::string chat;  ///< as in TrainOptions
     std::vector<std::filesystem::path> data;
     Index sequence_length = 256;
     double held_out = 1.0;
@@ -72,6 +76,7 @@ struct EvaluateOptions {
 
 struct GenerateTextOptions {
     std::filesystem::path base, adapter;
+    std::string chat;  ///< as in TrainOptions
     std::string prompt;
     bool instruction = true;  ///< the prompt is an instruction to answer, not a text to continue
     hydralora::Index tokens = 256;

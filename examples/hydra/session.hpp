@@ -26,6 +26,7 @@ public:
 
     [[nodiscard]] B& backend() { return be_; }
     [[nodiscard]] const hydralora::Llama<B>& model() const { return *model_; }
+    [[nodiscard]] const Vocabulary& vocabulary() const { return base_.vocabulary; }
     /// Heads with a router; 0 without.
     [[nodiscard]] Index gated_heads() const {
         return adapted_ && config_.adapter.routed() ? config_.adapter.heads : Index{0};
