@@ -30,19 +30,11 @@ Index add_gates(const Llama<B>::Cache& cache, const PaddedBatch& batch, std::vec
     return rows;
 }
 
-/// How much of the text will not change with the next token: all whole characters, and no beginning of `end`.
-std::size_t told_from(const Vocabulary& vocabulary, std::string_view text, std::string_view end) {
-    std::size_t sure = text.size();
+/// How much of the text is told at once: all but a beginning of `end`.
+std::size_t told_from(std::string_view text, std::string_view end) {
     for (std::size_t n = std::min(text.size(), end.size()); n > 0; --n)
-        if (text.substr(text.size() - n) == end.substr(0, n)) {
-            sure = text.size() - n;
-            break;
-        }
-    if (vocabulary.is_bytes()) return sure;
-    // A token may end inside a character, which reads as U+FFFD until the rest comes.
-    constexpr std::string_view unknown = "\xef\xbf\xbd";
-    while (sure >= 3 && text.substr(sure - 3, 3) == unknown) sure -= 3;
-    return sure;
+        if (text.substr(text.size() - n) == end.substr(0, n)) return text.size() - n;
+    return text.size();
 }
 
 /// Tokens for the answer and `more`.
@@ -120,7 +112,7 @@ void stream_text(B& be, const Llama<B>& model, const Speech& speech, const std::
         ids.push_back(token);
         text = vocabulary.decode(ids);
         const std::size_t found = end.empty() ? std::string::npos : text.find(end);
-        const std::size_t sure = found != std::string::npos ? found : told_from(vocabulary, text, end);
+        const std::size_t sure = found != std::string::npos ? found : told_from(text, end);
         if (sure > told) take(std::string_view(text).substr(told, sure - told));
         told = std::max(told, sure);
         return found == std::string::npos;

@@ -44,7 +44,7 @@ struct Speech {
                                                 const std::vector<Domain>& domains, const Speech& speech,
                                                 const EvaluationOptions& options);
 
-/// Calls `take` with the text of each further token, as far as it is complete UTF-8 (bytes: each byte), up to a token that
+/// Calls `take` with the text of each further token, up to a token that
 /// ends the text or `tokens` of them.
 void stream_text(B& be, const hydralora::Llama<B>& model, const Speech& speech, const std::vector<std::int32_t>& prompt,
                  Index tokens, const hydralora::Sampling& sampling, const std::function<void(std::string_view)>& take);

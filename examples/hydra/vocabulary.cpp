@@ -46,11 +46,7 @@ std::string Vocabulary::decode(std::span<const std::int32_t> ids) const {
     for (std::size_t i = 0; i < ids.size(); ++i)
         check(ids[i] >= 0 && ids[i] < size(), "decode: token ", ids[i], " at position ", i, ", expected one in [0, ",
               size(), ")");
-    if (!is_bytes()) {
-        std::vector<std::int32_t> words(ids.begin(), ids.end());
-        std::erase_if(words, [&](std::int32_t id) { return id == tokens_.eos || id == tokens_.bos; });
-        return tokenizer_->decode(words);
-    }
+    if (!is_bytes()) return tokenizer_->decode(ids);
     std::string text;
     text.reserve(ids.size());
     for (const std::int32_t id : ids)
@@ -59,7 +55,7 @@ std::string Vocabulary::decode(std::span<const std::int32_t> ids) const {
 }
 
 std::string Vocabulary::spelt(std::span<const std::int32_t> ids) const {
-    if (!is_bytes()) return tokenizer_->decode(ids);
+    if (!is_bytes()) return tokenizer_->decode(ids, text::Decode::with_specials);
     std::string text;
     for (const std::int32_t id : ids)
         text += id == end_of_text ? std::string("<|end_of_text|>") : decode(std::span(&id, 1));

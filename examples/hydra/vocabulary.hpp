@@ -46,7 +46,7 @@ public:
     /// Appends the tokens of a text, in which nothing is a control token. Every id is one that the model has.
     void encode(std::string_view text, std::vector<std::int32_t>& ids) const;
     [[nodiscard]] std::vector<std::int32_t> encode(std::string_view text) const;
-    /// The text of the tokens; the end of text leaves nothing.
+    /// The text of the tokens; control tokens leave nothing.
     [[nodiscard]] std::string decode(std::span<const std::int32_t> ids) const;
 
     /// The same with control tokens spelt, for people to look at.

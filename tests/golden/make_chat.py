@@ -142,18 +142,23 @@ def rendered(name, messages, **options):
         return None
 
 
-cases = []
-for turns in CONVERSATIONS:
-    messages = [{"role": role, "content": content} for role, content in turns]
-    forms = {}
-    for name in TEMPLATES:
-        whole = rendered(name, messages, return_assistant_tokens_mask=True, add_generation_prompt=False)
-        prompt = rendered(name, messages, add_generation_prompt=True) if turns[-1][0] != A else None
-        forms[name] = {
-            "parts": parts(whole[0][0], whole[1][0]) if whole else None,
-            "prompt": prompt[0][0] if prompt else None,
-        }
-    cases.append({"messages": messages, "rendered": forms})
-document = {"tokens": TOKENS, "cases": cases}
-out = pathlib.Path(__file__).with_name("chat.json")
-out.write_text(json.dumps(document, indent=0, ensure_ascii=True) + "\n")
+def main():
+    cases = []
+    for turns in CONVERSATIONS:
+        messages = [{"role": role, "content": content} for role, content in turns]
+        forms = {}
+        for name in TEMPLATES:
+            whole = rendered(name, messages, return_assistant_tokens_mask=True, add_generation_prompt=False)
+            prompt = rendered(name, messages, add_generation_prompt=True) if turns[-1][0] != A else None
+            forms[name] = {
+                "parts": parts(whole[0][0], whole[1][0]) if whole else None,
+                "prompt": prompt[0][0] if prompt else None,
+            }
+        cases.append({"messages": messages, "rendered": forms})
+    document = {"tokens": TOKENS, "cases": cases}
+    out = pathlib.Path(__file__).with_name("chat.json")
+    out.write_text(json.dumps(document, indent=0, ensure_ascii=True) + "\n")
+
+
+if __name__ == "__main__":
+    main()
