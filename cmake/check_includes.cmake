@@ -19,11 +19,11 @@ set(optim core backend)
 set(corpus core)
 set(analysis core)
 set(io core backend adapter JSON posix)
-set(text core io)
+set(text core io JSON)
 set(hydralora.hpp core backend eigen weight adapter nn model optim corpus analysis io)
 set(thrust.hpp core backend thrust weight adapter nn model optim corpus analysis io)
-set(nodes fwd.hpp version.hpp core backend eigen thrust weight adapter nn model optim corpus analysis io
-    text hydralora.hpp thrust.hpp)
+set(nodes fwd.hpp version.hpp core backend eigen thrust weight adapter nn model optim corpus analysis io text
+    hydralora.hpp thrust.hpp)
 
 # Third parties by the look of the name; the first match counts. A plain name is a header of the standard library.
 set(third_parties Eigen JSON CUDA posix simd std)
