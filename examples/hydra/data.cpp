@@ -55,7 +55,8 @@ public:
 private:
     void add_conversation(const hydralora::text::Conversation& turns, const RecordPlace& place) {
         ++records;
-        Document document = document_of(vocabulary_, chat(place), rendered(turns, place));
+        const hydralora::text::ChatFormat format = chat(place);
+        Document document = document_of(vocabulary_, format, rendered(format, turns, place));
         // What follows the last answer teaches nothing.
         if (document.said.empty() || document.said.front().begin > most_ids_) {
             ++skipped;
@@ -75,10 +76,11 @@ private:
         if (!options_.chat) place.fail("a conversation: ", vocabulary_.why_no_chat_format());
         return *options_.chat;
     }
-    [[nodiscard]] std::vector<hydralora::text::Segment> rendered(const hydralora::text::Conversation& turns,
+    [[nodiscard]] std::vector<hydralora::text::Segment> rendered(hydralora::text::ChatFormat format,
+                                                                 const hydralora::text::Conversation& turns,
                                                                  const RecordPlace& place) const {
         try {
-            return hydralora::text::render(*options_.chat, turns);
+            return hydralora::text::render(format, turns);
         } catch (const hydralora::Error& error) {
             place.fail(error.what());
         }

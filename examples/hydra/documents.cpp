@@ -45,7 +45,13 @@ private:
         if (vocabulary.is_bytes()) return end;
         const std::vector<std::int32_t> before = vocabulary.encode(std::string_view(text_).substr(0, end));
         const auto differ = std::mismatch(before.begin(), before.end(), ids.begin(), ids.end()).second;
-        return std::max(begin, static_cast<std::size_t>(differ - ids.begin()));
+        std::size_t border = static_cast<std::size_t>(differ - ids.begin());
+        if (border < before.size()) {  // tokens span the border: those before it still make text of this side alone
+            const std::size_t most = vocabulary.decode(before).size();
+            const auto size = [&](std::size_t n) { return vocabulary.decode(std::span(ids).first(n)).size(); };
+            while (border < ids.size() && size(border + 1) <= most) ++border;
+        }
+        return std::max(begin, border);
     }
 
     std::string text_;

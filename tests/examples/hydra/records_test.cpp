@@ -124,26 +124,29 @@ TEST_CASE("records: what is wrong in a conversation is named by file, line and c
     CHECK(refused(turn(R"("from": "Human", "value": "x")")) == "d.json:1:30: the role \"Human\" is unknown, " + roles);
     CHECK(refused(turn(R"("role": "user")")) ==
           R"(d.json:1:30: expected "content" (or "value") in the turn, found none)");
-    CHECK(refused(turn(R"("content": "x")")) ==
-          R"(d.json:1:30: expected "role" (or "from") in the turn, found none)");
-    CHECK(refused(turn(R"("role": "assistant", "content": null)")) ==
-          R"(d.json:1:51: expected a string as "content", found null; turns that only call tools cannot be trained on)");
+    CHECK(refused(turn(R"("content": "x")")) == R"(d.json:1:30: expected "role" (or "from") in the turn, found none)");
+    CHECK(
+        refused(turn(R"("role": "assistant", "content": null)")) ==
+        R"(d.json:1:51: expected a string as "content", found null; turns that only call tools cannot be trained on)");
     CHECK(refused(turn(R"("role": 1)")) == R"(d.json:1:25: expected a string as "role", found a number)");
-    CHECK(refused(turn(R"("role": "user", "content": {"a": 1})")) ==
-          R"(d.json:1:43: expected a string as "content", found an object; turns that only call tools cannot be trained on)");
+    CHECK(
+        refused(turn(R"("role": "user", "content": {"a": 1})")) ==
+        R"(d.json:1:43: expected a string as "content", found an object; turns that only call tools cannot be trained on)");
     CHECK(refused(turn(R"("role": "user", "content": ["x"])")) ==
           R"(d.json:1:46: expected a part like {"type": "text", "text": "..."}, found a string)");
     CHECK(refused(turn(R"("role": "user", "content": [{"type": "image_url", "image_url": {}}])")).substr(0, 86) ==
           R"(d.json:1:81: expected parts of type "text", found "image_url"; only text can be traine)");
     CHECK(refused(turn(R"("role": "user", "content": "a", "content": "b")")) ==
           R"(d.json:1:56: expected each key once, found "content" twice)");
-    CHECK(refused(turn(R"("role": "assistant", "content": "", "tool_calls": [{}])")).find("calls of tools have no place") !=
-          std::string::npos);
+    CHECK(refused(turn(R"("role": "assistant", "content": "", "tool_calls": [{}])"))
+              .find("calls of tools have no place") != std::string::npos);
     CHECK(refused(R"({"messages": []})") == R"(d.json:1:16: expected at least one turn in "messages", found none)");
     CHECK(refused(R"({"messages": ["x"]})") ==
           R"(d.json:1:17: expected a turn like {"role": "user", "content": "..."}, found a string)");
-    CHECK(refused(R"({"messages": "x"})") == R"(d.json:1:16: expected an array of turns as "messages", found a string)");
-    CHECK(refused(R"({"messages": {}})") == R"(d.json:1:14: expected an array of turns as "messages", found an object)");
+    CHECK(refused(R"({"messages": "x"})") ==
+          R"(d.json:1:16: expected an array of turns as "messages", found a string)");
+    CHECK(refused(R"({"messages": {}})") ==
+          R"(d.json:1:14: expected an array of turns as "messages", found an object)");
     CHECK(refused(R"({"messages": [], "conversations": []})") ==
           R"(d.json:1:32: expected "messages" or "conversations", found both)");
     CHECK(refused(R"({"messages": [{"role": "user", "content": "a"}], "text": "x"})") ==
@@ -161,13 +164,16 @@ TEST_CASE("records: what is wrong in an array is named where it stands") {
           "d.json:2:1: expected a comma or ] after the record, found the end of the file; is it cut off?");
     CHECK(refused("[{\"text\": \"a\"}") ==
           "d.json:1:15: expected a comma or ] after the record, found the end of the file; is it cut off?");
-    CHECK(refused("[") == "d.json:1:2: expected a comma or ] after the record, found the end of the file; is it cut off?");
+    CHECK(refused("[") ==
+          "d.json:1:2: expected a comma or ] after the record, found the end of the file; is it cut off?");
     CHECK(refused("[{\"text\": \"a").find("not JSON") != std::string::npos);
-    CHECK(refused("[{\"text\": \"a\"}]\n{\"text\": \"b\"}") == "d.json:2:1: expected nothing after the array's ], found more");
+    CHECK(refused("[{\"text\": \"a\"}]\n{\"text\": \"b\"}") ==
+          "d.json:2:1: expected nothing after the array's ], found more");
     CHECK(refused("[{\"text\": \"a\"} {\"text\": \"b\"}]").substr(0, 22) == "d.json:1:16: not JSON:");
     CHECK(refused("[[{\"text\": \"a\"}]]") == "d.json:1:2: expected an object, found an array");
     CHECK(refused("[1]") == "d.json:1:2: expected an object, found a number");
     const std::string message = refused("[{\"text\": \"" + std::string((16u << 20) + 10, 'a'));
-    CHECK(message == "d.json:1:2: expected a record of at most 16777216 bytes here, found a longer one; split it, or "
-                     "close the bracket or quote that is open");
+    CHECK(message ==
+          "d.json:1:2: expected a record of at most 16777216 bytes here, found a longer one; split it, or "
+          "close the bracket or quote that is open");
 }
