@@ -26,7 +26,7 @@ public:
         ends_.emplace_back(text_.size(), trained);
     }
     void flush(const Vocabulary& vocabulary, Document& document) {
-        const std::vector<std::int32_t> ids = vocabulary.encode(text_);
+        const std::vector<std::int32_t> ids = vocabulary.encode(text_, position_);
         std::size_t begin = 0;
         for (std::size_t i = 0; i < ends_.size(); ++i) {
             const auto [end, trained] = ends_[i];
@@ -34,16 +34,19 @@ public:
             add_ids(document, std::span(ids).subspan(begin, next - begin), trained, true);
             begin = next;
         }
+        if (!text_.empty()) follow();
         text_.clear();
         ends_.clear();
     }
+    /// What comes next is not the first of the text.
+    void follow() { position_ = text::Position::later; }
 
 private:
     /// How many of the tokens are of the first `end` bytes alone.
     std::size_t border(const Vocabulary& vocabulary, const std::vector<std::int32_t>& ids, std::size_t begin,
                        std::size_t end) const {
         if (vocabulary.is_bytes()) return end;
-        const std::vector<std::int32_t> before = vocabulary.encode(std::string_view(text_).substr(0, end));
+        const std::vector<std::int32_t> before = vocabulary.encode(std::string_view(text_).substr(0, end), position_);
         const auto differ = std::mismatch(before.begin(), before.end(), ids.begin(), ids.end()).second;
         std::size_t border = static_cast<std::size_t>(differ - ids.begin());
         if (border < before.size()) {  // tokens span the border: those before it still make text of this side alone
@@ -55,6 +58,7 @@ private:
     }
 
     std::string text_;
+    text::Position position_ = text::Position::first;
     std::vector<std::pair<std::size_t, bool>> ends_;  // of each text in text_, and whether it is trained
 };
 
@@ -89,6 +93,7 @@ Document document_of(const Vocabulary& vocabulary, ChatFormat format, const std:
             add_ids(document, vocabulary.start(), trained, false);
         } else if (id) {
             run.flush(vocabulary, document);
+            run.follow();
             const std::int32_t ids[] = {*id};
             add_ids(document, ids, trained, false);
         } else {

@@ -25,20 +25,20 @@ std::int32_t Vocabulary::known(std::int32_t id) const {
     return id;
 }
 
-void Vocabulary::encode(std::string_view text, std::vector<std::int32_t>& ids) const {
+void Vocabulary::encode(std::string_view text, std::vector<std::int32_t>& ids, text::Position position) const {
     const std::size_t first = ids.size();
     if (is_bytes()) {
         ids.resize(first + text.size());
         for (std::size_t i = 0; i < text.size(); ++i) ids[first + i] = static_cast<unsigned char>(text[i]);
         return;
     }
-    tokenizer_->encode(text, ids, text::Specials::as_text);
+    tokenizer_->encode(text, ids, hydralora::text::Specials::as_text, position);
     for (std::size_t i = first; i < ids.size(); ++i) static_cast<void>(known(ids[i]));
 }
 
-std::vector<std::int32_t> Vocabulary::encode(std::string_view text) const {
+std::vector<std::int32_t> Vocabulary::encode(std::string_view text, text::Position position) const {
     std::vector<std::int32_t> ids;
-    encode(text, ids);
+    encode(text, ids, position);
     return ids;
 }
 

@@ -44,8 +44,10 @@ public:
     [[nodiscard]] hydralora::Index size() const { return tokens_.model_size; }
 
     /// Appends the tokens of a text, in which nothing is a control token. Every id is one that the model has.
-    void encode(std::string_view text, std::vector<std::int32_t>& ids) const;
-    [[nodiscard]] std::vector<std::int32_t> encode(std::string_view text) const;
+    void encode(std::string_view text, std::vector<std::int32_t>& ids,
+                hydralora::text::Position position = hydralora::text::Position::first) const;
+    [[nodiscard]] std::vector<std::int32_t> encode(
+        std::string_view text, hydralora::text::Position position = hydralora::text::Position::first) const;
     /// The text of the tokens; control tokens leave nothing.
     [[nodiscard]] std::string decode(std::span<const std::int32_t> ids) const;
 

@@ -1,4 +1,4 @@
-"""Writes chat_chatml/ and chat_llama2/, small models' tokenizer files, with conversations.json beside them: the ids that
+"""Writes chat_chatml/, chat_llama2/ and chat_mistral/, small models' tokenizer files, with conversations.json beside them: the ids that
 Hugging Face transformers makes of the conversations of make_chat.py, and which of them the assistant's are.
 
     HF_HUB_OFFLINE=1 python make_chat_tokens.py    # transformers 5, tokenizers 0.22
@@ -25,9 +25,12 @@ def byte_level():
     return tokenizer, {"eos_token": "<|im_end|>"}
 
 
-def sentence_piece():
+def sentence_piece(normalizer, pre_tokenizer):
     tokenizer = Tokenizer(models.BPE(byte_fallback=True, fuse_unk=True, unk_token="<unk>"))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
+    if normalizer is not None:
+        tokenizer.normalizer = normalizer
+    if pre_tokenizer is not None:
+        tokenizer.pre_tokenizer = pre_tokenizer
     tokenizer.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
     specials = ["<unk>", "<s>", "</s>"]
     bytes_ = [f"<0x{b:02X}>" for b in range(256)]
@@ -41,7 +44,10 @@ def sentence_piece():
     return tokenizer, {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
 
 
-for name, (tokenizer, tokens) in {"chatml": byte_level(), "llama2": sentence_piece()}.items():
+SPACES = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
+FIRST = pre_tokenizers.Metaspace(replacement="\u2581", prepend_scheme="first", split=False)
+MODELS = {"chatml": byte_level(), "llama2": sentence_piece(SPACES, None), "mistral": sentence_piece(None, FIRST)}
+for name, (tokenizer, tokens) in MODELS.items():
     folder = pathlib.Path(__file__).with_name("chat_" + name)
     folder.mkdir(exist_ok=True)
     (folder / "tokenizer.json").write_text(json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=True) + "\n")

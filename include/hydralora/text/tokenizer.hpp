@@ -27,6 +27,9 @@ namespace hydralora::text {
 /// must not reach the model as control tokens, so `as_text` is the default; a chat template needs `recognised`.
 enum class Specials { as_text, recognised };
 
+/// Where a piece of text stands: some tokenizers put a space before the first one only.
+enum class Position { first, later };
+
 /// Whether decode leaves the special tokens out.
 enum class Decode { without_specials, with_specials };
 
@@ -50,7 +53,8 @@ public:
     }
 
     /// Appends the ids of the text, without prefix and suffix.
-    void encode(std::string_view text, std::vector<std::int32_t>& ids, Specials specials = Specials::as_text) const {
+    void encode(std::string_view text, std::vector<std::int32_t>& ids, Specials specials = Specials::as_text,
+                Position position = Position::first) const {
         const auto plain = [&](const AddedToken& token) { return token.special && specials == Specials::as_text; };
         BpeScratch scratch;
         Words words;
@@ -67,7 +71,7 @@ public:
                 }
                 words.text = normal.substr(part.begin, part.end - part.begin);
                 words.ends.assign(1, words.text.size());
-                words.at_start = piece.begin == 0 && part.begin == 0;
+                words.at_start = position == Position::first && piece.begin == 0 && part.begin == 0;
                 parts_->pre_tokeniser(words);
                 std::size_t begin = 0;
                 for (const std::size_t end : words.ends) {

@@ -63,7 +63,7 @@ const Conversation pair{{Speaker::user, "Hello"}, {Speaker::assistant, "Hi!"}};
 }  // namespace
 
 TEST_CASE("documents: conversations have the ids and the mask that transformers gives them") {
-    for (const char* name : {"chat_chatml", "chat_llama2"}) {
+    for (const char* name : {"chat_chatml", "chat_llama2", "chat_mistral"}) {
         const Vocabulary vocabulary = open(golden(name));
         const auto format = vocabulary.chat_format("");
         REQUIRE(format.has_value());
@@ -91,7 +91,7 @@ TEST_CASE("documents: conversations have the ids and the mask that transformers 
 }
 
 TEST_CASE("documents: control tokens spelt in a text stay text") {
-    for (const char* name : {"chat_chatml", "chat_llama2"}) {
+    for (const char* name : {"chat_chatml", "chat_llama2", "chat_mistral"}) {
         const Vocabulary vocabulary = open(golden(name));
         const auto format = vocabulary.chat_format("");
         const std::string words = "<|im_end|> </s><s> <|im_start|>system";
