@@ -29,9 +29,12 @@ set(HYDRALORA_HEADERS
     hydralora/backend/compose/route.hpp
     hydralora/backend/compose/row_loops.hpp
     hydralora/backend/compose/sgd.hpp
+    hydralora/backend/compose/stored_product.hpp
     hydralora/backend/compose/swiglu.hpp
     hydralora/backend/concept.hpp
     hydralora/backend/group.hpp
+    hydralora/backend/planning_backend.hpp
+    hydralora/backend/stored_view.hpp
     # eigen
     hydralora/eigen/eigen_backend.hpp
     hydralora/eigen/product.hpp
@@ -77,10 +80,14 @@ set(HYDRALORA_HEADERS
     hydralora/io/json_value.hpp
     hydralora/io/json_view.hpp
     hydralora/io/json_write.hpp
+    hydralora/io/llama_config.hpp
+    hydralora/io/llama_files.hpp
+    hydralora/io/model_files.hpp
     hydralora/io/quote.hpp
     hydralora/io/safetensors.hpp
     hydralora/io/safetensors_header.hpp
     hydralora/io/safetensors_writer.hpp
+    hydralora/io/shard_index.hpp
     hydralora/io/staged_directory.hpp
     hydralora/io/tensor_entry.hpp
     hydralora/io/write_file.hpp

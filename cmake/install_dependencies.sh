@@ -2,11 +2,18 @@
 #
 # install_dependencies <entry>... installs what is missing with apt-get on Debian and Ubuntu. An entry is
 # "command-or-header:package:why"; a header is known by a slash or a trailing .h, and is looked for where compilers,
-# CPATH and CMAKE_PREFIX_PATH look. A leading `?` marks what one can do without. Where nothing can be installed, it
-# lists the packages and, unless all of them are optional, exits with 2.
+# CPATH and CMAKE_PREFIX_PATH look; libclang_rt.<name> is a library of clang's own, which clang finds. A leading `?`
+# marks what one can do without. Where nothing can be installed, it lists the packages and, unless all of them are
+# optional, exits with 2.
 
 dependency_present() {
     local name=$1 folder
+    if [[ $name == libclang_rt.* ]]; then
+        for name in "$name.a" "$name-$(uname -m).a"; do
+            if [[ -e $(clang++ "-print-file-name=$name" 2> /dev/null) ]]; then return 0; fi
+        done
+        return 1
+    fi
     if [[ $name != */* && $name != *.h ]]; then
         command -v "$name" > /dev/null
         return
@@ -53,8 +60,11 @@ install_dependencies() {
         fi
     fi
     if [[ ${#optional[@]} -gt 0 ]]; then
-        if [[ -z $can_install ]] || ! "${apt[@]}" install --no-install-recommends "${optional[@]}" >&2; then
-            echo "Going on without what is optional: ${optional[*]}" >&2
-        fi
+        # One by one, for a package that this distribution does not have would keep the others out.
+        for package in "${optional[@]}"; do
+            if [[ -z $can_install ]] || ! "${apt[@]}" install --no-install-recommends "$package" >&2; then
+                echo "Going on without what is optional: $package" >&2
+            fi
+        done
     fi
 }

@@ -1,21 +1,35 @@
 #!/usr/bin/env bash
-# tests/run.sh [--long] [--asan]: installs what is missing, builds and runs the tests.
-#   --long  the longer tier (more random trials, up to 90 minutes on two cores)
-#   --asan  under the address and undefined-behaviour sanitizers, in a build folder of its own
+# tests/run.sh [--long] [--asan] [--fuzz [seconds]]: installs what is missing, builds and runs the tests.
+#   --long            the longer tier (more random trials, up to 90 minutes on two cores)
+#   --asan            under the address and undefined-behaviour sanitizers, in a build folder of its own
+#   --fuzz [seconds]  the fuzz tests alone, each for so many seconds (180) instead of 20; what they found is kept in
+#                     build/dev/tests/fuzz and started from the next time
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-preset=dev timeout=300
-for argument in "$@"; do
-    case $argument in
+preset=dev timeout=300 fuzz=""
+while [[ $# -gt 0 ]]; do
+    case $1 in
         --long) export HYDRALORA_LONG=1 timeout=5400 ;;
         --asan) preset=asan ;;
+        --fuzz)
+            fuzz=180
+            if [[ ${2:-} =~ ^[1-9][0-9]*$ ]]; then
+                fuzz=$2
+                shift
+            fi
+            ;;
         *)
-            echo "tests/run.sh: unknown argument $argument; known: --long, --asan" >&2
+            echo "tests/run.sh: unknown argument $1; known: --long, --asan, --fuzz [seconds]" >&2
             exit 2
             ;;
     esac
+    shift
 done
+if [[ -n $fuzz && $preset == asan ]]; then
+    echo "tests/run.sh: --fuzz brings the sanitizers of its own; leave --asan out" >&2
+    exit 2
+fi
 
 source cmake/install_dependencies.sh
 install_dependencies \
@@ -26,11 +40,18 @@ install_dependencies \
     "doctest/doctest.h:doctest-dev:test framework" \
     "nlohmann/json.hpp:nlohmann-json3-dev:reads model and checkpoint files" \
     "?CLI/CLI.hpp:libcli11-dev:command line of the trainer in examples/hydra" \
-    "?clang++:clang:second compiler for the check that every header compiles alone" \
+    "?clang++:clang:second compiler for the check that every header compiles alone, and of the fuzz tests" \
+    "?libclang_rt.fuzzer:libclang-rt-dev:fuzz tests" \
     "?pkg-config:pkg-config:test of the pkg-config file"
 
 jobs=$(nproc)
 if command -v ccache > /dev/null; then export CMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
 cmake --preset "$preset"
+if [[ -n $fuzz ]]; then
+    export HYDRALORA_FUZZ_SECONDS=$fuzz
+    cmake --build --preset "$preset" --parallel "$jobs" --target hydralora_fuzz
+    ctest --preset "$preset" --parallel "$jobs" --timeout $((fuzz + 300)) --label-regex '^fuzz$' --no-tests=error
+    exit
+fi
 cmake --build --preset "$preset" --parallel "$jobs"
 ctest --preset "$preset" --parallel "$jobs" --timeout "$timeout"

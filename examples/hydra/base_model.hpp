@@ -1,10 +1,11 @@
-// A base model on disk: config.json and model.safetensors, under the names of a Hugging Face Llama directory.
+// A base model on disk: a Hugging Face directory, its weights used where they lie in the mapped files.
 #pragma once
 
 #include <filesystem>
 #include <string>
 
 #include <hydralora/eigen/eigen_backend.hpp>
+#include <hydralora/io/llama_files.hpp>
 #include <hydralora/model/params.hpp>
 
 #include "vocabulary.hpp"
@@ -17,18 +18,26 @@ using WeightBuffers = hydralora::LlamaWeights<hydralora::ParamBuffer<B>>;
 using AdapterBuffers = hydralora::LlamaAdapters<hydralora::ParamBuffer<B>>;
 
 struct BaseModel {
-    hydralora::LlamaConfig config;
-    WeightBuffers weights;
+    hydralora::LlamaConfig config;  // of the files, for at most as many positions as were asked for
+    hydralora::io::LlamaFiles<B> files;
     Vocabulary vocabulary;
     std::string name;      // the directory, as given
-    std::string checksum;  // of model.safetensors
+    std::string checksum;  // of the weights' files
 };
 
-/// Reads a directory. Errors name file, key or tensor, expected and found.
-[[nodiscard]] BaseModel load_base(B& be, const std::filesystem::path& directory);
+/// Positions that tables are made for: as many as are asked for and the model has, 4096 at least where it has them.
+[[nodiscard]] Index planned_positions(Index most, Index wanted);
 
-/// Writes a directory with weights rounded to bfloat16. Its parent must exist; a directory of that name is replaced.
+/// Reads a directory. Tables of positions are made for `positions` tokens at least, as far as the model has so many, not
+/// for all that a long context would allow. Errors name file, key or tensor, expected and found.
+[[nodiscard]] BaseModel load_base(B& be, const std::filesystem::path& directory, Index positions = 0);
+
+/// Writes a new directory with weights rounded to bfloat16; its parent must exist. A model that `pretrain` made, which
+/// reads bytes.
 void save_base(const std::filesystem::path& directory, const hydralora::LlamaConfig& config,
                const WeightBuffers& weights);
+
+/// The same for a base that was trained further: what its directory says besides the weights is kept.
+void save_trained_base(const std::filesystem::path& directory, const BaseModel& base, const WeightBuffers& weights);
 
 }  // namespace hydra

@@ -46,7 +46,8 @@ CLI::Option* add_enum(CLI::App& app, const std::string& flag, Enum& value, const
         ->default_str(std::string(enum_name(value, names)));
 }
 
-void add_loop(CLI::App& app, LoopOptions& o) {
+/// What is trained on, and where the run goes.
+void add_run(CLI::App& app, LoopOptions& o) {
     app.option_defaults()->always_capture_default();
     app.add_option("data", o.data,
                    "each file is a domain: .json or .jsonl with records (conversations as {\"messages\"} or "
@@ -55,11 +56,20 @@ void add_loop(CLI::App& app, LoopOptions& o) {
         ->type_name("FILE");
     app.add_option("--out", o.out, "directory of the run, a new one")->required()->type_name("DIR");
     app.add_flag("--resume", o.resume, "continue the run in --out from its newest checkpoint");
+}
+
+void add_loop(CLI::App& app, LoopOptions& o) {
+    app.option_defaults()->always_capture_default();
     app.add_option("--steps", o.steps, "optimiser steps; 0: by --epochs")->group("Loop");
     app.add_option("--epochs", o.epochs, "passes over the training examples")->group("Loop");
     app.add_option("--batch", o.batch, "sequences a step")->group("Loop");
     app.add_option("--accumulation", o.accumulation,
                    "compute a step in parts of at most 1/N of its tokens, for less memory; same results")
+        ->group("Loop");
+    add_enum(
+        app, "--keep", o.keep, std::array<std::string_view, 2>{"all", "inputs"},
+        "of the forward pass for the way back: everything, or the inputs of blocks, which are computed again: less "
+        "memory, a third more work; same results")
         ->group("Loop");
     app.add_option("--length", o.sequence_length, "longest sequence in tokens")->group("Loop");
     add_enum(app, "--mix", o.mix, mix_names, "examples drawn from all domains alike, or domains in turn")
@@ -161,6 +171,7 @@ std::variant<Command, int> parse_command_line(int argc, const char* const* argv)
                       .lm_head = LmHead::own};
     bool tied = false;
     CLI::App& p = *app.add_subcommand("pretrain", "train a base model from nothing");
+    add_run(p, pretrain.loop);
     add_loop(p, pretrain.loop);
     p.add_option("--width", pretrain.model.width, "")->group("Model");
     p.add_option("--layers", pretrain.model.layers, "")->group("Model");
@@ -175,14 +186,20 @@ std::variant<Command, int> parse_command_line(int argc, const char* const* argv)
     train.adapter.adapter = {.rank = 8, .heads = 4, .alpha = 32, .dropout = 0.05};
     std::vector<std::string> targets{"all"};
     std::string method = "hydralora";
+    const auto add_training = [&](CLI::App& to) {
+        to.option_defaults()->always_capture_default();
+        to.add_option("--base", train.base, "model directory")->required()->type_name("DIR");
+        to.add_option("--method", method, "preset: hydralora, lora, loramoe, uniform, full")->group("Adapter");
+        add_loop(to, train.loop);
+        add_adapter(to, train, targets);
+    };
     CLI::App& t = *app.add_subcommand("train", "fine-tune a base with HydraLoRA, a sibling of it, or whole");
-    t.option_defaults()->always_capture_default();
-    t.add_option("--base", train.base, "model directory")->required()->type_name("DIR");
-    t.add_option("--method", method, "preset: hydralora, lora, loramoe, uniform, full")->group("Adapter");
+    add_run(t, train.loop);
     t.add_flag("--dry-run", train.dry_run, "say what would be trained, on what and in how much memory, and stop");
     add_chat(t, train.chat);
-    add_loop(t, train.loop);
-    add_adapter(t, train, targets);
+    add_training(t);
+    CLI::App& m = *app.add_subcommand("plan", "the memory that train with the same options will take");
+    add_training(m);
 
     EvaluateOptions eval;
     CLI::App& e = *app.add_subcommand("eval", "score a base or an adapter on files, domain by domain");
@@ -199,6 +216,9 @@ std::variant<Command, int> parse_command_line(int argc, const char* const* argv)
     e.add_option("--examples", eval.evaluation.examples, "examples a domain, at most");
     e.add_option("--answers", eval.evaluation.answers, "answers a domain to generate and compare, at most");
     e.add_option("--json", eval.json, "write the scores there too")->type_name("FILE");
+    e.add_option("--logits", eval.logits,
+                 "score nothing: write the logits of the data, one safetensors file with input_ids [batch, time]")
+        ->type_name("FILE");
 
     GenerateTextOptions generate;
     bool raw = false;
@@ -236,10 +256,10 @@ std::variant<Command, int> parse_command_line(int argc, const char* const* argv)
         pretrain.model.lm_head = tied ? LmHead::tied : LmHead::own;
         return Command(pretrain);
     }
-    if (t.parsed()) {
-        apply_method(method, t, train);
+    if (t.parsed() || m.parsed()) {
+        apply_method(method, t.parsed() ? t : m, train);
         train.adapter.targets = parse_targets(targets);
-        return Command(train);
+        return t.parsed() ? Command(train) : Command(PlanOptions{train});
     }
     if (e.parsed()) return Command(eval);
     if (g.parsed()) {

@@ -8,7 +8,8 @@
 
 namespace hydra {
 
-using Command = std::variant<PretrainOptions, TrainOptions, EvaluateOptions, GenerateTextOptions, InspectOptions>;
+using Command =
+    std::variant<PretrainOptions, TrainOptions, PlanOptions, EvaluateOptions, GenerateTextOptions, InspectOptions>;
 
 /// The command asked for, from the arguments or the TOML file they name; or the exit status, after help or an error in the
 /// arguments was printed.

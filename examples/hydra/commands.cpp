@@ -1,11 +1,13 @@
 #include "commands.hpp"
 
 #include <cstdio>
+#include <limits>
 
 #include <hydralora/io/json_write.hpp>
 #include <hydralora/io/write_file.hpp>
 
 #include "documents.hpp"
+#include "logits.hpp"
 #include "session.hpp"
 
 namespace hydra {
@@ -13,11 +15,16 @@ namespace hydra {
 using namespace hydralora;
 
 void run_evaluate(const EvaluateOptions& options) {
+    if (!options.logits.empty()) {
+        check(options.data.size() == 1, "--logits: expected one file of tokens, found ", options.data.size(), " files");
+        Session session(options.base, options.adapter, options.threads, std::numeric_limits<Index>::max());
+        return write_logits(session, options.data.front(), options.logits);
+    }
     check(options.held_out > 0 && options.held_out <= 1, "--held-out ", options.held_out,
           ": expected a share above 0, at most 1");
     check(options.evaluation.examples >= 1, "--examples ", options.evaluation.examples, ": expected at least 1");
     check(options.evaluation.answers >= 0, "--answers ", options.evaluation.answers, ": expected 0 or more");
-    Session session(options.base, options.adapter, options.threads);
+    Session session(options.base, options.adapter, options.threads, options.sequence_length + 32);
     const Index most = session.model().config().max_positions;
     check(options.sequence_length <= most, "--length ", options.sequence_length,
           ": the base has max_position_embeddings = ", most);

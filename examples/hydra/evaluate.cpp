@@ -17,8 +17,8 @@ namespace {
 /// Adds the gates of labelled tokens, summed over the adapters of the pass, to share; returns how many rows were added.
 Index add_gates(const Llama<B>::Cache& cache, const PaddedBatch& batch, std::vector<double>& share) {
     Index rows = 0;
-    for (const auto& block : cache.blocks)
-        for (const auto& adapter : block.adapters) {
+    for (const auto& block : cache.adapters)
+        for (const auto& adapter : block) {
             if (adapter.g.rows() != static_cast<Index>(batch.labels.size())) continue;  // not adapted
             const auto g = adapter.g.view();
             for (Index t = 0; t < g.rows; ++t) {
@@ -53,6 +53,7 @@ std::vector<DomainScore> evaluate(B& be, const Llama<B>& model, Index gated_head
                                   const Speech& speech, const EvaluationOptions& options) {
     std::vector<DomainScore> scores;
     Llama<B>::Cache cache;
+    cache.keep = Keep::nothing;
     Pass<B> pass;
     pass.mode = Mode::inference;
     PaddedBatch batch;
@@ -94,6 +95,7 @@ std::vector<DomainScore> evaluate(B& be, const Llama<B>& model, Index gated_head
 }
 
 Speech speech_of(const Vocabulary& vocabulary, std::string_view chat) {
+    vocabulary.check_present();
     const auto format = vocabulary.chat_format(chat);
     if (format) check_chat_format(vocabulary, *format);
     return {vocabulary, format};

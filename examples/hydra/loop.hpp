@@ -19,16 +19,6 @@ namespace hydra {
 /// Tokens per sum over tokens: sequences are padded to multiples of it, so that the parts of a step add up to the same bits.
 inline constexpr Index slab_rows = 32;
 
-/// Tells the model where the documents of packed sequences begin.
-template <class Batch>
-void set_starts(Batch& tokens, const PaddedBatch& batch) {
-    if (batch.starts.empty()) return;
-    if constexpr (requires { tokens.starts; })
-        tokens.starts = hydralora::host_view(batch.starts.data(), 1, static_cast<Index>(batch.starts.size()));
-    else
-        hydralora::fail("--packing documents: this model does not keep documents apart");
-}
-
 struct LoopResult {
     Outcome outcome = Outcome::done;
     Index steps = 0;                            // made, in all parts of the run
@@ -68,6 +58,7 @@ public:
                 Index{1}, static_cast<Index>(std::llround(options_.epochs * static_cast<double>(order_.epoch()) /
                                                           static_cast<double>(options_.batch))));
         schedule_ = {options_.schedule, options_.steps, options_.warm_up, options_.final_ratio};
+        cache_.keep = options.keep;
         schedule_.validate();
         // The first step of a warm-up has learning rate 0: at least one step must be left to learn in.
         schedule_.warm_up = static_cast<double>(std::min(schedule_.warm_up_steps(), options_.steps - 1));
@@ -153,7 +144,7 @@ private:
             const Index count = static_cast<Index>(batch_.ids.size());
             TokenBatch<B> tokens{host_view(std::as_const(batch_.ids).data(), 1, count),
                                  host_view(std::as_const(batch_.labels).data(), 1, count), batch_.sequences};
-            set_starts(tokens, batch_);
+            if (!batch_.starts.empty()) tokens.starts = host_view(std::as_const(batch_.starts).data(), 1, count);
             Pass<B> pass;
             pass.random = {Seed{options_.seed}, 0, static_cast<std::uint32_t>(step_)};
             pass.rows = {first * options_.sequence_length, batch_.length, options_.sequence_length};

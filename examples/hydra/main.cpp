@@ -1,4 +1,4 @@
-// hydra: pretrain | train | eval | generate | inspect
+// hydra: pretrain | train | plan | eval | generate | inspect
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -7,6 +7,7 @@
 #include "command_line.hpp"
 #include "commands.hpp"
 #include "inspect.hpp"
+#include "memory_plan.hpp"
 #include "train.hpp"
 
 namespace {
@@ -36,6 +37,10 @@ struct Run {
 
     int operator()(const hydra::PretrainOptions& o) const { return static_cast<int>(hydra::pretrain(o, surroundings)); }
     int operator()(const hydra::TrainOptions& o) const { return static_cast<int>(hydra::train(o, surroundings)); }
+    int operator()(const hydra::PlanOptions& o) const {
+        hydra::run_plan(o.train);
+        return 0;
+    }
     int operator()(const hydra::EvaluateOptions& o) const {
         hydra::run_evaluate(o);
         return 0;

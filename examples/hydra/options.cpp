@@ -16,6 +16,7 @@ Json to_json(const LoopOptions& o) {
                          {"epochs", o.epochs},
                          {"batch", o.batch},
                          {"accumulation", o.accumulation},
+                         {"keep", std::string(hydralora::enum_name(o.keep, hydralora::keep_names))},
                          {"sequence_length", o.sequence_length},
                          {"mix", enum_name(o.mix, mix_names)},
                          {"packing", enum_name(o.packing, packing_names)},

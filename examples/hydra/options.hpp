@@ -28,6 +28,7 @@ struct LoopOptions {
     double epochs = 1;
     Index batch = 16;        ///< sequences an optimiser step
     Index accumulation = 1;  ///< a step is computed in parts of at most 1/N of its tokens; same bits
+    hydralora::Keep keep = hydralora::Keep::all;  ///< what a part keeps for its way back; same bits, less memory
     Index sequence_length = 256;
     Mix mix = Mix::proportional;
     Packing packing = Packing::none;
@@ -72,6 +73,7 @@ struct EvaluateOptions {
     int threads = 0;
     EvaluationOptions evaluation;
     std::filesystem::path json;
+    std::filesystem::path logits;  ///< write those of the one data file, of tokens, instead of scoring
 };
 
 struct GenerateTextOptions {
@@ -82,6 +84,11 @@ struct GenerateTextOptions {
     hydralora::Index tokens = 256;
     hydralora::Sampling sampling;
     int threads = 0;
+};
+
+/// `hydra plan`: the memory of `train` with these options.
+struct PlanOptions {
+    TrainOptions train;
 };
 
 struct InspectOptions {

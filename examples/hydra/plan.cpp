@@ -12,8 +12,6 @@ namespace hydra {
 
 using namespace hydralora;
 
-std::string plan_text(const TrainOptions&, const BaseModel&) { return ""; }  // STAND-IN, see plan.hpp
-
 namespace {
 
 Index count_of(const LlamaAdapters<Shape>& shapes) {
@@ -23,7 +21,7 @@ Index count_of(const LlamaAdapters<Shape>& shapes) {
 }
 
 std::string parameters_text(const TrainOptions& options, const BaseModel& base) {
-    const Index all = parameter_count(base.weights);
+    const Index all = parameter_count(base.files.views);
     const Index trainable =
         options.method == Method::full ? all : count_of(adapter_shapes(base.config, options.adapter));
     const Index total = options.method == Method::full ? all : all + trainable;
@@ -124,8 +122,11 @@ std::string masked_text(const Vocabulary& vocabulary, const Example& example) {
     return tokens.size() > most ? text + concat(" ... ", tokens.size() - most, " more tokens") : text;
 }
 
-std::string dry_run_text(const TrainOptions& options, const BaseModel& base, const std::vector<Domain>& domains) {
-    std::string text = parameters_text(options, base) + plan_text(options, base) + steps_text(options.loop, domains);
+std::string dry_run_text(const TrainOptions& options, const BaseModel& base, const std::vector<Domain>& domains,
+                         const MemoryPlan& plan) {
+    const std::string warning = memory_warning(plan, options);
+    std::string text = parameters_text(options, base) + plan_table(plan) + steps_text(options.loop, domains);
+    if (!warning.empty()) text += "Warning: " + warning + ".\n";
     const auto format = base.vocabulary.chat_format(options.chat);
     if (format)
         text += concat("conversations: in the format ", enum_name(*format, text::chat_format_names),

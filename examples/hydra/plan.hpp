@@ -6,16 +6,14 @@
 
 #include "base_model.hpp"
 #include "data.hpp"
+#include "memory_plan.hpp"
 #include "options.hpp"
 
 namespace hydra {
 
-/// Lines about the memory that training takes. STAND-IN: to be written with the library's memory plan.
-[[nodiscard]] std::string plan_text(const TrainOptions& options, const BaseModel& base);
-
 /// Counts of parameters, memory, tokens a step, the share that is trained, and the first examples with their masks.
 [[nodiscard]] std::string dry_run_text(const TrainOptions& options, const BaseModel& base,
-                                       const std::vector<Domain>& domains);
+                                       const std::vector<Domain>& domains, const MemoryPlan& plan);
 
 /// An example as text: what is trained stands between [[ and ]], control tokens and characters that cannot be printed are
 /// spelt, and the end of a long one is left out.

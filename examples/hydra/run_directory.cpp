@@ -34,7 +34,7 @@ std::string now() {
 /// Options that may differ between the parts of one run: they change no number.
 bool may_differ(const std::string& key) {
     for (const char* each :
-         {"out", "threads", "accumulation", "eval_every", "save_every", "eval_examples", "eval_answers"})
+         {"out", "threads", "accumulation", "keep", "eval_every", "save_every", "eval_examples", "eval_answers"})
         if (key == each) return true;
     return false;
 }

@@ -44,11 +44,12 @@ LlamaAdapterConfig from_file_config(const io::AdapterFileConfig& file) {
     return config;
 }
 
-Session::Session(const std::filesystem::path& base, const std::filesystem::path& adapter, int threads)
-    : be_({.threads = threads, .slab_rows = slab_rows}), base_(load_base(be_, base)), adapted_(!adapter.empty()) {
-    const auto weights = views(std::as_const(base_.weights));
+Session::Session(const std::filesystem::path& base, const std::filesystem::path& adapter, int threads, Index positions)
+    : be_({.threads = threads, .slab_rows = slab_rows}),
+      base_(load_base(be_, base, positions)),
+      adapted_(!adapter.empty()) {
     if (!adapted_) {
-        model_.emplace(be_, base_.config, weights);
+        model_.emplace(be_, base_.config, base_.files.views);
         return;
     }
     check(io::path_exists(adapter / io::adapter_config_name), adapter.string(),
@@ -56,7 +57,7 @@ Session::Session(const std::filesystem::path& base, const std::filesystem::path&
     config_ = from_file_config(io::read_adapter_config(adapter));
     adapters_ = make_buffers(be_, adapter_shapes(base_.config, config_));
     io::load_adapter(adapter, adapters_, base_.checksum);
-    model_.emplace(be_, base_.config, weights, config_, views(std::as_const(adapters_)));
+    model_.emplace(be_, base_.config, base_.files.views, config_, views(std::as_const(adapters_)));
 }
 
 }  // namespace hydra

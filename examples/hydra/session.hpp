@@ -19,14 +19,19 @@ namespace hydra {
 /// Everything in its place for as long as the model is used; not movable, for the model holds views.
 class Session {
 public:
-    /// `adapter` empty: the base alone. Errors name the file and what is wrong with it.
-    Session(const std::filesystem::path& base, const std::filesystem::path& adapter, int threads);
+    /// `adapter` empty: the base alone. positions: see load_base. Errors name the file and what is wrong with it.
+    Session(const std::filesystem::path& base, const std::filesystem::path& adapter, int threads, Index positions = 0);
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
     [[nodiscard]] B& backend() { return be_; }
     [[nodiscard]] const hydralora::Llama<B>& model() const { return *model_; }
     [[nodiscard]] const Vocabulary& vocabulary() const { return base_.vocabulary; }
+    [[nodiscard]] const BaseModel& base() const { return base_; }
+    [[nodiscard]] bool adapted() const { return adapted_; }
+    /// Of the adapter, where there is one.
+    [[nodiscard]] const hydralora::LlamaAdapterConfig& adapter_config() const { return config_; }
+    [[nodiscard]] const AdapterBuffers& adapters() const { return adapters_; }
     /// Heads with a router; 0 without.
     [[nodiscard]] Index gated_heads() const {
         return adapted_ && config_.adapter.routed() ? config_.adapter.heads : Index{0};

@@ -7,6 +7,7 @@
 
 #include "base_model.hpp"
 #include "loop.hpp"
+#include "memory_plan.hpp"
 #include "plan.hpp"
 #include "session.hpp"
 #include "table.hpp"
@@ -190,16 +191,17 @@ namespace {
 Outcome train_full(const TrainOptions& options, const Surroundings& surroundings, const std::vector<Domain>& domains,
                    RunDirectory& run, B& be, BaseModel& base, const Speech& speech) {
     const LoopOptions& loop = options.loop;
-    const Llama<B> model(be, base.config, views(std::as_const(base.weights)));
+    auto weights = io::trainable_weights(be, base.files);
+    const Llama<B> model(be, base.config, views(std::as_const(weights)));
     const auto score = [&] { return evaluate(be, model, 0, domains, speech, loop.evaluation); };
     auto before = score();
     auto samples = sample_domains(be, model, domains, speech);
-    Loop<WeightBuffers> training(be, model, base.weights, domains, loop, run, surroundings);
+    Loop<WeightBuffers> training(be, model, weights, domains, loop, run, surroundings);
     if (loop.resume) training.resume(tell);
     const LoopResult result = training.run([&](Index step) { say_scores(step, score()); });
     if (stopped_early(result, run)) return result.outcome;
-    save_base(run.at("model"), base.config, base.weights);
-    const Index count = parameter_count(base.weights);
+    save_trained_base(run.at("model"), base, weights);
+    const Index count = parameter_count(weights);
     report(run, {result, count, count, std::move(before), score(), std::move(samples),
                  sample_domains(be, model, domains, speech)});
     std::printf("Model: %s\n", run.at("model").c_str());
@@ -215,25 +217,27 @@ Outcome train(const TrainOptions& options, const Surroundings& surroundings) {
           "--targets: name at least one linear layer");
     static_cast<void>(Vocabulary().chat_format(options.chat));  // refuses a name that is none
     B be({.threads = loop.threads, .slab_rows = slab_rows});
-    BaseModel base = load_base(be, options.base);
+    BaseModel base = load_base(be, options.base, loop.sequence_length + slab_rows);
     check_length(loop.sequence_length, base.config.max_positions, "the base has max_position_embeddings");
     if (options.method == Method::adapter)
         static_cast<void>(adapter_shapes(base.config, options.adapter));  // refuses what cannot be
     const Speech speech = speech_of(base.vocabulary, options.chat);
     const auto domains = read_data(loop, Prompts::masked, speech);
+    const MemoryPlan plan = memory_plan(base.config, static_cast<Index>(base.files.files.bytes()), options);
     if (options.dry_run) {
-        std::printf("%s", dry_run_text(options, base, domains).c_str());
+        std::printf("%s", dry_run_text(options, base, domains, plan).c_str());
         return Outcome::done;
     }
+    const auto warning = memory_warning(plan, options);
+    if (!warning.empty()) std::fprintf(stderr, "Warning: %s.\n", warning.c_str());
     RunDirectory run(loop.out, loop.resume, surroundings.command,
                      with_checksums(to_json(options), loop, base.checksum));
     if (options.method == Method::full) return train_full(options, surroundings, domains, run, be, base, speech);
 
-    const Llama<B> bare(be, base.config, views(std::as_const(base.weights)));
+    const Llama<B> bare(be, base.config, base.files.views);
     AdapterBuffers adapters = make_buffers(be, adapter_shapes(base.config, options.adapter));
     initialise(be, adapters, base.config, options.adapter, Seed{loop.seed});
-    const Llama<B> model(be, base.config, views(std::as_const(base.weights)), options.adapter,
-                         views(std::as_const(adapters)));
+    const Llama<B> model(be, base.config, base.files.views, options.adapter, views(std::as_const(adapters)));
     const auto score = [&] { return evaluate(be, model, gated_heads(options), domains, speech, loop.evaluation); };
     auto before = evaluate(be, bare, 0, domains, speech, loop.evaluation);
     auto samples = sample_domains(be, bare, domains, speech);
@@ -244,7 +248,7 @@ Outcome train(const TrainOptions& options, const Surroundings& surroundings) {
     if (stopped_early(result, run)) return result.outcome;
     io::save_adapter(run.at("adapter"), file_config(options.adapter, base), adapters,
                      loop.resume ? io::Existing::replace : io::Existing::refuse);
-    report(run, {result, parameter_count(adapters), parameter_count(base.weights), std::move(before), score(),
+    report(run, {result, parameter_count(adapters), parameter_count(base.files.views), std::move(before), score(),
                  std::move(samples), sample_domains(be, model, domains, speech)});
     std::printf("Adapter: %s\n", run.at("adapter").c_str());
     return Outcome::done;

@@ -18,6 +18,12 @@ using text::Segment;
 Vocabulary::Vocabulary(text::Tokenizer tokenizer, ModelTokens tokens)
     : tokenizer_(std::move(tokenizer)), tokens_(std::move(tokens)) {}
 
+Vocabulary Vocabulary::absent(std::string why) {
+    Vocabulary none;
+    none.absent_ = std::move(why);
+    return none;
+}
+
 std::int32_t Vocabulary::known(std::int32_t id) const {
     check(id >= 0 && id < tokens_.model_size, tokens_.directory, ": tokenizer.json makes token ", id,
           ", but config.json has vocab_size = ", tokens_.model_size,
@@ -26,6 +32,7 @@ std::int32_t Vocabulary::known(std::int32_t id) const {
 }
 
 void Vocabulary::encode(std::string_view text, std::vector<std::int32_t>& ids, text::Position position) const {
+    check_present();
     const std::size_t first = ids.size();
     if (is_bytes()) {
         ids.resize(first + text.size());
@@ -43,6 +50,7 @@ std::vector<std::int32_t> Vocabulary::encode(std::string_view text, text::Positi
 }
 
 std::string Vocabulary::decode(std::span<const std::int32_t> ids) const {
+    check_present();
     for (std::size_t i = 0; i < ids.size(); ++i)
         check(ids[i] >= 0 && ids[i] < size(), "decode: token ", ids[i], " at position ", i, ", expected one in [0, ",
               size(), ")");
@@ -55,6 +63,7 @@ std::string Vocabulary::decode(std::span<const std::int32_t> ids) const {
 }
 
 std::string Vocabulary::spelt(std::span<const std::int32_t> ids) const {
+    check_present();
     if (!is_bytes()) return tokenizer_->decode(ids, text::Decode::with_specials);
     std::string text;
     for (const std::int32_t id : ids)
@@ -63,11 +72,13 @@ std::string Vocabulary::spelt(std::span<const std::int32_t> ids) const {
 }
 
 std::span<const std::int32_t> Vocabulary::start() const {
+    check_present();
     static constexpr std::int32_t byte_start[] = {end_of_text};
     return is_bytes() ? std::span<const std::int32_t>(byte_start) : tokenizer_->prefix();
 }
 
 std::int32_t Vocabulary::eos() const {
+    check_present();
     check(tokens_.eos.has_value(), tokens_.directory,
           ": names no end-of-text token, which every text ends with; set eos_token in tokenizer_config.json or "
           "eos_token_id in config.json");
@@ -75,6 +86,7 @@ std::int32_t Vocabulary::eos() const {
 }
 
 std::optional<std::int32_t> Vocabulary::control(const Segment& segment, ChatFormat format) const {
+    check_present();
     if (segment.piece == Piece::eos) return eos();
     const std::string_view name = enum_name(format, text::chat_format_names);
     if (segment.piece == Piece::bos) {
@@ -174,9 +186,11 @@ Vocabulary load_vocabulary(const std::filesystem::path& directory, const io::Jso
         static_cast<void>(config["tokens"].one_of({"bytes"}));
         return {};
     }
-    check(io::path_exists(directory / "tokenizer.json"), directory.string(),
-          ": has no tokenizer.json; a directory with tokenizer.model alone gets one from transformers: "
-          "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)");
+    if (!io::path_exists(directory / "tokenizer.json"))
+        return Vocabulary::absent(
+            concat(directory.string(),
+                   ": has no tokenizer.json; a directory with tokenizer.model alone gets one from "
+                   "transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"));
     text::Tokenizer tokenizer = text::Tokenizer::open(directory / "tokenizer.json");
     const std::string names_path = (directory / "tokenizer_config.json").string();
     const std::string generation_path = (directory / "generation_config.json").string();

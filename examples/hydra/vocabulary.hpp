@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include <hydralora/core/check.hpp>
 #include <hydralora/core/view.hpp>
 #include <hydralora/io/json_view.hpp>
 #include <hydralora/text/chat_format.hpp>
@@ -39,7 +40,12 @@ public:
     Vocabulary() = default;
     Vocabulary(hydralora::text::Tokenizer tokenizer, ModelTokens tokens);
 
-    [[nodiscard]] bool is_bytes() const { return !tokenizer_; }
+    /// Of a model without a tokenizer: every use throws `why`.
+    [[nodiscard]] static Vocabulary absent(std::string why);
+
+    [[nodiscard]] bool is_bytes() const { return !tokenizer_ && absent_.empty(); }
+    /// Throws if there is none.
+    void check_present() const { hydralora::check(absent_.empty(), absent_); }
     /// Ids are below it.
     [[nodiscard]] hydralora::Index size() const { return tokens_.model_size; }
 
@@ -80,6 +86,7 @@ public:
 private:
     std::int32_t known(std::int32_t id) const;
 
+    std::string absent_;
     std::optional<hydralora::text::Tokenizer> tokenizer_;
     ModelTokens tokens_{.bos = end_of_text, .eos = end_of_text, .stops = {end_of_text}};
 };

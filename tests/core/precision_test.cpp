@@ -85,3 +85,34 @@ TEST_CASE("Precision: roles fall back on the one before") {
     static_assert(std::is_same_v<Mixed::param, float>);
     static_assert(std::is_same_v<Precision<double, float>::accum, float>);
 }
+
+TEST_CASE(
+    "float16: every one comes back from float; rounding is to the nearest, ties to even, against all neighbours") {
+    long wrong = 0;
+    for (std::uint32_t bits = 0; bits < 0x10000; ++bits) {
+        float16 h;
+        h.bits = static_cast<std::uint16_t>(bits);
+        const auto f = static_cast<float>(h);
+        const float16 again(f);
+        wrong += std::isnan(f) ? !std::isnan(static_cast<float>(again)) : again != h;
+    }
+    CHECK(wrong == 0);
+    const auto value = [](std::uint32_t bits) {
+        float16 h;
+        h.bits = static_cast<std::uint16_t>(bits);
+        return static_cast<double>(static_cast<float>(h));
+    };
+    for (std::uint32_t bits = 0; bits < 0x7bff; ++bits) {  // between each two neighbours below infinity
+        const double low = value(bits), high = value(bits + 1), middle = (low + high) / 2;  // exact in float
+        const std::uint32_t even = bits % 2 == 0 ? bits : bits + 1;
+        wrong += float16(static_cast<float>(middle)).bits != even;
+        wrong += float16(std::nextafter(static_cast<float>(middle), 0.0f)).bits != bits;
+        wrong += float16(std::nextafter(static_cast<float>(middle), 1e9f)).bits != bits + 1;
+        wrong += float16(-static_cast<float>(middle)).bits != (even | 0x8000u);
+    }
+    CHECK(wrong == 0);
+    CHECK(float16(65519.996f).bits == 0x7bff);
+    CHECK(float16(65520.0f).bits == 0x7c00);
+    CHECK(float16(std::numeric_limits<float>::infinity()).bits == 0x7c00);
+    CHECK(float16(from_bits(0x7f800001u)).bits == 0x7e00);
+}

@@ -219,3 +219,42 @@ TEST_CASE("gemm allocates once: a first product of any size serves all threads a
     for (int i = 0; i < 20; ++i) be.gemm(o.a, o.b, 1.0f, a.view(), b.view(), 0.0f, c.view());
     CHECK(test::allocations() == before);
 }
+
+/// Random numbers in 16 bits, and the same numbers widened.
+template <class S, class T>
+std::pair<std::vector<S>, std::vector<T>> stored(Index count, int seed) {
+    const auto values = random_matrix<float>(1, count, seed);
+    std::pair<std::vector<S>, std::vector<T>> both;
+    for (Index i = 0; i < count; ++i) {
+        both.first.emplace_back(values(0, i));
+        both.second.push_back(static_cast<T>(static_cast<float>(both.first.back())));
+    }
+    return both;
+}
+
+template <class T, class S>
+void check_stored() {
+    for (const Dims d :
+         {Dims{1, 700, 64}, Dims{3, 65, 200}, Dims{4, 65, 200}, Dims{70, 301, 500}, Dims{130, 777, 385}, Dims{2, 3, 1}})
+        for (const Op op_b : {Op::none, Op::transpose})
+            for (const int threads : {1, 3}) {
+                BasicEigenBackend<T> be({.threads = threads});
+                const auto a = left<T>({Op::none, op_b}, d, 31);
+                const auto [small, wide] = stored<S, T>(d.k * d.n, 32);
+                const Index rows = op_b == Op::none ? d.k : d.n, cols = op_b == Op::none ? d.n : d.k;
+                Matrix<T> expected(d.m, d.n), got(d.m, d.n, 3);
+                for (const T beta : {T{0}, T{1}}) {
+                    be.gemm(Op::none, op_b, T{1}, a.view(), host_view(wide.data(), rows, cols), beta, expected.view());
+                    be.gemm(Op::none, op_b, T{1}, a.view(), host_view(small.data(), rows, cols), beta, got.view());
+                    for (Index i = 0; i < d.m; ++i)
+                        for (Index j = 0; j < d.n; ++j) REQUIRE(got(i, j) == expected(i, j));
+                }
+                CHECK(got.padding_untouched());
+            }
+}
+
+TEST_CASE("gemm with a right side in 16 bits has the bits of the same numbers in float, for any shape and threads") {
+    check_stored<float, bfloat16>();
+    check_stored<float, float16>();
+    check_stored<double, bfloat16>();
+}

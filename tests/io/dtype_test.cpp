@@ -29,7 +29,7 @@ TEST_CASE("half precision, all 65536, against the definition") {
         const int exponent = static_cast<int>((bits >> 10) & 31u);
         const double fraction = bits & 1023u;
         const double sign = (bits & 0x8000u) != 0 ? -1 : 1;
-        const auto value = static_cast<double>(static_cast<float>(float16{static_cast<std::uint16_t>(bits)}));
+        const auto value = static_cast<double>(static_cast<float>(bit_cast<float16>(static_cast<std::uint16_t>(bits))));
         if (exponent == 31 && fraction > 0) {
             CHECK(std::isnan(value));
         } else if (exponent == 31) {

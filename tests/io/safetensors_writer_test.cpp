@@ -33,7 +33,7 @@ TEST_CASE("the bytes are those of the reference implementation, in whatever orde
     for (int i = 0; i < 12; ++i) {
         layer0[i / 4 * 5 + i % 4] = static_cast<float>(i) / 8 - 0.5f;
         layer1[i] = i * 0.1;
-        half[i] = {static_cast<std::uint16_t>(i * 3125)};
+        half[i] = bit_cast<float16>(static_cast<std::uint16_t>(i * 3125));
     }
     const bfloat16 brain[] = {bfloat16(1.0f), bfloat16(-2.0f), bfloat16(HUGE_VALF), bfloat16(0x1p-133f),
                               bfloat16(-0.0f)};

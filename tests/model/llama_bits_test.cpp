@@ -200,3 +200,71 @@ TEST_CASE("1x8 = 2x4 = 4x2 = 8x1 micro-batches: all weights, tied head with a su
     grads.lm_head = grads.norm;
     CHECK_THROWS_AS(fold_tied_head(be, grads), Error);
 }
+
+/// Losses and gradients of three passes.
+template <class Grads>
+std::vector<double> passes(EigenBackend& be, const Llama<EigenBackend>& model, Grads& grads, Keep keep) {
+    Llama<EigenBackend>::Cache cache;
+    cache.keep = keep;
+    zero(be, grads);
+    std::vector<double> result;
+    for (std::uint32_t step = 0; step < 3; ++step) {
+        const Tokens tokens(model.config(), 2, 16, Draw(step));
+        auto batch = tokens.batch<EigenBackend>();
+        const std::vector<std::int32_t> starts{0, 0, 0, 0, 0, 5, 5, 5, 5, 9, 9, 9, 9, 9, 9, 15,
+                                               0, 0, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2};
+        if (step > 0) batch.starts = host_view(starts.data(), 1, 32);
+        Pass<EigenBackend> pass;
+        pass.random = {Seed{5}, 0, step};
+        double loss = 0;
+        model.forward(be, batch, cache, pass);
+        model.backward(be, batch, 1.0 / 7, cache, host_view(&loss, 1, 1), views(grads));
+        result.push_back(loss);
+    }
+    CHECK(cache.blocks.size() == (keep == Keep::inputs ? 1u : model.config().layers));
+    const auto end = flat(grads);
+    result.insert(result.end(), end.begin(), end.end());
+    return result;
+}
+
+TEST_CASE("recomputing blocks on the way back gives the bits of keeping them: adapters with dropout, all weights") {
+    EigenBackend be({.threads = 2, .slab_rows = 8});
+    LlamaConfig config = wide_config(LmHead::own);
+    config.layers = 3;
+    config.attention_bias = AttentionBias::qkvo;
+    config.head_norm = HeadNorm::rms;
+    auto with = tiny_adapters();
+    with.adapter.dropout = 0.2;
+    ModelCase<EigenBackend> c(be, config, with);
+    CHECK(equal_bits(passes(be, c.adapted(), c.adapter_grads, Keep::all),
+                     passes(be, c.adapted(), c.adapter_grads, Keep::inputs)));
+    CHECK(equal_bits(passes(be, c.base(), c.weight_grads, Keep::all),
+                     passes(be, c.base(), c.weight_grads, Keep::inputs)));
+}
+
+TEST_CASE("weights in 16 bits give the bits of the same numbers in float") {
+    EigenBackend be({.threads = 2, .slab_rows = 8});
+    const LlamaConfig config = wide_config(LmHead::tied);
+    ModelCase<EigenBackend> c(be, config, tiny_adapters());
+    std::vector<std::vector<bfloat16>> rounded;
+    LlamaWeights<StoredView<EigenBackend>> stored = c.weights.like<StoredView<EigenBackend>>();
+    visit(
+        [&](const ParamPath& path, ParamBuffer<EigenBackend>& m, StoredView<EigenBackend>& to) {
+            const auto view = m.view();
+            if (path.role == Role::norm) {
+                to = view;
+                return;
+            }
+            auto& values = rounded.emplace_back();
+            for (Index i = 0; i < view.size(); ++i) {
+                values.emplace_back(view.data[i]);
+                view.data[i] = static_cast<float>(values.back());
+            }
+            to = host_view(std::as_const(values).data(), view.rows, view.cols);
+        },
+        c.weights, stored);
+    const auto adapters = views(std::as_const(c.adapters));
+    const Llama<EigenBackend> of_16_bits(be, config, stored, c.adapter_config, adapters);
+    CHECK(equal_bits(passes(be, of_16_bits, c.adapter_grads, Keep::all),
+                     passes(be, c.adapted(), c.adapter_grads, Keep::all)));
+}

@@ -62,8 +62,8 @@ private:
     /// Which heads have a gate: top_k has no derivative where this changes.
     std::vector<bool> used() const {
         std::vector<bool> all;
-        for (const auto& block : cache_.blocks)
-            for (const auto& adapter : block.adapters)
+        for (const auto& block : cache_.adapters)
+            for (const auto& adapter : block)
                 for (Index i = 0; i < adapter.g.size(); ++i) all.push_back(adapter.g.view().data[i] != 0);
         return all;
     }

@@ -176,7 +176,7 @@ TEST_CASE("dropout: every layer has its own mask, each step another, and inferen
         pass.random.step = step;
         model.forward(be, tokens.batch<Double>(), cache, pass);
         Matrix<double> u(16, c.adapter_config.adapter.rank);
-        be.copy(std::as_const(cache.blocks[0].adapters[index_of(t)].u).view(), u.view());
+        be.copy(std::as_const(cache.adapters[0][index_of(t)].u).view(), u.view());
         return u.data;
     };
     CHECK(down(Mode::inference, 0, Target::q_proj) == down(Mode::inference, 1, Target::k_proj));

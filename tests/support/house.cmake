@@ -24,12 +24,13 @@ foreach(library Eigen3::Eigen nlohmann_json::nlohmann_json)
         string(APPEND flags "$<$<BOOL:${folders}>:-idirafter \"$<JOIN:${folders},\" -idirafter \">\">\n")
     endif()
 endforeach()
-file(GENERATE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/include_flags.rsp" CONTENT "${flags}")
+set(HYDRALORA_INCLUDE_FLAGS "${CMAKE_CURRENT_BINARY_DIR}/include_flags.rsp")
+file(GENERATE OUTPUT "${HYDRALORA_INCLUDE_FLAGS}" CONTENT "${flags}")
 
 foreach(compiler g++ clang++)
     add_test(NAME house.headers_alone.${compiler}
         COMMAND bash "${CMAKE_CURRENT_SOURCE_DIR}/support/headers_alone.sh" ${compiler}
-            "${CMAKE_CURRENT_BINARY_DIR}/include_flags.rsp" "${CMAKE_CURRENT_BINARY_DIR}/headers_alone.txt")
+            "${HYDRALORA_INCLUDE_FLAGS}" "${CMAKE_CURRENT_BINARY_DIR}/headers_alone.txt")
     set_tests_properties(house.headers_alone.${compiler} PROPERTIES
         SKIP_RETURN_CODE 77 PROCESSORS 2 TIMEOUT 900 LABELS house)
 endforeach()

@@ -15,4 +15,5 @@
 #include "compose/route.hpp"
 #include "compose/row_loops.hpp"
 #include "compose/sgd.hpp"
+#include "compose/stored_product.hpp"
 #include "compose/swiglu.hpp"

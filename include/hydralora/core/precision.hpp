@@ -1,4 +1,4 @@
-// Element types by role, and bfloat16 as a storage type.
+// Element types by role, and the 16-bit types that frozen weights are stored in.
 #pragma once
 
 #include <cstdint>
@@ -39,5 +39,48 @@ struct bfloat16 {
 
     friend bool operator==(const bfloat16&, const bfloat16&) = default;
 };
+
+/// IEEE half precision. Storage only: convert to float to compute.
+struct float16 {
+    std::uint16_t bits = 0;
+
+    float16() = default;
+
+    /// Rounds to nearest, ties to even; beyond 65504 infinity; NaN stays NaN.
+    HYDRALORA_HD explicit float16(float value) {
+        const auto u = bit_cast<std::uint32_t>(value);
+        const std::uint32_t size = u & 0x7fffffffu;
+        std::uint32_t half;
+        if (size > 0x7f800000u) {
+            half = 0x7e00u;
+        } else if (size >= 0x477ff000u) {  // 65520, where rounding leaves the range
+            half = 0x7c00u;
+        } else if (size < 0x38800000u) {  // 2^-14: subnormal, counted in units of 2^-24 as the sum with 0.5 is
+            half = bit_cast<std::uint32_t>(bit_cast<float>(size) + 0.5f) - 0x3f000000u;
+        } else {
+            half = (size - 0x38000000u + 0xfffu + ((size >> 13) & 1u)) >> 13;
+        }
+        bits = static_cast<std::uint16_t>((u >> 16 & 0x8000u) | half);
+    }
+
+    /// Without a branch, so that loops over rows of a matrix vectorise.
+    HYDRALORA_HD explicit operator float() const {
+        const std::uint32_t shifted = static_cast<std::uint32_t>(bits & 0x7fffu) << 13;
+        const auto finite = bit_cast<std::uint32_t>(bit_cast<float>(shifted) * 0x1p112f);
+        const std::uint32_t size = shifted >= 0x0f800000u ? shifted | 0x7f800000u : finite;
+        return bit_cast<float>(size | static_cast<std::uint32_t>(bits & 0x8000u) << 16);
+    }
+
+    friend bool operator==(const float16&, const float16&) = default;
+};
+
+/// A stored number as the type to compute with.
+template <class To, class From>
+[[nodiscard]] HYDRALORA_HD To widened(From value) {
+    if constexpr (sizeof(From) == 2)
+        return static_cast<To>(static_cast<float>(value));
+    else
+        return static_cast<To>(value);
+}
 
 }  // namespace hydralora

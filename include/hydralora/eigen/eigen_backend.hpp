@@ -43,6 +43,7 @@ public:
         for (auto& p : packing_) {
             if (p.left != nullptr) deallocate(p.left, p.left_size);
             if (p.right != nullptr) deallocate(p.right, p.right_size);
+            if (p.wide != nullptr) deallocate(p.wide, p.wide_size);
         }
         arena_.release(*this);
     }
@@ -73,7 +74,7 @@ public:
         check(from.shape() == to.shape(), "EigenBackend: copy of a (", from.rows, ", ", from.cols, ") matrix to a (",
               to.rows, ", ", to.cols, ") one");
         for (Index i = 0; i < to.rows; ++i)
-            for (Index j = 0; j < to.cols; ++j) to(i, j) = static_cast<To>(from(i, j));
+            for (Index j = 0; j < to.cols; ++j) to(i, j) = widened<To>(from(i, j));
     }
     template <class U>
     void copy(MatrixView<const U> from, MatrixView<std::type_identity_t<U>> to) {
@@ -96,17 +97,14 @@ public:
 
     /// c (m, n) = alpha op(a) (m, k) op(b) (k, n) + beta c
     void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta, MatrixView<T> c) {
-        check_product(op_a, op_b, a, b, c);
-        prepare_packing();
-        const Index k = op_a == Op::none ? a.cols : a.rows;
-        const Tiles tiles = tiles_of(c.shape(), k);
-        pool_.run(tiles.row_count * tiles.col_count, [&](Index tile, int worker) {
-            const Index r = tile / tiles.col_count * tiles.rows, rows = std::min(tiles.rows, c.rows - r);
-            const Index s = tile % tiles.col_count * tiles.cols, cols = std::min(tiles.cols, c.cols - s);
-            const auto tile_a = op_a == Op::none ? a.row_slice(r, rows) : a.col_slice(r, rows);
-            const auto tile_b = op_b == Op::none ? b.col_slice(s, cols) : b.row_slice(s, cols);
-            accumulate(op_a, op_b, alpha, tile_a, tile_b, beta, c.row_slice(r, rows).col_slice(s, cols), worker);
-        });
+        gemm_tiles(op_a, op_b, alpha, a, b, beta, c);
+    }
+    /// The same with b as it is stored, in 16 bits, widened by tile; a is not transposed.
+    void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const bfloat16> b, T beta, MatrixView<T> c) {
+        gemm_tiles(op_a, op_b, alpha, a, b, beta, c);
+    }
+    void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const float16> b, T beta, MatrixView<T> c) {
+        gemm_tiles(op_a, op_b, alpha, a, b, beta, c);
     }
 
     /// gemm for each matrix of the batches; one task a matrix.
@@ -203,7 +201,28 @@ private:
         return {rows, cols, (c.rows + rows - 1) / rows, col_count};
     }
 
-    void check_product(Op op_a, Op op_b, MatrixView<const T> a, MatrixView<const T> b, MatrixView<T> c) const {
+    template <class S>
+    void gemm_tiles(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const S> b, T beta, MatrixView<T> c) {
+        check_product(op_a, op_b, a, b, c);
+        prepare_packing();
+        if constexpr (sizeof(S) == 2) {
+            check(op_a == Op::none, "EigenBackend: gemm with a transposed and b in 16 bits is not offered");
+            for (auto& memory : packing_)
+                if (memory.wide == nullptr) memory.wide = allocate<T>(memory.wide_size);
+        }
+        const Index k = op_a == Op::none ? a.cols : a.rows;
+        const Tiles tiles = tiles_of(c.shape(), k);
+        pool_.run(tiles.row_count * tiles.col_count, [&](Index tile, int worker) {
+            const Index r = tile / tiles.col_count * tiles.rows, rows = std::min(tiles.rows, c.rows - r);
+            const Index s = tile % tiles.col_count * tiles.cols, cols = std::min(tiles.cols, c.cols - s);
+            const auto tile_a = op_a == Op::none ? a.row_slice(r, rows) : a.col_slice(r, rows);
+            const auto tile_b = op_b == Op::none ? b.col_slice(s, cols) : b.row_slice(s, cols);
+            accumulate(op_a, op_b, alpha, tile_a, tile_b, beta, c.row_slice(r, rows).col_slice(s, cols), worker);
+        });
+    }
+
+    template <class S>
+    void check_product(Op op_a, Op op_b, MatrixView<const T> a, MatrixView<const S> b, MatrixView<T> c) const {
         const Shape sa = op_a == Op::none ? a.shape() : Shape{a.cols, a.rows};
         const Shape sb = op_b == Op::none ? b.shape() : Shape{b.cols, b.rows};
         check(op_a == Op::none || op_b == Op::none, "EigenBackend: gemm with both sides transposed is not offered");
@@ -223,7 +242,8 @@ private:
     }
 
     /// One tile by one thread; sums over tokens (a transposed) slab by slab.
-    void accumulate(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta, MatrixView<T> c,
+    template <class S>
+    void accumulate(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const S> b, T beta, MatrixView<T> c,
                     int worker) {
         if (beta == T{0}) {
             fill(c, T{0});
@@ -232,10 +252,14 @@ private:
                 for (Index j = 0; j < c.cols; ++j) c(i, j) *= beta;
         }
         const auto& memory = packing_[static_cast<std::size_t>(worker)];
-        if (op_a == Op::none) return product(op_a, op_b, alpha, a, b, c, memory);
-        for (Index s = 0; s < a.rows; s += slab_rows_) {
-            const Index n = std::min(slab_rows_, a.rows - s);
-            product(op_a, op_b, alpha, a.row_slice(s, n), b.row_slice(s, n), c, memory);
+        if constexpr (sizeof(S) == 2) {
+            product_of_stored(op_b, alpha, a, b, c, memory);
+        } else {
+            if (op_a == Op::none) return product(op_a, op_b, alpha, a, b, c, memory);
+            for (Index s = 0; s < a.rows; s += slab_rows_) {
+                const Index n = std::min(slab_rows_, a.rows - s);
+                product(op_a, op_b, alpha, a.row_slice(s, n), b.row_slice(s, n), c, memory);
+            }
         }
     }
 

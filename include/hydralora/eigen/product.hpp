@@ -24,8 +24,10 @@ template <class T>
 struct ProductMemory {
     T* left = nullptr;   // rows * depth
     T* right = nullptr;  // depth * cols
+    T* wide = nullptr;   // depth * wide_cols: a block of a 16-bit matrix, widened
     static constexpr Index left_size = ProductBlocks::rows * ProductBlocks::depth;
     static constexpr Index right_size = ProductBlocks::depth * ProductBlocks::cols;
+    static constexpr Index wide_size = ProductBlocks::depth * 384;  // the widest tile
 };
 
 namespace product_detail {
@@ -52,15 +54,25 @@ void run(Index n, Index m, Index k, const T* l, Index ldl, const T* r, Index ldr
                                                            nullptr);
 }
 
-/// Dot product in eight running sums, added in a fixed order.
-template <class T>
-T dot(const T* a, const T* b, Index n) {
+/// Dot product in eight running sums, added in a fixed order; b as it is stored.
+template <class T, class S>
+T dot(const T* a, const S* b, Index n) {
     T sum[8] = {};
     Index i = 0;
     for (; i + 8 <= n; i += 8)
-        for (int j = 0; j < 8; ++j) sum[j] += a[i + j] * b[i + j];
-    for (; i < n; ++i) sum[0] += a[i] * b[i];
+        for (int j = 0; j < 8; ++j) sum[j] += a[i + j] * widened<T>(b[i + j]);
+    for (; i < n; ++i) sum[0] += a[i] * widened<T>(b[i]);
     return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+}
+
+/// Below so many tokens against a weight, packing it would cost more than the product.
+inline constexpr Index few_rows = 4;
+
+/// c += alpha a b^T, element by element.
+template <class T, class S>
+void add_dots(T alpha, MatrixView<const T> a, MatrixView<const S> b, MatrixView<T> c) {
+    for (Index i = 0; i < c.rows; ++i)
+        for (Index j = 0; j < c.cols; ++j) c(i, j) += alpha * dot(a.row(i), b.row(j), a.cols);
 }
 
 }  // namespace product_detail
@@ -73,16 +85,31 @@ void product(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const 
     constexpr int col = Eigen::ColMajor, row = Eigen::RowMajor;
     const Index k = op_a == Op::none ? a.cols : a.rows;
     if (k == 0 || c.empty()) return;
-    if (op_a == Op::none && op_b == Op::transpose &&
-        c.rows < 4) {  // a few tokens against a weight: packing it would cost more
-        for (Index i = 0; i < c.rows; ++i)
-            for (Index j = 0; j < c.cols; ++j) c(i, j) += alpha * dot(a.row(i), b.row(j), k);
+    if (op_a == Op::none && op_b == Op::transpose && c.rows < few_rows) {
+        add_dots(alpha, a, b, c);
     } else if (op_a == Op::none && op_b == Op::transpose) {  // c^T = b a^T
         run<T, row, col>(c.cols, c.rows, k, b.data, b.ld, a.data, a.ld, c.data, c.ld, alpha, memory);
     } else if (op_a == Op::none) {  // c^T = b^T a^T
         run<T, col, col>(c.cols, c.rows, k, b.data, b.ld, a.data, a.ld, c.data, c.ld, alpha, memory);
     } else {  // c^T = b^T a
         run<T, col, row>(c.cols, c.rows, k, b.data, b.ld, a.data, a.ld, c.data, c.ld, alpha, memory);
+    }
+}
+
+/// c += alpha a op(b) with b in 16 bits, widened one block of the depth at a time: the blocks that a product of floats
+/// has, and so its bits.
+template <class T, class S>
+void product_of_stored(Op op_b, T alpha, MatrixView<const T> a, MatrixView<const S> b, MatrixView<T> c,
+                       ProductMemory<T> memory) {
+    using namespace product_detail;
+    if (op_b == Op::transpose && c.rows < few_rows) return add_dots(alpha, a, b, c);
+    for (Index k = 0; k < a.cols; k += ProductBlocks::depth) {
+        const Index n = std::min(ProductBlocks::depth, a.cols - k);
+        const auto block = op_b == Op::none ? b.row_slice(k, n) : b.col_slice(k, n);
+        const MatrixView<T> wide(memory.wide, block.rows, block.cols);
+        for (Index i = 0; i < block.rows; ++i)
+            for (Index j = 0; j < block.cols; ++j) wide(i, j) = widened<T>(block(i, j));
+        product<T>(Op::none, op_b, alpha, a.col_slice(k, n), wide, c, memory);
     }
 }
 

@@ -73,21 +73,6 @@ inline constexpr std::array<DtypeInfo, 15> dtype_table{{{"BOOL", 1},
     return std::nullopt;
 }
 
-/// IEEE half precision as stored; convert to float to compute.
-struct float16 {
-    std::uint16_t bits = 0;
-
-    explicit operator float() const {
-        const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16;
-        const std::uint32_t exponent = (bits >> 10) & 31u;
-        const std::uint32_t fraction = bits & 1023u;
-        if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000u | (fraction << 13));
-        if (exponent != 0) return std::bit_cast<float>(sign | ((exponent + 112u) << 23) | (fraction << 13));
-        const float small = static_cast<float>(fraction) * 0x1p-24f;
-        return sign != 0 ? -small : small;
-    }
-};
-
 /// The file type of a C++ type.
 template <class T>
 [[nodiscard]] constexpr Dtype dtype_of() {
@@ -124,7 +109,7 @@ template <class T>
 /// Whether elements of `dtype` can be read as T: floating-point types as each other, all others only as themselves.
 template <class T>
 [[nodiscard]] constexpr bool readable_as(Dtype dtype) {
-    if constexpr (std::floating_point<T> || std::is_same_v<T, bfloat16>)
+    if constexpr (std::floating_point<T> || std::is_same_v<T, bfloat16> || std::is_same_v<T, float16>)
         return dtype == Dtype::f16 || dtype == Dtype::bf16 || dtype == Dtype::f32 || dtype == Dtype::f64;
     else
         return dtype == dtype_of<T>();
@@ -139,11 +124,10 @@ void convert_elements(const std::byte* from, To* to, Index count) {
         for (Index i = 0; i < count; ++i) {
             From value;
             std::memcpy(&value, from + static_cast<std::size_t>(i) * sizeof(From), sizeof(From));
-            if constexpr (std::is_same_v<To, bfloat16> || std::is_same_v<From, bfloat16> ||
-                          std::is_same_v<From, float16>)
+            if constexpr (sizeof(To) == 2)
                 to[i] = static_cast<To>(static_cast<float>(value));
             else
-                to[i] = static_cast<To>(value);
+                to[i] = widened<To>(value);
         }
     }
 }
@@ -152,7 +136,7 @@ void convert_elements(const std::byte* from, To* to, Index count) {
 /// Converts `count` elements of `dtype` at `from` (any alignment) to T. Check `readable_as` first.
 template <class T>
 void convert_elements(Dtype dtype, const std::byte* from, T* to, Index count) {
-    if constexpr (std::floating_point<T> || std::is_same_v<T, bfloat16>) {
+    if constexpr (std::floating_point<T> || std::is_same_v<T, bfloat16> || std::is_same_v<T, float16>) {
         switch (dtype) {
             case Dtype::f16:
                 return dtype_detail::convert_elements<float16>(from, to, count);

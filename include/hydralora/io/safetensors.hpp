@@ -63,6 +63,8 @@ public:
         return *entry;
     }
 
+    /// The whole file.
+    [[nodiscard]] std::span<const std::byte> file_bytes() const { return bytes_; }
     [[nodiscard]] std::span<const std::byte> bytes(const TensorEntry& entry) const {
         return bytes_.subspan(static_cast<std::size_t>(entry.begin), static_cast<std::size_t>(entry.end - entry.begin));
     }

@@ -65,10 +65,10 @@ template <class T, std::size_t extent>
     return tensor;
 }
 
-/// Writes a safetensors file through `sink(std::span<const std::byte>)`. The same tensors give the same bytes, in
-/// whatever order they come. Values are written as they are, NaN too.
-template <class Sink>
-void write_safetensors(Sink&& sink, std::span<const NamedTensor> tensors, Metadata metadata = {}) {
+namespace safetensors_detail {
+
+/// By element type, then by name; throws unless sizes fit shapes and names are fit to be written.
+[[nodiscard]] inline std::vector<const NamedTensor*> file_order(std::span<const NamedTensor> tensors) {
     std::vector<const NamedTensor*> order;
     for (const NamedTensor& tensor : tensors) {
         const auto bytes = checked_tensor_bytes(tensor.shape.dims(), dtype_bytes(tensor.dtype));
@@ -86,6 +86,10 @@ void write_safetensors(Sink&& sink, std::span<const NamedTensor> tensors, Metada
     std::sort(names.begin(), names.end());
     for (std::size_t i = 1; i < names.size(); ++i)
         check(names[i - 1] != names[i], "write_safetensors: two tensors have the name ", in_quotes(names[i]));
+    return order;
+}
+
+[[nodiscard]] inline std::string header_text(std::span<const NamedTensor* const> order, Metadata metadata) {
     std::sort(metadata.begin(), metadata.end());
     for (std::size_t i = 1; i < metadata.size(); ++i)
         check(metadata[i - 1].first != metadata[i].first, "write_safetensors: metadata has the key ",
@@ -117,11 +121,28 @@ void write_safetensors(Sink&& sink, std::span<const NamedTensor> tensors, Metada
     check(header.size() <= SafetensorsLimits::header_bytes && order.size() <= SafetensorsLimits::tensors,
           "write_safetensors: the header of ", header.size(), " bytes and ", order.size(),
           " tensors is larger than readers accept");
+    return header;
+}
 
+}  // namespace safetensors_detail
+
+/// Writes what stands before the tensors, for a caller who makes their bytes as he writes them, in the order of the file;
+/// `data` of the tensors is of no interest.
+template <class Sink>
+void write_safetensors_header(Sink&& sink, std::span<const NamedTensor> tensors, Metadata metadata = {}) {
+    const auto order = safetensors_detail::file_order(tensors);
+    const std::string header = safetensors_detail::header_text(order, std::move(metadata));
     const auto length = static_cast<std::uint64_t>(header.size());
     sink(std::as_bytes(std::span(&length, 1)));
     sink(as_byte_span(header));
-    for (const NamedTensor* tensor : order)
+}
+
+/// Writes a safetensors file through `sink(std::span<const std::byte>)`. The same tensors give the same bytes, in
+/// whatever order they come. Values are written as they are, NaN too.
+template <class Sink>
+void write_safetensors(Sink&& sink, std::span<const NamedTensor> tensors, Metadata metadata = {}) {
+    write_safetensors_header(sink, tensors, std::move(metadata));
+    for (const NamedTensor* tensor : safetensors_detail::file_order(tensors))
         for (Index i = 0; i < tensor->rows && tensor->row_bytes > 0; ++i)
             sink(std::span(tensor->data + i * tensor->stride_bytes, static_cast<std::size_t>(tensor->row_bytes)));
 }

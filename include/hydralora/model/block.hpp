@@ -1,7 +1,7 @@
 // One decoder block: x += o(attention(rope(q), rope(k), v)), x += down(silu(gate) * up), each behind an RMSNorm, every linear
 // a frozen weight with an optional adapter.
 //
-//   T tokens = sequences * length, d width, h = heads * head_dim, k = kv_heads * head_dim, f feed_forward
+//   T tokens = sequences * length, d width, D head_dim, h = heads * D, k = kv_heads * D, f feed_forward
 #pragma once
 
 #include <optional>
@@ -17,9 +17,11 @@
 namespace hydralora {
 
 /// Tokens of one pass, as the blocks see them.
+template <Backend B>
 struct SequenceShape {
-    Index sequences = 1, length = 0;  ///< T = sequences * length
-    Index past = 0;                   ///< tokens before these, in the key-value memory (sequences = 1)
+    Index sequences = 1, length = 0;            ///< T = sequences * length
+    Index past = 0;                             ///< tokens before these, in the key-value memory (sequences = 1)
+    ViewOf<B, const std::int32_t> starts = {};  ///< (1, T) of packed documents, or empty: see TokenBatch
 };
 
 /// Gradients that a backward pass is asked for: views of the adapters', of the weights', or neither (null).
@@ -28,6 +30,17 @@ struct BlockGradients {
     const BlockAdapters<ParamView<B>>* adapters = nullptr;
     const BlockWeights<ParamView<B>>* weights = nullptr;
 };
+
+/// The vector of a norm or bias, which is of the parameters' type whatever the matrices are stored in.
+template <Backend B>
+[[nodiscard]] ConstParamView<B> vector_of(const StoredView<B>& stored) {
+    return stored.visit([](auto view) -> ConstParamView<B> {
+        if constexpr (std::is_same_v<decltype(view), ConstParamView<B>>)
+            return view;
+        else
+            fail("LlamaBlock: a norm or bias is stored in 16 bits, expected the parameters' type: convert it first");
+    });
+}
 
 template <Backend B>
 class LlamaBlock {
@@ -38,29 +51,35 @@ public:
     struct Cache {
         ActivationBuffer<B> x, normed, attended, middle, normed_middle;  // (T, d), attended (T, h)
         ActivationBuffer<B> q, k, v;                                     // (T, h), (T, k), (T, k), turned
+        ActivationBuffer<B> raw_q, raw_k;                                // (T, h), (T, k) before their norms, if any
         ActivationBuffer<B> gate, up, activated;                         // (T, f)
-        typename RmsNorm<B>::Cache attention_norm, feed_forward_norm;
+        typename RmsNorm<B>::Cache attention_norm, q_norm, k_norm, feed_forward_norm;
         typename Attention<B>::Cache attention;
-        std::array<typename Adapter::Cache, target_count> adapters;
     };
+    /// The same of the block's adapters, by target. Small: (r + N) numbers a token.
+    using AdapterCaches = std::array<typename Adapter::Cache, target_count>;
 
     /// Takes views of the weights and, for each adapted target, of its parameters.
-    LlamaBlock(B& be, const LlamaConfig& config, const BlockWeights<ConstParamView<B>>& weights,
+    LlamaBlock(B& be, const LlamaConfig& config, const BlockWeights<StoredView<B>>& weights,
                const LlamaAdapterConfig* adapter_config, const BlockAdapters<ConstParamView<B>>* adapters, Index layer)
         : config_(config),
           weights_(weights),
-          attention_norm_({config.width, config.norm_eps}, weights.attention_norm),
-          feed_forward_norm_({config.width, config.norm_eps}, weights.feed_forward_norm),
+          attention_norm_({config.width, config.norm_eps}, vector_of<B>(weights.attention_norm)),
+          feed_forward_norm_({config.width, config.norm_eps}, vector_of<B>(weights.feed_forward_norm)),
           attention_({config.heads, config.kv_heads, config.head_dim}),
           layer_(layer) {
+        if (config.head_norm == HeadNorm::rms) {
+            q_norm_.emplace(RmsNormConfig{config.head_dim, config.norm_eps}, vector_of<B>(weights.q_norm));
+            k_norm_.emplace(RmsNormConfig{config.head_dim, config.norm_eps}, vector_of<B>(weights.k_norm));
+        }
         if (adapter_config == nullptr) return;
         for (const Target t : adapter_config->targets)
             adapters_[index_of(t)].emplace(be, adapter_config->at(config, t), (*adapters)[index_of(t)]);
     }
 
     /// x (T, d) in place. keys and values (past + T, k) hold the past and receive the new rows; null: the cache's own.
-    void forward(B& be, View<B> x, SequenceShape shape, const Rope<B>& rope, Cache& c, const Pass<B>& pass,
-                 View<B>* keys = nullptr, View<B>* values = nullptr) const {
+    void forward(B& be, View<B> x, const SequenceShape<B>& shape, const Rope<B>& rope, Cache& c, AdapterCaches& a,
+                 const Pass<B>& pass, View<B>* keys = nullptr, View<B>* values = nullptr) const {
         const Index T = x.rows;
         c.x.resize(be, T, config_.width);
         c.middle.resize(be, T, config_.width);
@@ -76,28 +95,29 @@ public:
         const auto k = all_k.row_slice(shape.past, T), v = all_v.row_slice(shape.past, T);
 
         be.copy(ConstView<B>(x), c.x.view());
-        attention_norm_.forward(be, c.x.view(), c.normed.view(), c.attention_norm);  // (T, d)
-        project(be, Target::q_proj, c.normed.view(), c.q.view(), c, pass);           // (T, h)
-        project(be, Target::k_proj, c.normed.view(), k, c, pass);                    // (T, k)
-        project(be, Target::v_proj, c.normed.view(), v, c, pass);                    // (T, k)
-        rope.rotate(be, c.q.view(), shape.length, shape.past);
-        rope.rotate(be, k, shape.length, shape.past);
-        attention_.forward(be, shape.sequences, c.q.view(), all_k, all_v, c.attended.view(), c.attention);  // (T, h)
-        project(be, Target::o_proj, c.attended.view(), x, c, pass);                                         // (T, d)
+        attention_norm_.forward(be, c.x.view(), c.normed.view(), c.attention_norm);                           // (T, d)
+        project_heads(be, Target::q_proj, q_norm_, c.normed.view(), c.raw_q, c.q.view(), c.q_norm, a, pass);  // (T, h)
+        project_heads(be, Target::k_proj, k_norm_, c.normed.view(), c.raw_k, k, c.k_norm, a, pass);           // (T, k)
+        project(be, Target::v_proj, c.normed.view(), v, a, pass);                                             // (T, k)
+        rope.rotate(be, c.q.view(), shape.length, shape.past, shape.starts);
+        rope.rotate(be, k, shape.length, shape.past, shape.starts);
+        attention_.forward(be, shape.sequences, c.q.view(), all_k, all_v, c.attended.view(), c.attention, 0,
+                           shape.starts);                            // (T, h)
+        project(be, Target::o_proj, c.attended.view(), x, a, pass);  // (T, d)
         ops::add(be, ConstView<B>(c.x.view()), x);
 
         be.copy(ConstView<B>(x), c.middle.view());
         feed_forward_norm_.forward(be, c.middle.view(), c.normed_middle.view(), c.feed_forward_norm);  // (T, d)
-        project(be, Target::gate_proj, c.normed_middle.view(), c.gate.view(), c, pass);                // (T, f)
-        project(be, Target::up_proj, c.normed_middle.view(), c.up.view(), c, pass);                    // (T, f)
+        project(be, Target::gate_proj, c.normed_middle.view(), c.gate.view(), a, pass);                // (T, f)
+        project(be, Target::up_proj, c.normed_middle.view(), c.up.view(), a, pass);                    // (T, f)
         ops::swiglu(be, c.gate.view(), c.up.view(), c.activated.view());                               // (T, f)
-        project(be, Target::down_proj, c.activated.view(), x, c, pass);                                // (T, d)
+        project(be, Target::down_proj, c.activated.view(), x, a, pass);                                // (T, d)
         ops::add(be, ConstView<B>(c.middle.view()), x);
     }
 
     /// dx (T, d): the gradient of the block's output on entry, of its input on return.
-    void backward(B& be, View<B> dx, SequenceShape shape, const Rope<B>& rope, const Cache& c,
-                  const BlockGradients<B>& grads) const {
+    void backward(B& be, View<B> dx, const SequenceShape<B>& shape, const Rope<B>& rope, const Cache& c,
+                  const AdapterCaches& a, const BlockGradients<B>& grads) const {
         const Index T = dx.rows;
         Scratch<B> scratch(be);
         const auto dnormed = scratch.template matrix<Scalar<B>>(T, config_.width);  // (T, d)
@@ -106,10 +126,10 @@ public:
             const auto dactivated = inner.template matrix<Scalar<B>>(T, config_.feed_forward);  // (T, f)
             const auto dgate = inner.template matrix<Scalar<B>>(T, config_.feed_forward);       // (T, f)
             const auto dup = inner.template matrix<Scalar<B>>(T, config_.feed_forward);         // (T, f)
-            unproject(be, Target::down_proj, c.activated.view(), dx, c, dactivated, grads);
+            unproject(be, Target::down_proj, c.activated.view(), dx, a, dactivated, grads);
             ops::swiglu_backward(be, c.gate.view(), c.up.view(), dactivated, dgate, dup);
-            unproject(be, Target::gate_proj, c.normed_middle.view(), dgate, c, dnormed, grads);
-            unproject(be, Target::up_proj, c.normed_middle.view(), dup, c, dnormed, grads, Grad::accumulate);
+            unproject(be, Target::gate_proj, c.normed_middle.view(), dgate, a, dnormed, grads);
+            unproject(be, Target::up_proj, c.normed_middle.view(), dup, a, dnormed, grads, Grad::accumulate);
         }
         feed_forward_norm_.backward(be, c.middle.view(), dnormed, c.feed_forward_norm, dx,
                                     norm_gradient(grads, &BlockWeights<ParamView<B>>::feed_forward_norm),
@@ -120,35 +140,64 @@ public:
             const auto dq = inner.template matrix<Scalar<B>>(T, config_.q_width());         // (T, h)
             const auto dk = inner.template matrix<Scalar<B>>(T, config_.kv_width());        // (T, k)
             const auto dv = inner.template matrix<Scalar<B>>(T, config_.kv_width());        // (T, k)
-            unproject(be, Target::o_proj, c.attended.view(), dx, c, dattended, grads);
+            unproject(be, Target::o_proj, c.attended.view(), dx, a, dattended, grads);
             attention_.backward(be, shape.sequences, c.q.view(), c.k.view(), c.v.view(), c.attended.view(), dattended,
-                                c.attention, dq, dk, dv);
-            rope.rotate_back(be, dq, shape.length);
-            rope.rotate_back(be, dk, shape.length);
-            unproject(be, Target::q_proj, c.normed.view(), dq, c, dnormed, grads);
-            unproject(be, Target::k_proj, c.normed.view(), dk, c, dnormed, grads, Grad::accumulate);
-            unproject(be, Target::v_proj, c.normed.view(), dv, c, dnormed, grads, Grad::accumulate);
+                                c.attention, dq, dk, dv, shape.starts);
+            rope.rotate_back(be, dq, shape.length, 0, shape.starts);
+            rope.rotate_back(be, dk, shape.length, 0, shape.starts);
+            if (q_norm_) {
+                using Weights = BlockWeights<ParamView<B>>;
+                const auto q = heads_of(c.raw_q.view()), k = heads_of(c.raw_k.view());  // (T*heads, D), (T*kv_heads, D)
+                q_norm_->backward(be, q, heads_of(dq), c.q_norm, heads_of(dq), norm_gradient(grads, &Weights::q_norm));
+                k_norm_->backward(be, k, heads_of(dk), c.k_norm, heads_of(dk), norm_gradient(grads, &Weights::k_norm));
+            }
+            unproject(be, Target::q_proj, c.normed.view(), dq, a, dnormed, grads);
+            unproject(be, Target::k_proj, c.normed.view(), dk, a, dnormed, grads, Grad::accumulate);
+            unproject(be, Target::v_proj, c.normed.view(), dv, a, dnormed, grads, Grad::accumulate);
         }
         attention_norm_.backward(be, c.x.view(), dnormed, c.attention_norm, dx,
                                  norm_gradient(grads, &BlockWeights<ParamView<B>>::attention_norm), Grad::accumulate);
     }
 
 private:
-    [[nodiscard]] DenseWeight<B> dense(Target t) const { return {weights_.projections[index_of(t)]}; }
+    [[nodiscard]] DenseWeight<B> dense(Target t) const {
+        return {weights_.projections[index_of(t)], vector_of<B>(weights_.biases[index_of(t)])};
+    }
 
-    void project(B& be, Target t, ConstView<B> x, View<B> y, Cache& c, Pass<B> pass) const {
+    /// (T, heads * D) as (T * heads, D)
+    template <class V>
+    [[nodiscard]] V heads_of(V x) const {
+        return {x.data, x.rows * (x.cols / config_.head_dim), config_.head_dim};
+    }
+
+    /// y = projection of x, through the norm of its heads where there is one; raw keeps what the norm took.
+    void project_heads(B& be, Target t, const std::optional<RmsNorm<B>>& norm, ConstView<B> x, ActivationBuffer<B>& raw,
+                       View<B> y, typename RmsNorm<B>::Cache& norm_cache, AdapterCaches& a, const Pass<B>& pass) const {
+        if (!norm) return project(be, t, x, y, a, pass);
+        raw.resize(be, y.rows, y.cols);
+        project(be, t, x, raw.view(), a, pass);
+        norm->forward(be, heads_of(raw.view()), heads_of(y), norm_cache);
+    }
+
+    void project(B& be, Target t, ConstView<B> x, View<B> y, AdapterCaches& a, Pass<B> pass) const {
         dense(t).apply(be, x, y);
         const auto& adapter = adapters_[index_of(t)];
         pass.random.stream += dropout_stream(layer_, index_of(t));
-        if (adapter) adapter->forward(be, x, y, c.adapters[index_of(t)], pass);
+        if (adapter) adapter->forward(be, x, y, a[index_of(t)], pass);
     }
 
-    void unproject(B& be, Target t, ConstView<B> x, ConstView<B> dy, const Cache& c, View<B> dx,
+    void unproject(B& be, Target t, ConstView<B> x, ConstView<B> dy, const AdapterCaches& a, View<B> dx,
                    const BlockGradients<B>& grads, Grad mode = Grad::overwrite) const {
         const std::size_t i = index_of(t);
         dense(t).apply_transposed(be, dy, dx, mode);
-        if (adapters_[i]) adapters_[i]->backward(be, x, dy, c.adapters[i], dx, (*grads.adapters)[i]);
-        if (grads.weights != nullptr) be.gemm(Op::transpose, Op::none, 1, dy, x, 1, grads.weights->projections[i]);
+        if (adapters_[i]) adapters_[i]->backward(be, x, dy, a[i], dx, (*grads.adapters)[i]);
+        if (grads.weights == nullptr) return;
+        be.gemm(Op::transpose, Op::none, 1, dy, x, 1, grads.weights->projections[i]);
+        if (grads.weights->biases[i].empty()) return;
+        Scratch<B> scratch(be);  // column sums of dy, slab by slab
+        const auto ones = scratch.template matrix<Scalar<B>>(dy.rows, 1);
+        be.fill(ones, Scalar<B>{1});
+        be.gemm(Op::transpose, Op::none, 1, ones, dy, 1, grads.weights->biases[i]);
     }
 
     [[nodiscard]] static ParamView<B> norm_gradient(const BlockGradients<B>& grads,
@@ -157,8 +206,9 @@ private:
     }
 
     LlamaConfig config_;
-    BlockWeights<ConstParamView<B>> weights_;
+    BlockWeights<StoredView<B>> weights_;
     RmsNorm<B> attention_norm_, feed_forward_norm_;
+    std::optional<RmsNorm<B>> q_norm_, k_norm_;
     Attention<B> attention_;
     std::array<std::optional<Adapter>, target_count> adapters_;
     Index layer_;

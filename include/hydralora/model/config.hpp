@@ -14,20 +14,35 @@ namespace hydralora {
 /// Whether the output head is the embedding table or a matrix of its own.
 enum class LmHead { tied, own };
 
+/// The published families that this decoder computes. They differ in the members below it alone.
+enum class Architecture { llama, mistral, qwen2, qwen3 };
+inline constexpr std::array<std::string_view, 4> architecture_names{"llama", "mistral", "qwen2", "qwen3"};
+
+/// Which projections of attention add a frozen bias: Qwen2's are q, k and v; Llama's attention_bias has o too.
+enum class AttentionBias { none, qkv, qkvo };
+
+/// Whether each head of q and k goes through an RMSNorm of its own before it is turned (Qwen3).
+enum class HeadNorm { none, rms };
+
 /// The names in brackets are those of config.json in a Hugging Face model directory.
 struct LlamaConfig {
-    Index vocabulary = 0;           ///< [vocab_size]
-    Index width = 0;                ///< residual stream [hidden_size]
-    Index layers = 0;               ///< [num_hidden_layers]
-    Index heads = 0;                ///< query heads [num_attention_heads]
-    Index kv_heads = 0;             ///< key and value heads, a divisor of heads [num_key_value_heads]
-    Index head_dim = 0;             ///< even [head_dim]
-    Index feed_forward = 0;         ///< [intermediate_size]
-    Index max_positions = 0;        ///< longest sequence [max_position_embeddings]
-    double norm_eps = 1e-6;         ///< [rms_norm_eps]
-    double rope_theta = 1e4;        ///< [rope_theta]
-    RopeScaling rope_scaling = {};  ///< [rope_scaling]
-    LmHead lm_head = LmHead::tied;  ///< [tie_word_embeddings]
+    Index vocabulary = 0;                             ///< [vocab_size]
+    Index width = 0;                                  ///< residual stream [hidden_size]
+    Index layers = 0;                                 ///< [num_hidden_layers]
+    Index heads = 0;                                  ///< query heads [num_attention_heads]
+    Index kv_heads = 0;                               ///< key and value heads, a divisor of heads [num_key_value_heads]
+    Index head_dim = 0;                               ///< even [head_dim]
+    Index feed_forward = 0;                           ///< [intermediate_size]
+    Index max_positions = 0;                          ///< longest sequence [max_position_embeddings]
+    double norm_eps = 1e-6;                           ///< [rms_norm_eps]
+    double rope_theta = 1e4;                          ///< [rope_theta]
+    RopeScaling rope_scaling = {};                    ///< [rope_scaling]
+    LmHead lm_head = LmHead::tied;                    ///< [tie_word_embeddings]
+    Architecture architecture = Architecture::llama;  ///< [model_type]
+    AttentionBias attention_bias = AttentionBias::none;  ///< [attention_bias], or by architecture
+    HeadNorm head_norm = HeadNorm::none;                 ///< by architecture
+    Index sliding_window =
+        0;  ///< tokens that attention reaches back, 0: all. Longer sequences are refused [sliding_window]
 
     [[nodiscard]] Index q_width() const { return heads * head_dim; }
     [[nodiscard]] Index kv_width() const { return kv_heads * head_dim; }
@@ -48,6 +63,7 @@ inline void validate(const LlamaConfig& c) {
     positive("max_positions", c.max_positions, Index{1} << 24);
     check(c.heads % c.kv_heads == 0, "LlamaConfig: heads = ", c.heads, " is not a multiple of kv_heads = ", c.kv_heads);
     check(c.head_dim % 2 == 0, "LlamaConfig: head_dim = ", c.head_dim, ", expected an even number");
+    check(c.sliding_window >= 0, "LlamaConfig: sliding_window = ", c.sliding_window, ", expected 0 (none) or more");
     check(c.norm_eps > 0 && c.norm_eps < 1, "LlamaConfig: norm_eps = ", c.norm_eps, ", expected between 0 and 1");
 }
 
@@ -80,6 +96,13 @@ inline constexpr std::array<std::string_view, target_count> target_paths{
             break;
     }
     return {c.width, c.feed_forward};
+}
+
+/// Whether a linear layer adds a frozen bias.
+[[nodiscard]] inline bool has_bias(const LlamaConfig& c, Target t) {
+    const bool qkv = t == Target::q_proj || t == Target::k_proj || t == Target::v_proj;
+    return (c.attention_bias != AttentionBias::none && qkv) ||
+           (c.attention_bias == AttentionBias::qkvo && t == Target::o_proj);
 }
 
 /// One adapter configuration for every target; in and out are filled in from the model.

@@ -4,6 +4,8 @@
 // gradients of the adapters or of the weights by the type of the set it is given.
 #pragma once
 
+#include <array>
+#include <string_view>
 #include <vector>
 
 #include "../backend/compose/add.hpp"
@@ -19,10 +21,30 @@ struct TokenBatch {
     ViewOf<B, const std::int32_t> ids;     ///< (1, T), each in [0, vocabulary)
     ViewOf<B, const std::int32_t> labels;  ///< (1, T) the token to predict at each position, or ignored_label
     Index sequences = 1;
+    /// Where sequences hold several documents (packing): (1, T), for each token the index in its sequence of the first
+    /// token of its document. Attention then stays within documents and positions count from 0 in each. Empty: a
+    /// sequence is one document.
+    ViewOf<B, const std::int32_t> starts{};
 
     [[nodiscard]] Index tokens() const { return ids.cols; }
     [[nodiscard]] Index length() const { return ids.cols / sequences; }
 };
+
+/// Throws unless starts are what TokenBatch says. Layers trust them, which may be on a device: check where they come in.
+inline void check_starts(MatrixView<const std::int32_t> starts, Index sequences) {
+    for (Index t = 0; t < starts.cols; ++t) {
+        const Index length = starts.cols / sequences, place = t % length, start = starts(0, t);
+        const bool own = start == place, before = place > 0 && start == starts(0, t - 1);
+        check(own || before, "Llama: starts(0, ", t, ") = ", start, ", expected ", place, ", where it stands",
+              place > 0 ? ", or that of the token before it" : "");
+    }
+}
+
+/// What forward keeps of the blocks: everything for backward; the input of each alone, from which backward computes the
+/// block again (Chen et al., "Training deep nets with sublinear memory cost", arXiv 1604.06174), with the same bits; or
+/// nothing, where no backward follows.
+enum class Keep { all, inputs, nothing };
+inline constexpr std::array<std::string_view, 3> keep_names{"all", "inputs", "nothing"};
 
 /// Keys and values of the tokens so far, for generation: room for `capacity` tokens of one sequence.
 template <Backend B>
@@ -55,24 +77,34 @@ void fold_tied_head(B& be, const LlamaWeights<ParamView<B>>& grads) {
 template <Backend B>
 class Llama {
 public:
-    using Weights = LlamaWeights<ConstParamView<B>>;
+    using Weights = LlamaWeights<StoredView<B>>;
     using Adapters = LlamaAdapters<ConstParamView<B>>;
     using WeightGrads = LlamaWeights<ParamView<B>>;
     using AdapterGrads = LlamaAdapters<ParamView<B>>;
 
     struct Cache {
-        std::vector<typename LlamaBlock<B>::Cache> blocks;
+        Keep keep = Keep::all;  ///< the caller's choice, before forward
+
+        std::vector<typename LlamaBlock<B>::AdapterCaches> adapters;  // of each block, whatever is kept else
+        std::vector<typename LlamaBlock<B>::Cache> blocks;            // of each block, or of the one at hand
+        std::vector<ActivationBuffer<B>> inputs;                      // (T, d) of each block, with Keep::inputs
+        Pass<B> pass;
+        bool spent = false;             // backward has worked in it: forward comes first
         ActivationBuffer<B> x, hidden;  // (T, d): residual stream after the last block, and normed
         typename RmsNorm<B>::Cache norm;
     };
 
-    /// The base alone. Throws if a weight's shape differs from the configuration's.
-    Llama(B& be, const LlamaConfig& config, const Weights& weights) : Llama(be, config, weights, nullptr, nullptr) {}
+    /// The base alone: views of its weights, of the parameters' type or as they are stored (norms and biases always of the
+    /// parameters' type). Throws if a weight's shape differs from the configuration's.
+    template <class M>
+    Llama(B& be, const LlamaConfig& config, const LlamaWeights<M>& weights)
+        : Llama(be, config, stored(weights), nullptr, nullptr) {}
 
     /// The base with adapters.
-    Llama(B& be, const LlamaConfig& config, const Weights& weights, const LlamaAdapterConfig& adapter_config,
+    template <class M>
+    Llama(B& be, const LlamaConfig& config, const LlamaWeights<M>& weights, const LlamaAdapterConfig& adapter_config,
           const Adapters& adapters)
-        : Llama(be, config, weights, &adapter_config, &adapters) {}
+        : Llama(be, config, stored(weights), &adapter_config, &adapters) {}
 
     [[nodiscard]] const LlamaConfig& config() const { return config_; }
 
@@ -82,7 +114,10 @@ public:
               "Llama: ", batch.ids.cols, " tokens do not make ", batch.sequences, " sequences of equal length");
         check(batch.length() <= config_.max_positions, "Llama: sequences of ", batch.length(),
               " tokens, the model has max_positions = ", config_.max_positions);
-        run(be, batch.ids, {batch.sequences, batch.length(), 0}, c, pass, nullptr);
+        check_window(batch.length());
+        check(batch.starts.empty() || batch.starts.shape() == batch.ids.shape(), "Llama: starts is (",
+              batch.starts.rows, ", ", batch.starts.cols, "), expected (1, ", batch.tokens(), ") or empty");
+        run(be, batch.ids, {batch.sequences, batch.length(), 0, batch.starts}, c, pass, nullptr);
     }
 
     /// loss_sum (1, 1) += sum over the labelled tokens of -log p(label), after forward.
@@ -96,14 +131,15 @@ public:
     }
 
     /// Loss as above, and gradients += those of scale * loss_sum. `scale` is 1 / labelled tokens of the accumulated batch.
-    /// Where the head is tied and the set has an lm_head all the same, the head's part of the embedding's gradient is
+    /// The cache is what forward left; with Keep::inputs it is worked in. Where the head is tied and the set has an
+    /// lm_head all the same, the head's part of the embedding's gradient is
     /// summed there: see fold_tied_head.
-    void backward(B& be, const TokenBatch<B>& batch, double scale, const Cache& c, ViewOf<B, double> loss_sum,
+    void backward(B& be, const TokenBatch<B>& batch, double scale, Cache& c, ViewOf<B, double> loss_sum,
                   const AdapterGrads& grads) const {
         check(adapted_, "Llama: gradients of adapters asked of a model without any");
         backward(be, batch, scale, c, loss_sum, &grads, nullptr);
     }
-    void backward(B& be, const TokenBatch<B>& batch, double scale, const Cache& c, ViewOf<B, double> loss_sum,
+    void backward(B& be, const TokenBatch<B>& batch, double scale, Cache& c, ViewOf<B, double> loss_sum,
                   const WeightGrads& grads) const {
         check(!adapted_,
               "Llama: gradients of the weights asked of a model with adapters; make one from the weights alone");
@@ -116,15 +152,16 @@ public:
         check(ids.cols >= 1, "Llama: no tokens to decode");
         check(memory.used + ids.cols <= memory.capacity(), "Llama: ", memory.used, " + ", ids.cols,
               " tokens exceed the key-value memory of ", memory.capacity());
-        run(be, ids, {1, ids.cols, memory.used}, c, pass, &memory);
+        check_window(memory.used + ids.cols);
+        run(be, ids, {1, ids.cols, memory.used, {}}, c, pass, &memory);
         memory.used += ids.cols;
-        be.gemm(Op::none, Op::transpose, 1, c.hidden.view().row_slice(ids.cols - 1, 1), head_weight(), 0,
-                logits);  // (1, V)
+        const ConstView<B> last = c.hidden.view().row_slice(ids.cols - 1, 1);                    // (1, d)
+        ops::stored_product(be, last, Op::transpose, head_weight(), AccumScalar<B>{0}, logits);  // (1, V)
     }
 
     /// logits (T, V) after forward.
     void logits(B& be, const Cache& c, View<B> logits) const {
-        be.gemm(Op::none, Op::transpose, 1, c.hidden.view(), head_weight(), 0, logits);
+        ops::stored_product(be, ConstView<B>(c.hidden.view()), Op::transpose, head_weight(), AccumScalar<B>{0}, logits);
     }
 
 private:
@@ -133,14 +170,14 @@ private:
         : config_((validate(config), config)),
           weights_(weights),
           rope_(be, {config.head_dim, config.rope_theta, config.rope_scaling, config.max_positions}),
-          norm_({config.width, config.norm_eps}, weights.norm),
+          norm_({config.width, config.norm_eps}, vector_of<B>(weights.norm)),
           adapted_(adapter_config != nullptr) {
         check(weights.layers.size() == static_cast<std::size_t>(config.layers), "Llama: weights of ",
               weights.layers.size(), " layers, expected ", config.layers);
         check(adapters == nullptr || adapters->layers.size() == weights.layers.size(), "Llama: adapters of ",
               adapters == nullptr ? 0 : adapters->layers.size(), " layers, expected ", config.layers);
         visit(
-            [](const ParamPath& path, const ConstParamView<B>& m, const Shape& expected) {
+            [](const ParamPath& path, const StoredView<B>& m, const Shape& expected) {
                 check(m.shape() == expected, "Llama: ", path.name(), " is (", m.rows, ", ", m.cols, "), expected (",
                       expected.rows, ", ", expected.cols, ")");
             },
@@ -151,32 +188,63 @@ private:
                                  adapters == nullptr ? nullptr : &adapters->layers[l], static_cast<Index>(l));
     }
 
-    [[nodiscard]] ConstParamView<B> head_weight() const {
+    template <class M>
+    [[nodiscard]] static Weights stored(const LlamaWeights<M>& weights) {
+        if constexpr (std::is_same_v<M, StoredView<B>>)
+            return weights;
+        else
+            return map_params<StoredView<B>>(weights, [](const ParamPath&, const M& m) { return StoredView<B>(m); });
+    }
+
+    void check_window(Index tokens) const {
+        check(config_.sliding_window == 0 || tokens <= config_.sliding_window, "Llama: sequences of ", tokens,
+              " tokens reach beyond sliding_window = ", config_.sliding_window,
+              ", which this library does not compute: use at most so many");
+    }
+
+    [[nodiscard]] StoredView<B> head_weight() const {
         return config_.lm_head == LmHead::tied ? weights_.embedding : weights_.lm_head;
     }
     [[nodiscard]] LmHeadCrossEntropy<B> head() const { return LmHeadCrossEntropy<B>(head_weight()); }
 
-    void run(B& be, ViewOf<B, const std::int32_t> ids, SequenceShape shape, Cache& c, const Pass<B>& pass,
+    void run(B& be, ViewOf<B, const std::int32_t> ids, const SequenceShape<B>& shape, Cache& c, const Pass<B>& pass,
              KeyValueMemory<B>* memory) const {
-        c.blocks.resize(blocks_.size());
+        const bool decoding = memory != nullptr;
+        c.pass = pass;
+        c.spent = false;
+        c.adapters.resize(blocks_.size());
+        c.blocks.resize(c.keep == Keep::all && !decoding ? blocks_.size() : 1);
+        c.inputs.resize(c.keep == Keep::inputs && !decoding ? blocks_.size() : 0);
         c.x.resize(be, ids.cols, config_.width);
         c.hidden.resize(be, ids.cols, config_.width);
         Embedding<B>{weights_.embedding}.forward(be, ids, c.x.view());  // (T, d)
         for (std::size_t l = 0; l < blocks_.size(); ++l) {
-            if (memory == nullptr) {
-                blocks_[l].forward(be, c.x.view(), shape, rope_, c.blocks[l], pass);
-            } else {
+            auto& block = c.blocks[c.blocks.size() > l ? l : 0];
+            if (!c.inputs.empty()) {
+                c.inputs[l].resize(be, ids.cols, config_.width);
+                be.copy(ConstView<B>(c.x.view()), c.inputs[l].view());
+            }
+            if (decoding) {
                 View<B> keys = memory->keys[l].view(), values = memory->values[l].view();
-                blocks_[l].forward(be, c.x.view(), shape, rope_, c.blocks[l], pass, &keys, &values);
+                blocks_[l].forward(be, c.x.view(), shape, rope_, block, c.adapters[l], pass, &keys, &values);
+            } else {
+                blocks_[l].forward(be, c.x.view(), shape, rope_, block, c.adapters[l], pass);
             }
         }
         norm_.forward(be, c.x.view(), c.hidden.view(), c.norm);  // (T, d)
     }
 
-    void backward(B& be, const TokenBatch<B>& batch, double scale, const Cache& c, ViewOf<B, double> loss_sum,
+    void backward(B& be, const TokenBatch<B>& batch, double scale, Cache& c, ViewOf<B, double> loss_sum,
                   const AdapterGrads* adapters, const WeightGrads* weights) const {
-        check(c.hidden.rows() == batch.tokens() && c.blocks.size() == blocks_.size(), "Llama: the cache is of ",
-              c.hidden.rows(), " tokens, the batch has ", batch.tokens(), ": pass the cache that forward filled");
+        const bool recomputed = !c.inputs.empty();
+        check(c.keep != Keep::nothing,
+              "Llama: backward with a cache that keeps nothing for it; choose Keep::all or inputs");
+        check(!c.spent,
+              "Llama: backward a second time with a cache of inputs; call forward again, or choose Keep::all");
+        c.spent = recomputed;
+        check(c.hidden.rows() == batch.tokens() && (recomputed ? c.inputs.size() : c.blocks.size()) == blocks_.size(),
+              "Llama: the cache is of ", c.hidden.rows(), " tokens, the batch has ", batch.tokens(),
+              ": pass the cache that forward filled");
         const std::size_t layers = adapters != nullptr ? adapters->layers.size() : weights->layers.size();
         check(layers == blocks_.size(), "Llama: gradients of ", layers, " layers, expected ", blocks_.size());
         Scratch<B> scratch(be);
@@ -190,10 +258,16 @@ private:
         }
         head().loss_and_gradient(be, c.hidden.view(), batch.labels, scale, loss_sum, dhidden, dhead);
         norm_.backward(be, c.x.view(), dhidden, c.norm, dx, dnorm);
-        for (std::size_t l = blocks_.size(); l-- > 0;)
-            blocks_[l].backward(be, dx, {batch.sequences, batch.length(), 0}, rope_, c.blocks[l],
+        const SequenceShape<B> shape{batch.sequences, batch.length(), 0, batch.starts};
+        for (std::size_t l = blocks_.size(); l-- > 0;) {
+            if (recomputed && l + 1 < blocks_.size()) {  // the last block's is still there
+                be.copy(ConstView<B>(c.inputs[l].view()), c.x.view());
+                blocks_[l].forward(be, c.x.view(), shape, rope_, c.blocks[0], c.adapters[l], c.pass);
+            }
+            blocks_[l].backward(be, dx, shape, rope_, c.blocks[recomputed ? 0 : l], c.adapters[l],
                                 {adapters == nullptr ? nullptr : &adapters->layers[l],
                                  weights == nullptr ? nullptr : &weights->layers[l]});
+        }
         if (weights != nullptr) Embedding<B>{weights_.embedding}.backward(be, batch.ids, dx, weights->embedding);
     }
 

@@ -10,11 +10,13 @@
 
 namespace hydralora {
 
-/// One decoder block. d width, f feed_forward.
+/// One decoder block. d width, D head_dim.
 template <class M>
 struct BlockWeights {
     M attention_norm;                         // (1, d)
     std::array<M, target_count> projections;  // target_shape of each
+    std::array<M, target_count> biases;       // (1, out), empty where there is none
+    M q_norm, k_norm;                         // (1, D), empty without
     M feed_forward_norm;                      // (1, d)
 
     template <class F, class... P>
@@ -23,7 +25,10 @@ struct BlockWeights {
         for (std::size_t t = 0; t < target_count; ++t) {
             const ParamPath target = path / target_paths[t];
             params_detail::visit_tensor(target / "weight", f, p.projections[t]...);
+            params_detail::visit_tensor((target / "bias").with(Role::bias), f, p.biases[t]...);
         }
+        params_detail::visit_tensor((path / "self_attn.q_norm.weight").with(Role::norm), f, p.q_norm...);
+        params_detail::visit_tensor((path / "self_attn.k_norm.weight").with(Role::norm), f, p.k_norm...);
         params_detail::visit_tensor((path / "post_attention_layernorm.weight").with(Role::norm), f,
                                     p.feed_forward_norm...);
     }
@@ -94,7 +99,11 @@ struct LlamaAdapters {
     shapes.layers.resize(static_cast<std::size_t>(c.layers));
     for (auto& layer : shapes.layers) {
         layer.attention_norm = layer.feed_forward_norm = {1, c.width};
-        for (std::size_t t = 0; t < target_count; ++t) layer.projections[t] = target_shape(c, static_cast<Target>(t));
+        for (std::size_t t = 0; t < target_count; ++t) {
+            layer.projections[t] = target_shape(c, static_cast<Target>(t));
+            if (has_bias(c, static_cast<Target>(t))) layer.biases[t] = {1, layer.projections[t].rows};
+        }
+        if (c.head_norm == HeadNorm::rms) layer.q_norm = layer.k_norm = {1, c.head_dim};
     }
     shapes.norm = {1, c.width};
     if (c.lm_head == LmHead::own) shapes.lm_head = {c.vocabulary, c.width};
@@ -135,7 +144,7 @@ void initialise(B& be, LlamaAdapters<M>& params, const LlamaConfig& model, const
                        adapter_stream(static_cast<Index>(l), index_of(t)));
 }
 
-/// Start of pretraining: norms 1; embedding and linears normal with deviation 0.02, those that write to the residual stream
+/// Start of pretraining: norms 1; biases 0; embedding and linears normal with deviation 0.02, those that write to the residual stream
 /// (o_proj, down_proj) with 0.02 / sqrt(2 layers) (GPT-2's scheme).
 template <Backend B, class M>
 void initialise(B& be, LlamaWeights<M>& weights, const LlamaConfig& config, Seed seed) {
@@ -146,6 +155,7 @@ void initialise(B& be, LlamaWeights<M>& weights, const LlamaConfig& config, Seed
             const auto to = view_of(m);
             const RandomKey key{seed, weight_stream(tensor++), 0};
             if (path.role == Role::norm) return be.fill(to, ParamScalar<B>{1});
+            if (path.role == Role::bias) return be.fill(to, ParamScalar<B>{0});
             const std::string name = path.name();
             const double deviation =
                 name.find("o_proj") != name.npos || name.find("down_proj") != name.npos ? residual : 0.02;

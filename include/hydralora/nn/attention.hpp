@@ -2,6 +2,8 @@
 // S sequences, L queries and K keys each, D head_dim.
 #pragma once
 
+#include <cstdint>
+
 #include "../backend/compose/attention.hpp"
 #include "../core/check.hpp"
 
@@ -33,9 +35,10 @@ public:
 
     /// o (S*L, heads*D) from q (S*L, heads*D), k and v (S*K, kv_heads*D). kv_stride_rows: rows from one sequence's keys
     /// to the next one's in the memory of k and v, for a cache with room to spare; 0: K. k.rows stays S*K then.
+    /// starts (1, S*L), where sequences hold several documents: the first key that each query sees; see TokenBatch.
     void forward(B& be, Index sequences, ConstView<B> q, ConstView<B> k, ConstView<B> v, View<B> o, Cache& cache,
-                 Index kv_stride_rows = 0) const {
-        AttentionShape shape = shape_of(sequences, q.shape(), k.shape());
+                 Index kv_stride_rows = 0, ViewOf<B, const std::int32_t> starts = {}) const {
+        AttentionShape shape = shape_of(sequences, q.shape(), k.shape(), starts);
         check(kv_stride_rows == 0 || kv_stride_rows >= shape.keys, "Attention: kv_stride_rows = ", kv_stride_rows,
               ", expected 0 or at least the ", shape.keys, " keys of a sequence");
         shape.kv_stride_rows = kv_stride_rows;
@@ -48,8 +51,9 @@ public:
     /// dq (S*L, heads*D), dk and dv (S*K, kv_heads*D), overwritten, from do_ (S*L, heads*D) and what forward took and
     /// gave.
     void backward(B& be, Index sequences, ConstView<B> q, ConstView<B> k, ConstView<B> v, ConstView<B> o,
-                  ConstView<B> do_, const Cache& cache, View<B> dq, View<B> dk, View<B> dv) const {
-        const AttentionShape shape = shape_of(sequences, q.shape(), k.shape());
+                  ConstView<B> do_, const Cache& cache, View<B> dq, View<B> dk, View<B> dv,
+                  ViewOf<B, const std::int32_t> starts = {}) const {
+        const AttentionShape shape = shape_of(sequences, q.shape(), k.shape(), starts);
         same_shape("v", v.shape(), "k", k.shape());
         same_shape("o", o.shape(), "q", q.shape());
         same_shape("do", do_.shape(), "q", q.shape());
@@ -64,7 +68,8 @@ public:
     [[nodiscard]] const AttentionConfig& config() const { return config_; }
 
 private:
-    [[nodiscard]] AttentionShape shape_of(Index sequences, Shape q, Shape k) const {
+    [[nodiscard]] AttentionShape shape_of(Index sequences, Shape q, Shape k,
+                                          ViewOf<B, const std::int32_t> starts) const {
         const Index width = config_.heads * config_.head_dim, kv_width = config_.kv_heads * config_.head_dim;
         check(q.cols == width, "Attention: q has ", q.cols, " columns, expected heads * head_dim = ", width);
         check(k.cols == kv_width, "Attention: k has ", k.cols, " columns, expected kv_heads * head_dim = ", kv_width);
@@ -72,8 +77,17 @@ private:
               " sequences of ", q.rows, " queries and ", k.rows, " keys, expected a whole number of each a sequence");
         check(q.rows <= k.rows, "Attention: ", q.rows, " queries and ", k.rows,
               " keys, expected at least as many keys");
-        return {sequences, q.rows / sequences, k.rows / sequences, config_.heads, config_.kv_heads, config_.head_dim,
-                0};
+        check(starts.empty() || (starts.shape() == Shape{1, q.rows} && q.rows == k.rows), "Attention: starts is (",
+              starts.rows, ", ", starts.cols, ") for ", q.rows, " queries and ", k.rows,
+              " keys, expected one for each query, and no keys before them; or empty");
+        return {sequences,
+                q.rows / sequences,
+                k.rows / sequences,
+                config_.heads,
+                config_.kv_heads,
+                config_.head_dim,
+                0,
+                starts.empty() ? nullptr : starts.data};
     }
 
     static void same_shape(const char* name, Shape shape, const char* other, Shape expected) {

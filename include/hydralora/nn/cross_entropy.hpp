@@ -23,7 +23,7 @@ inline void check_labels(MatrixView<const std::int32_t> labels, Index vocabulary
 template <Backend B>
 class LmHeadCrossEntropy {
 public:
-    explicit LmHeadCrossEntropy(ConstParamView<B> weight) : weight_(weight) {
+    explicit LmHeadCrossEntropy(StoredView<B> weight) : weight_(weight) {
         check(!weight.empty(), "LmHeadCrossEntropy: weight is (", weight.rows, ", ", weight.cols,
               "), expected (vocabulary, width)");
     }
@@ -69,7 +69,7 @@ private:
               "), expected (1, 1)");
     }
 
-    ConstParamView<B> weight_;
+    StoredView<B> weight_;
 };
 
 }  // namespace hydralora

@@ -19,7 +19,7 @@ inline void check_ids(MatrixView<const std::int32_t> ids, Index vocabulary) {
 /// x = rows of a table. Sees the table (V, d), owns nothing.
 template <Backend B>
 struct Embedding {
-    ConstParamView<B> table;  // (V, d)
+    StoredView<B> table;  // (V, d)
 
     /// x (T, d) = row ids(0, t) for each token. ids (1, T) in [0, V); see check_ids.
     void forward(B& be, ViewOf<B, const std::int32_t> ids, View<B> x) const {

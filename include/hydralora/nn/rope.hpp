@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "../backend/compose/rope.hpp"
@@ -78,20 +79,24 @@ public:
         upload([](double angle) { return std::sin(angle); }, sine_);
     }
 
-    /// x (T, heads * D) in place; token t stands at position first_position + t % sequence_length.
-    void rotate(B& be, View<B> x, Index sequence_length, Index first_position = 0) const {
-        turn(be, x, sequence_length, first_position, Turn::forth);
+    /// x (T, heads * D) in place; token t stands at position first_position + t % sequence_length, less starts(0, t)
+    /// where sequences hold several documents: see TokenBatch.
+    void rotate(B& be, View<B> x, Index sequence_length, Index first_position = 0,
+                ViewOf<B, const std::int32_t> starts = {}) const {
+        turn(be, x, sequence_length, first_position, Turn::forth, starts);
     }
 
     /// The transpose, which is the way back: the gradient of what rotate gave becomes that of what it took.
-    void rotate_back(B& be, View<B> x, Index sequence_length, Index first_position = 0) const {
-        turn(be, x, sequence_length, first_position, Turn::back);
+    void rotate_back(B& be, View<B> x, Index sequence_length, Index first_position = 0,
+                     ViewOf<B, const std::int32_t> starts = {}) const {
+        turn(be, x, sequence_length, first_position, Turn::back, starts);
     }
 
     [[nodiscard]] const RopeConfig& config() const { return config_; }
 
 private:
-    void turn(B& be, View<B> x, Index sequence_length, Index first_position, Turn way) const {
+    void turn(B& be, View<B> x, Index sequence_length, Index first_position, Turn way,
+              ViewOf<B, const std::int32_t> starts) const {
         check(x.cols % config_.head_dim == 0, "Rope: x has ", x.cols,
               " columns, expected a multiple of head_dim = ", config_.head_dim);
         check(sequence_length >= 1, "Rope: sequence_length = ", sequence_length, ", expected at least 1");
@@ -99,7 +104,9 @@ private:
         check(first_position >= 0 && first_position + longest <= config_.max_positions, "Rope: positions ",
               first_position, " to ", first_position + longest - 1,
               ", expected within max_positions = ", config_.max_positions);
-        ops::rope(be, x, cosine_.view(), sine_.view(), sequence_length, first_position, way);
+        check(starts.empty() || starts.shape() == Shape{1, x.rows}, "Rope: starts is (", starts.rows, ", ", starts.cols,
+              "), expected (1, ", x.rows, ") or empty");
+        ops::rope(be, x, cosine_.view(), sine_.view(), sequence_length, first_position, way, starts);
     }
 
     RopeConfig config_;

@@ -1,7 +1,7 @@
 // What a layer needs of its frozen matrix, and the plain dense one.
 #pragma once
 
-#include "../backend/concept.hpp"
+#include "../backend/compose/stored_product.hpp"
 
 namespace hydralora {
 
@@ -30,10 +30,10 @@ struct AddBias {
 };
 }  // namespace functor
 
-/// A dense matrix in the caller's memory, with an optional frozen bias.
+/// A dense matrix in the caller's memory, in the type it is stored in, with an optional frozen bias.
 template <Backend B>
 struct DenseWeight {
-    ConstParamView<B> weight;  // (out, in)
+    StoredView<B> weight;      // (out, in)
     ConstParamView<B> bias{};  // (1, out) or empty
 
     [[nodiscard]] Index rows() const { return weight.rows; }
@@ -42,12 +42,13 @@ struct DenseWeight {
     void apply(B& be, ConstView<B> x, View<B> y) const {
         check(bias.empty() || bias.shape() == Shape{1, weight.rows}, "DenseWeight: bias is (", bias.rows, ", ",
               bias.cols, "), expected (1, out) = (1, ", weight.rows, ")");
-        be.gemm(Op::none, Op::transpose, 1, x, weight, 0, y);  // (T, out)
+        ops::stored_product(be, x, Op::transpose, weight, AccumScalar<B>{0}, y);  // (T, out)
         if (bias.empty()) return;
         be.rows(y.rows, functor::AddBias<Scalar<B>, ParamScalar<B>>{bias.data, y.data, y.cols, y.ld});
     }
     void apply_transposed(B& be, ConstView<B> dy, View<B> dx, Grad mode = Grad::overwrite) const {
-        be.gemm(Op::none, Op::none, 1, dy, weight, mode == Grad::accumulate ? 1 : 0, dx);  // (T, in)
+        const auto beta = static_cast<AccumScalar<B>>(mode == Grad::accumulate ? 1 : 0);
+        ops::stored_product(be, dy, Op::none, weight, beta, dx);  // (T, in)
     }
 };
 

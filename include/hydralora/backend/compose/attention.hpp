@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 
 #include "../concept.hpp"
 #include "exponential.hpp"
@@ -14,10 +15,12 @@
 namespace hydralora {
 
 /// Query i of a sequence stands at position keys - queries + i and sees keys 0 .. that. Row j of sequence s lies at row
-/// s * kv_stride_rows + j of k and v (0: keys), so keys can be the filled part of a longer cache.
+/// s * kv_stride_rows + j of k and v (0: keys), so keys can be the filled part of a longer cache. Where a sequence holds
+/// several documents, query t sees keys from starts[t] on, the first of its document.
 struct AttentionShape {
     Index sequences = 1, queries = 0, keys = 0, heads = 1, kv_heads = 1, head_dim = 0;
     Index kv_stride_rows = 0;
+    const std::int32_t* starts = nullptr;  // (sequences * queries), in the backend's memory
 
     [[nodiscard]] Index kv_stride() const { return kv_stride_rows > 0 ? kv_stride_rows : keys; }
     [[nodiscard]] double scale() const { return 1.0 / std::sqrt(static_cast<double>(head_dim)); }
@@ -32,14 +35,17 @@ struct Block {
     Index first_visible;  // keys the block's first query sees
     Index first_token;    // row of q of the block's first query in the first sequence
     Index queries, kv_heads, group, member;
+    const std::int32_t* starts;
 
     struct Place {
-        Index token, head, visible;
+        Index token, head, first, visible;  // keys [first, visible) are seen
     };
     HYDRALORA_HD Place place(Index row) const {
         const Index b = row / rows, i = row - b * rows;
         const Index sequence = b / kv_heads, kv_head = b - sequence * kv_heads;
-        return {first_token + sequence * queries + i, kv_head * group + member, first_visible + i};
+        const Index token = first_token + sequence * queries + i;
+        return {token, kv_head * group + member, starts == nullptr ? 0 : static_cast<Index>(starts[token]),
+                first_visible + i};
     }
 };
 
@@ -57,14 +63,17 @@ struct CausalSoftmax {
 
     template <class Group>
     HYDRALORA_HD void operator()(const Group& group, Index row) const {
-        const auto [token, head, visible] = block.place(row);
-        T* s = scores + row * block.cols;
-        const A top = row_max<A>(group, visible, [s](Index j) { return static_cast<A>(s[j]); });
-        row_map<A>(group, visible, s, [s, top](Index j) { return exponential(static_cast<A>(s[j]) - top); });
-        const A sum = row_sum<A>(group, visible, [s](Index j) { return static_cast<A>(s[j]); });
+        const auto [token, head, first, visible] = block.place(row);
+        const Index n = visible - first;
+        T* all = scores + row * block.cols;
+        T* s = all + first;
+        const A top = row_max<A>(group, n, [s](Index j) { return static_cast<A>(s[j]); });
+        row_map<A>(group, n, s, [s, top](Index j) { return exponential(static_cast<A>(s[j]) - top); });
+        const A sum = row_sum<A>(group, n, [s](Index j) { return static_cast<A>(s[j]); });
         const A inverse = A{1} / sum;
-        row_map<A>(group, visible, s, [s, inverse](Index j) { return static_cast<A>(s[j]) * inverse; });
-        row_fill(group, visible, block.cols, s, T{});
+        row_map<A>(group, n, s, [s, inverse](Index j) { return static_cast<A>(s[j]) * inverse; });
+        row_fill(group, Index{0}, first, all, T{});
+        row_fill(group, visible, block.cols, all, T{});
         if (group.rank() == 0) log_sum_exp[token * ld_log_sum_exp + head] = top + std::log(sum);
     }
 };
@@ -81,16 +90,20 @@ struct CausalSoftmaxBackward {
 
     template <class Group>
     HYDRALORA_HD void operator()(const Group& group, Index row) const {
-        const auto [token, head, visible] = block.place(row);
-        T* p = scores + row * block.cols;
-        T* d = dp + row * block.cols;
+        const auto [token, head, first, visible] = block.place(row);
+        T* all_p = scores + row * block.cols;
+        T* all_d = dp + row * block.cols;
+        T* p = all_p + first;
+        T* d = all_d + first;
         const A top = log_sum_exp[token * ld_log_sum_exp + head], mean = delta[token * ld_delta + head];
-        row_map<A>(group, visible, p, d, [p, d, top, mean](Index j) {
+        row_map<A>(group, visible - first, p, d, [p, d, top, mean](Index j) {
             const A probability = exponential(static_cast<A>(p[j]) - top);
             return Both<A>{probability, probability * (static_cast<A>(d[j]) - mean)};
         });
-        row_fill(group, visible, block.cols, p, T{});
-        row_fill(group, visible, block.cols, d, T{});
+        for (T* each : {all_p, all_d}) {
+            row_fill(group, Index{0}, first, each, T{});
+            row_fill(group, visible, block.cols, each, T{});
+        }
     }
 };
 
@@ -135,7 +148,7 @@ void for_each_block(const AttentionShape& shape, Visit&& visit) {
             const Index before = shape.keys - shape.queries + q0;
             visit(s, std::min(together, shape.sequences - s), q0,
                   Block{rows, before + rows, before + 1, s * shape.queries + q0, shape.queries, shape.kv_heads,
-                        shape.heads / shape.kv_heads, 0});
+                        shape.heads / shape.kv_heads, 0, shape.starts});
         }
     }
 }

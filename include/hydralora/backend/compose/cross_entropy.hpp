@@ -7,9 +7,9 @@
 #include <cmath>
 #include <cstdint>
 
-#include "../concept.hpp"
 #include "exponential.hpp"
 #include "row_loops.hpp"
+#include "stored_product.hpp"
 
 namespace hydralora {
 
@@ -103,7 +103,7 @@ inline constexpr Index most_logits = Index{1} << 20;  // held at a time, unless 
 /// visit(first token, tokens, logits (tokens, V), labels (1, tokens)) chunk by chunk: whole slabs, cut from the first
 /// token.
 template <Backend B, class Visit>
-void for_each_chunk(B& be, ConstView<B> h, ConstParamView<B> weight, ViewOf<B, const std::int32_t> labels,
+void for_each_chunk(B& be, ConstView<B> h, const StoredView<B>& weight, ViewOf<B, const std::int32_t> labels,
                     Visit&& visit) {
     const Index slab = be.slab_rows();
     const Index chunk = std::max<Index>(1, most_logits / std::max<Index>(1, weight.rows * slab)) * slab;
@@ -112,7 +112,7 @@ void for_each_chunk(B& be, ConstView<B> h, ConstParamView<B> weight, ViewOf<B, c
     for (Index t = 0; t < h.rows; t += chunk) {
         const Index n = std::min(chunk, h.rows - t);
         const View<B> logits = memory.row_slice(0, n);  // (n, V)
-        be.gemm(Op::none, Op::transpose, AccumScalar<B>{1}, h.row_slice(t, n), weight, AccumScalar<B>{0}, logits);
+        ops::stored_product(be, h.row_slice(t, n), Op::transpose, weight, AccumScalar<B>{0}, logits);
         visit(t, n, logits, labels.col_slice(t, n));
     }
 }
@@ -123,7 +123,7 @@ namespace ops {
 
 /// per_token (1, T) = -log softmax(h weight^T)[label], 0 where ignored. h (T, d), weight (V, d), labels (1, T).
 template <Backend B>
-void lm_head_token_losses(B& be, ConstView<B> h, ConstParamView<B> weight, ViewOf<B, const std::int32_t> labels,
+void lm_head_token_losses(B& be, ConstView<B> h, const StoredView<B>& weight, ViewOf<B, const std::int32_t> labels,
                           AccumView<B> per_token) {
     if constexpr (requires { be.lm_head_token_losses(h, weight, labels, per_token); }) {
         be.lm_head_token_losses(h, weight, labels, per_token);
@@ -138,7 +138,7 @@ void lm_head_token_losses(B& be, ConstView<B> h, ConstParamView<B> weight, ViewO
 /// loss_sum (1, 1) += sum over tokens of -log softmax(h weight^T)[label]: slabs of be.slab_rows() tokens, one after
 /// another.
 template <Backend B>
-void lm_head_loss(B& be, ConstView<B> h, ConstParamView<B> weight, ViewOf<B, const std::int32_t> labels,
+void lm_head_loss(B& be, ConstView<B> h, const StoredView<B>& weight, ViewOf<B, const std::int32_t> labels,
                   ViewOf<B, double> loss_sum) {
     if constexpr (requires { be.lm_head_loss(h, weight, labels, loss_sum); }) {
         be.lm_head_loss(h, weight, labels, loss_sum);
@@ -156,7 +156,7 @@ void lm_head_loss(B& be, ConstView<B> h, ConstParamView<B> weight, ViewOf<B, con
 /// lm_head_loss, and dh (T, d) = scale times the sum's gradient for h, and dweight (V, d) += that for the weight, slab
 /// by slab (an empty view: not wanted). dh may be h.
 template <Backend B>
-void lm_head_cross_entropy(B& be, ConstView<B> h, ConstParamView<B> weight, ViewOf<B, const std::int32_t> labels,
+void lm_head_cross_entropy(B& be, ConstView<B> h, const StoredView<B>& weight, ViewOf<B, const std::int32_t> labels,
                            double scale, ViewOf<B, double> loss_sum, View<B> dh, ParamView<B> dweight) {
     if constexpr (requires { be.lm_head_cross_entropy(h, weight, labels, scale, loss_sum, dh, dweight); }) {
         be.lm_head_cross_entropy(h, weight, labels, scale, loss_sum, dh, dweight);
@@ -169,7 +169,7 @@ void lm_head_cross_entropy(B& be, ConstView<B> h, ConstParamView<B> weight, View
                 softmax_cross_entropy_gradient<B, double>(be, logits, chunk_labels, static_cast<A>(scale),
                                                           losses.col_slice(t, n));
                 if (!dweight.empty()) be.gemm(Op::transpose, Op::none, A{1}, logits, h.row_slice(t, n), A{1}, dweight);
-                be.gemm(Op::none, Op::none, A{1}, logits, weight, A{0}, dh.row_slice(t, n));
+                stored_product(be, ConstView<B>(logits), Op::none, weight, A{0}, dh.row_slice(t, n));
             });
         be.reduce(h.rows, functor::Values<double>{losses.data}, loss_sum);
     }

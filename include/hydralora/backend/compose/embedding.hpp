@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "../concept.hpp"
+#include "../stored_view.hpp"
 #include "row_loops.hpp"
 
 namespace hydralora {
@@ -22,7 +22,7 @@ struct Gather {
     HYDRALORA_HD void operator()(const Group& group, Index t) const {
         const P* from = table + static_cast<Index>(ids[t]) * ld_table;
         T* to = x + t * ldx;
-        row_map<P>(group, cols, to, [from](Index j) { return from[j]; });
+        row_map<T>(group, cols, to, [from](Index j) { return widened<T>(from[j]); });
     }
 };
 
@@ -50,12 +50,14 @@ namespace ops {
 
 /// x (T, d) = rows ids (1, T) of table (V, d). Ids are in [0, V).
 template <Backend B>
-void gather(B& be, ConstParamView<B> table, ViewOf<B, const std::int32_t> ids, View<B> x) {
+void gather(B& be, const StoredView<B>& table, ViewOf<B, const std::int32_t> ids, View<B> x) {
     if constexpr (requires { be.gather(table, ids, x); }) {
         be.gather(table, ids, x);
     } else {
-        be.rows(ids.cols,
-                functor::Gather<Scalar<B>, ParamScalar<B>>{table.data, ids.data, x.data, x.cols, table.ld, x.ld});
+        table.visit([&](auto stored) {
+            using S = typename decltype(stored)::value_type;
+            be.rows(ids.cols, functor::Gather<Scalar<B>, S>{stored.data, ids.data, x.data, x.cols, stored.ld, x.ld});
+        });
     }
 }
 

@@ -3,6 +3,8 @@
 // apply_rotary_pos_emb).
 #pragma once
 
+#include <cstdint>
+
 #include "../concept.hpp"
 #include "row_loops.hpp"
 
@@ -21,10 +23,11 @@ struct Rope {
     const A* sine;
     Index heads, half, ldx, ld_cosine, ld_sine, sequence_length, first_position;
     A sign;
+    const std::int32_t* starts;  // (1, T) or null
 
     template <class Group>
     HYDRALORA_HD void operator()(const Group& group, Index t) const {
-        const Index position = first_position + t % sequence_length;
+        const Index position = first_position + t % sequence_length - (starts == nullptr ? 0 : starts[t]);
         const A* cs = cosine + position * ld_cosine;
         const A* sn = sine + position * ld_sine;
         const A way = sign;
@@ -45,18 +48,18 @@ struct Rope {
 namespace ops {
 
 /// Turns each head of x (T, heads * head_dim) in place. cosine and sine are (positions, head_dim / 2); token t stands
-/// at position first_position + t % sequence_length.
+/// at position first_position + t % sequence_length, less starts(0, t) where there are any.
 template <Backend B>
 void rope(B& be, View<B> x, ConstAccumView<B> cosine, ConstAccumView<B> sine, Index sequence_length,
-          Index first_position, Turn turn) {
-    if constexpr (requires { be.rope(x, cosine, sine, sequence_length, first_position, turn); }) {
-        be.rope(x, cosine, sine, sequence_length, first_position, turn);
+          Index first_position, Turn turn, ViewOf<B, const std::int32_t> starts = {}) {
+    if constexpr (requires { be.rope(x, cosine, sine, sequence_length, first_position, turn, starts); }) {
+        be.rope(x, cosine, sine, sequence_length, first_position, turn, starts);
     } else {
         using A = AccumScalar<B>;
         const Index half = cosine.cols;
         be.rows(x.rows, functor::Rope<Scalar<B>, A>{x.data, cosine.data, sine.data, x.cols / (2 * half), half, x.ld,
                                                     cosine.ld, sine.ld, sequence_length, first_position,
-                                                    turn == Turn::forth ? A{1} : A{-1}});
+                                                    turn == Turn::forth ? A{1} : A{-1}, starts.data});
     }
 }
 

@@ -1,0 +1,161 @@
+#include "memory_plan.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <thread>
+#include <type_traits>
+#include <utility>
+
+#include <hydralora/backend/planning_backend.hpp>
+#include <hydralora/eigen/product.hpp>
+#include <hydralora/io/json.hpp>
+#include <hydralora/io/llama_config.hpp>
+#include <hydralora/io/model_files.hpp>
+#include <hydralora/model/llama.hpp>
+#include <hydralora/optim/clip.hpp>
+
+#include "loop.hpp"
+#include "table.hpp"
+
+namespace hydra {
+
+using namespace hydralora;
+
+namespace {
+
+using P = PlanningBackend;
+
+TokenBatch<P> token_batch(P& be, Index sequences, Index length) {
+    const Index tokens = sequences * length, bytes = tokens * static_cast<Index>(sizeof(std::int32_t));
+    const ViewOf<P, const std::int32_t> ids{be.address<const std::int32_t>(bytes), 1, tokens};
+    return {ids, ids, sequences, {}};
+}
+
+/// The parts of a step, the optimiser and an evaluation, as Loop and evaluate() do them. Returns the bytes of parameters,
+/// gradients and moments.
+template <class Set, class Grads>
+Index run_steps(P& be, const Llama<P>& model, Set& params, const Grads& grad_views, const TrainOptions& options,
+                Index before) {
+    const LoopOptions& loop = options.loop;
+    const Index padded = (loop.sequence_length + slab_rows - 1) / slab_rows * slab_rows;
+    const Index part = std::max(Index{1}, loop.batch * loop.sequence_length / loop.accumulation / padded);
+    auto state = loop.adamw.init(be, params);
+    const Index held = be.memory().now - before;
+    const ViewOf<P, double> sum{be.address<double>(8), 1, 1};
+    GradientNorm<P> norm;
+    const auto evaluation = [&] {
+        Llama<P>::Cache cache;
+        cache.keep = Keep::nothing;
+        const auto batch = token_batch(be, loop.evaluation.batch, padded);
+        model.forward(be, batch, cache);
+        model.loss(be, batch, cache, sum);
+    };
+    evaluation();
+    {
+        Llama<P>::Cache cache;
+        cache.keep = loop.keep;
+        const auto batch = token_batch(be, std::min(part, loop.batch), padded);
+        model.forward(be, batch, cache);
+        model.backward(be, batch, 1.0, cache, sum, grad_views);
+        static_cast<void>(ClipByGlobalNorm{}.factor(be, grad_views, norm));
+        evaluation();  // of the trained model, with the memory of the steps still held
+    }
+    return held;
+}
+
+Index resident_now() {
+    long pages = 0, resident = 0;
+    std::ifstream file("/proc/self/statm");
+    return file >> pages >> resident ? Index{resident} * ::sysconf(_SC_PAGESIZE) : Index{16} << 20;
+}
+
+std::string mebibytes(Index bytes) { return grouped((bytes + (1 << 19)) >> 20); }
+
+}  // namespace
+
+MemoryPlan memory_plan(const LlamaConfig& config, Index weight_bytes, const TrainOptions& options) {
+    MemoryPlan plan;
+    plan.process = resident_now();
+    plan.weights = weight_bytes;
+    const Index threads =
+        options.loop.threads > 0 ? options.loop.threads : Index{std::max(1u, std::thread::hardware_concurrency())};
+    using Product = ProductMemory<float>;
+    plan.threads = threads * (Product::left_size + Product::right_size + Product::wide_size) * Index{sizeof(float)};
+
+    P be(slab_rows);
+    const auto shapes = weight_shapes(config);
+    const auto make_views = [&](const ParamPath&, const Shape& s) {
+        return StoredView<P>(ConstParamView<P>{be.address<const float>(s.size() * 4), s.rows, s.cols});
+    };
+    const auto weights = map_params<StoredView<P>>(shapes, make_views);
+    const Llama<P> bare(be, config, weights);
+    const Index before = be.memory().now;
+    if (options.method == Method::full) {
+        auto trained = make_buffers(be, shapes), grads = make_buffers(be, shapes);
+        ParamBuffer<P> head;
+        auto grad_views = views(grads);
+        if (config.lm_head == LmHead::tied) {
+            head = ParamBuffer<P>(be, config.vocabulary, config.width);
+            grad_views.lm_head = head.view();
+        }
+        const Llama<P> model(be, config, views(std::as_const(trained)));
+        plan.parameters = run_steps(be, model, trained, grad_views, options, before);
+    } else {
+        const auto adapter = adapter_shapes(config, options.adapter);
+        auto trained = make_buffers(be, adapter), grads = make_buffers(be, adapter);
+        const Llama<P> model(be, config, weights, options.adapter, views(std::as_const(trained)));
+        plan.parameters = run_steps(be, model, trained, views(grads), options, before);
+    }
+    plan.activations = be.memory().peak - plan.parameters;
+    return plan;
+}
+
+std::string plan_table(const MemoryPlan& plan) {
+    Table table({"memory at the peak", "MiB"});
+    table.add({"weights, in their files' memory", mebibytes(plan.weights)});
+    table.add({"trained parameters, gradients, moments", mebibytes(plan.parameters)});
+    table.add({"activations and scratch", mebibytes(plan.activations)});
+    table.add({"packing memory of the threads", mebibytes(plan.threads)});
+    table.add({"the program and what it holds now", mebibytes(plan.process)});
+    table.add({"in all", mebibytes(plan.total())});
+    return table.text();
+}
+
+Index machine_memory() {
+    Index bytes = Index{::sysconf(_SC_PHYS_PAGES)} * Index{::sysconf(_SC_PAGESIZE)};
+    Index limit = 0;
+    for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+        std::ifstream file(path);  // "max" where there is no limit
+        if (file >> limit && limit > 0) bytes = std::min(bytes, limit);
+    }
+    return bytes;
+}
+
+std::string memory_warning(const MemoryPlan& plan, const TrainOptions& options) {
+    const Index machine = machine_memory();
+    if (plan.total() <= machine) return {};
+    const bool keeps_all = options.loop.keep == Keep::all;
+    return concat("this run is planned to take ", mebibytes(plan.total()), " MiB, the machine has ", mebibytes(machine),
+                  "; ", keeps_all ? "--keep inputs, " : "", "a higher --accumulation",
+                  options.method == Method::full ? ", an adapter instead of --method full" : "",
+                  " or a shorter --length take less");
+}
+
+void run_plan(const TrainOptions& options) {
+    const auto path = options.base / "config.json";
+    const std::string name = path.string();
+    check(io::path_exists(path), options.base.string(), ": is not a model directory: it has no config.json");
+    const io::Json document = io::read_json(path);
+    LlamaConfig config = io::llama_config_from_json(io::JsonView(document, name));
+    config.max_positions = planned_positions(config.max_positions, options.loop.sequence_length + slab_rows);
+    const auto files = io::ModelFiles::open(options.base);
+    const auto plan = memory_plan(config, static_cast<Index>(files.bytes()), options);
+    std::printf("%s", plan_table(plan).c_str());
+    const std::string warning = memory_warning(plan, options);
+    if (!warning.empty()) std::printf("\n%s\n", warning.c_str());
+}
+
+}  // namespace hydra

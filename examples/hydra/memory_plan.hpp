@@ -1,0 +1,37 @@
+// How much memory a training run will take, told before anything is loaded: the run's own code on a backend that counts.
+#pragma once
+
+#include <string>
+
+#include "options.hpp"
+
+namespace hydra {
+
+/// Bytes resident at the peak of a run, by what they are for.
+struct MemoryPlan {
+    Index weights = 0;      // the base's files, mapped and all read
+    Index parameters = 0;   // what is trained, its gradients and AdamW's moments
+    Index activations = 0;  // what a part of a step keeps for its way back, and works in
+    Index threads = 0;      // packing memory of the products
+    Index process = 0;      // the program, and what it holds when the plan is made
+
+    [[nodiscard]] Index total() const { return weights + parameters + activations + threads + process; }
+};
+
+/// The plan of `train` with these options on a base of that configuration, whose files have `weight_bytes`.
+[[nodiscard]] MemoryPlan memory_plan(const hydralora::LlamaConfig& config, Index weight_bytes,
+                                     const TrainOptions& options);
+
+/// A line for each part, and the sum.
+[[nodiscard]] std::string plan_table(const MemoryPlan& plan);
+
+/// Bytes that this process may have: of the machine, or of the group of processes it is confined to.
+[[nodiscard]] Index machine_memory();
+
+/// A sentence where the plan exceeds the machine, with what to change; empty where it fits.
+[[nodiscard]] std::string memory_warning(const MemoryPlan& plan, const TrainOptions& options);
+
+/// The command: reads config.json and the headers of the weights' files of options.base, and prints the plan.
+void run_plan(const TrainOptions& options);
+
+}  // namespace hydra

@@ -1,0 +1,57 @@
+// Products with a frozen matrix as it is stored. A backend whose gemm takes a 16-bit right side widens it by tile; for
+// others some rows at a time are widened into scratch memory.
+#pragma once
+
+#include <algorithm>
+
+#include "../stored_view.hpp"
+
+namespace hydralora {
+
+namespace functor {
+/// Row t of `to` = the widened row t of `from`.
+template <class T, class S>
+struct Widen {
+    const S* from;
+    T* to;
+    Index cols, ld_from, ld_to;
+
+    template <class Group>
+    HYDRALORA_HD void operator()(const Group& group, Index t) const {
+        for (Index j = group.rank(); j < cols; j += group.size()) to[t * ld_to + j] = widened<T>(from[t * ld_from + j]);
+    }
+};
+}  // namespace functor
+
+namespace ops {
+
+/// c = a op(w) + beta c, w stored as it is: c (T, out) = a (T, in) w^T with Op::transpose, c (T, in) = a (T, out) w with
+/// Op::none.
+template <Backend B>
+void stored_product(B& be, ConstView<B> a, Op op_w, const StoredView<B>& w, AccumScalar<B> beta, View<B> c) {
+    using A = AccumScalar<B>;
+    w.visit([&](auto view) {
+        using S = typename decltype(view)::value_type;
+        if constexpr (requires { be.gemm(Op::none, op_w, A{1}, a, view, beta, c); }) {
+            be.gemm(Op::none, op_w, A{1}, a, view, beta, c);
+        } else {
+            constexpr Index most = 384;  // rows of w held wide at a time
+            Scratch<B> scratch(be);
+            const auto memory = scratch.template matrix<Scalar<B>>(std::min(most, w.rows), w.cols);  // (most, in)
+            for (Index r = 0; r < w.rows; r += most) {
+                const Index n = std::min(most, w.rows - r);
+                const auto wide = memory.row_slice(0, n);
+                const auto part = view.row_slice(r, n);
+                be.rows(n, functor::Widen<Scalar<B>, S>{part.data, wide.data, wide.cols, part.ld, wide.ld});
+                if (op_w == Op::transpose)
+                    be.gemm(Op::none, op_w, A{1}, a, ConstView<B>(wide), beta, c.col_slice(r, n));
+                else
+                    be.gemm(Op::none, op_w, A{1}, a.col_slice(r, n), ConstView<B>(wide), r == 0 ? beta : A{1}, c);
+            }
+        }
+    });
+}
+
+}  // namespace ops
+
+}  // namespace hydralora

@@ -1,0 +1,151 @@
+// A Hugging Face model directory as the weights of a decoder, used where they lie in the mapped files.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+
+#include "../backend/stored_view.hpp"
+#include "../model/params.hpp"
+#include "llama_config.hpp"
+#include "model_files.hpp"
+
+namespace hydralora::io {
+
+/// The weights of a model in mapped files. `views` lead into them, and into `converted` for what cannot be used as it lies
+/// there: norms and biases, elements of another type than float, bfloat16 and float16, and tensors at odd addresses.
+template <Backend B>
+struct LlamaFiles {
+    LlamaConfig config;
+    ModelFiles files;
+    LlamaWeights<ParamBuffer<B>> converted;
+    LlamaWeights<StoredView<B>> views;
+};
+
+namespace llama_files_detail {
+
+/// The shape in the file: norms and biases are vectors there.
+[[nodiscard]] inline TensorShape file_shape(const ParamPath& path, Shape shape) {
+    const bool vector = path.role == Role::norm || path.role == Role::bias;
+    return vector ? TensorShape{shape.cols} : TensorShape(shape);
+}
+
+/// What old checkpoints carry besides the weights: a table that anyone can compute, and a second copy of a tied head.
+[[nodiscard]] inline bool is_superfluous(std::string_view name, const LlamaConfig& config) {
+    return name.ends_with(".rotary_emb.inv_freq") || (config.lm_head == LmHead::tied && name == "lm_head.weight");
+}
+
+template <class T>
+[[nodiscard]] bool all_finite(const T* data, Index count) {
+    if constexpr (sizeof(T) == 2) {
+        constexpr std::uint16_t exponent = std::is_same_v<T, bfloat16> ? 0x7f80 : 0x7c00;
+        bool bad = false;
+        for (Index i = 0; i < count; ++i) bad |= (data[i].bits & exponent) == exponent;
+        return !bad;
+    } else {
+        T sum{};
+        for (Index i = 0; i < count; ++i) sum += data[i] - data[i];  // 0, or NaN for what is not finite
+        return sum == T{};
+    }
+}
+
+template <class T>
+[[nodiscard]] bool lies_as(const ModelFiles::Tensor& tensor) {
+    const auto data = reinterpret_cast<std::uintptr_t>(tensor.file->bytes(*tensor.entry).data());
+    return tensor.entry->dtype == dtype_of<T>() && data % alignof(T) == 0;
+}
+
+template <Backend B, class T>
+[[nodiscard]] StoredView<B> in_place(const ModelFiles::Tensor& tensor, Shape shape) {
+    const ViewOf<B, const T> view{reinterpret_cast<const T*>(tensor.file->bytes(*tensor.entry).data()), shape.rows,
+                                  shape.cols};
+    check(all_finite(view.data, view.size()), tensor.where(),
+          ": expected finite numbers, found others; the file is damaged or the model diverged");
+    return view;
+}
+
+}  // namespace llama_files_detail
+
+/// Throws unless the files hold exactly the tensors that the configuration asks for, with their shapes, in a type of
+/// element that is read.
+inline void check_llama_tensors(const ModelFiles& files, const LlamaConfig& config) {
+    using namespace llama_files_detail;
+    std::unordered_set<std::string_view> names;
+    visit(
+        [&](const ParamPath& path, const Shape& shape) {
+            const std::string name = path.name();
+            const auto tensor = files.find(name);
+            check(tensor.entry != nullptr, files.files().front().name(), ": expected a tensor ", in_quotes(name),
+                  " by config.json, found none of that name among ", files.size(), " of the model");
+            const TensorShape wanted = file_shape(path, shape);
+            check(tensor.entry->shape == wanted, tensor.where(), ": expected shape ", wanted.text(),
+                  " by config.json, found ", tensor.entry->shape.text());
+            check(readable_as<float>(tensor.entry->dtype), tensor.where(),
+                  ": expected elements F32, BF16, F16 or F64, found ", dtype_name(tensor.entry->dtype),
+                  "; quantised models are not read");
+            names.insert(tensor.entry->name);
+        },
+        weight_shapes(config));
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        const auto tensor = files.tensor(i);
+        check(names.contains(tensor.entry->name) || is_superfluous(tensor.entry->name, config), tensor.where(),
+              ": not a tensor of a ", architecture_names[static_cast<std::size_t>(config.architecture)], " model of ",
+              config.layers, " layers with the settings of config.json");
+    }
+}
+
+/// Opens a directory: config.json says what is expected, everything is checked before it is believed. The first read of
+/// every weight (all must be finite) brings the files into memory.
+template <Backend B>
+[[nodiscard]] LlamaFiles<B> open_llama(B& be, const std::filesystem::path& directory) {
+    static_assert(std::is_same_v<typename B::space, host>, "weights in files are in host memory");
+    using namespace llama_files_detail;
+    const auto config_path = directory / "config.json";
+    const std::string config_name = config_path.string();
+    check(path_exists(config_path), directory.string(), ": is not a model directory: it has no config.json");
+    const Json document = read_json(config_path, {.bytes = std::size_t{16} << 20});
+    LlamaFiles<B> model;
+    model.config = llama_config_from_json(JsonView(document, config_name));
+    model.files = ModelFiles::open(directory);
+    check_llama_tensors(model.files, model.config);
+    const auto shapes = weight_shapes(model.config);
+    model.converted = shapes.template like<ParamBuffer<B>>();
+    model.views = shapes.template like<StoredView<B>>();
+    using P = ParamScalar<B>;
+    visit(
+        [&](const ParamPath& path, const Shape& shape, ParamBuffer<B>& buffer, StoredView<B>& view) {
+            const auto tensor = model.files.find(path.name());
+            const bool matrix = path.role == Role::weight;
+            if (lies_as<P>(tensor)) {
+                view = in_place<B, P>(tensor, shape);
+            } else if (matrix && lies_as<bfloat16>(tensor)) {
+                view = in_place<B, bfloat16>(tensor, shape);
+            } else if (matrix && lies_as<float16>(tensor)) {
+                view = in_place<B, float16>(tensor, shape);
+            } else {
+                buffer = ParamBuffer<B>(be, shape);
+                convert_elements(tensor.entry->dtype, tensor.file->bytes(*tensor.entry).data(), buffer.view().data,
+                                 shape.size());
+                check(all_finite(buffer.view().data, shape.size()), tensor.where(),
+                      ": expected finite numbers, found others; the file is damaged or the model diverged");
+                view = ConstParamView<B>(buffer.view());
+            }
+        },
+        shapes, model.converted, model.views);
+    return model;
+}
+
+/// The weights as buffers of the parameters' type, to train them.
+template <Backend B>
+[[nodiscard]] LlamaWeights<ParamBuffer<B>> trainable_weights(B& be, const LlamaFiles<B>& model) {
+    auto buffers = make_buffers(be, weight_shapes(model.config));
+    visit([&](const ParamPath&, ParamBuffer<B>& to,
+              const StoredView<B>& from) { from.visit([&](auto view) { be.cast(view, to.view()); }); },
+          buffers, model.views);
+    return buffers;
+}
+
+}  // namespace hydralora::io

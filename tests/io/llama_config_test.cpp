@@ -1,0 +1,162 @@
+#include <hydralora/io/llama_config.hpp>
+
+#include <hydralora/io/json.hpp>
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "scratch.hpp"
+
+using namespace hydralora;
+using namespace hydralora::io;
+using test::error_of;
+using test::has;
+
+namespace {
+
+/// A configuration with `key` set to the JSON text `value` (empty: without the key).
+std::string with(const std::string& key = "", const std::string& value = "") {
+    Json json = parse_json(R"({"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 100,
+        "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
+        "intermediate_size": 40, "max_position_embeddings": 64, "rms_norm_eps": 1e-6, "rope_theta": 500.0,
+        "hidden_act": "silu", "tie_word_embeddings": true})",
+                           "x");
+    Json changed;
+    for (const auto& [name, old] : *json.get_if<Json::Object>())
+        if (name != key) changed.set(name, old);
+    if (!value.empty()) changed.set(key, parse_json(value, "value"));
+    return to_text(changed);
+}
+LlamaConfig read(const std::string& text) {
+    const Json document = parse_json(text, "config.json");
+    return llama_config_from_json(JsonView(document, "config.json"));
+}
+std::string refusal(const std::string& key, const std::string& value) {
+    return error_of([&] { static_cast<void>(read(with(key, value))); });
+}
+
+}  // namespace
+
+TEST_CASE("the keys of config.json") {
+    const LlamaConfig c = read(with());
+    CHECK(c.vocabulary == 100);
+    CHECK(c.width == 24);
+    CHECK(c.layers == 2);
+    CHECK(c.heads == 4);
+    CHECK(c.kv_heads == 2);
+    CHECK(c.head_dim == 8);
+    CHECK(c.feed_forward == 40);
+    CHECK(c.max_positions == 64);
+    CHECK(c.rope_theta == 500);
+    CHECK(c.lm_head == LmHead::tied);
+    CHECK(c.attention_bias == AttentionBias::none);
+    CHECK(c.sliding_window == 0);
+}
+
+TEST_CASE("what older files leave out") {
+    CHECK(read(with("num_key_value_heads")).kv_heads == 4);
+    CHECK(read(with("head_dim")).head_dim == 6);
+    CHECK(read(with("head_dim", "null")).head_dim == 6);
+    CHECK(read(with("rope_theta")).rope_theta == 10000);
+    CHECK(read(with("tie_word_embeddings")).lm_head == LmHead::own);
+    CHECK(read(with("architectures")).layers == 2);
+}
+
+TEST_CASE("settings of rope: old and new keys, and what is refused") {
+    const std::string llama3 =
+        R"("factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 3.0, "original_max_position_embeddings": 32)";
+    for (const std::string key : {"rope_scaling", "rope_parameters"})
+        for (const std::string kind : {"type", "rope_type"}) {
+            const LlamaConfig c = read(with(key, "{\"" + kind + "\": \"llama3\", " + llama3 + "}"));
+            CHECK(c.rope_scaling.kind == RopeScaling::Kind::llama3);
+            CHECK(c.rope_scaling.factor == 4);
+            CHECK(c.rope_scaling.high_freq_factor == 3);
+            CHECK(c.rope_scaling.original_max_positions == 32);
+            CHECK(c.rope_theta == 500);
+        }
+    CHECK(read(with("rope_scaling", "null")).rope_scaling.kind == RopeScaling::Kind::none);
+    CHECK(read(with("rope_parameters", R"({"rope_type": "default", "rope_theta": 500})")).rope_theta == 500);
+    CHECK(has(refusal("rope_parameters", R"({"rope_type": "default", "rope_theta": 7})"), "rope_theta"));
+    CHECK(refusal("rope_scaling", R"({"type": "yarn", "factor": 4.0})") ==
+          "config.json: \"rope_scaling.type\": expected one of \"default\", \"llama3\", found \"yarn\"");
+    CHECK(has(refusal("rope_scaling", R"({"type": "linear", "factor": 4.0})"), "found \"linear\""));
+    CHECK(has(refusal("rope_scaling", R"({"rope_type": "dynamic", "factor": 4.0})"), "found \"dynamic\""));
+    CHECK(has(refusal("rope_parameters", R"({"full_attention": {"rope_type": "default"}})"), "full_attention"));
+    CHECK(has(refusal("rope_parameters", R"({"rope_type": "default", "partial_rotary_factor": 0.5})"), "partial"));
+    CHECK(has(refusal("rope_scaling", "{\"type\": \"llama3\", \"factor\": 4.0}"), "low_freq_factor"));
+    CHECK(has(refusal("rope_scaling", R"({"type": "llama3", "factor": 4.0, "low_freq_factor": 4.0,
+        "high_freq_factor": 4.0, "original_max_position_embeddings": 32})"),
+              "above low_freq_factor"));
+}
+
+TEST_CASE("families") {
+    const auto family = [](const std::string& type, const std::string& add) {
+        std::string text = with("architectures");
+        text.replace(text.find("\"llama\""), 7, "\"" + type + "\"");
+        text.insert(text.size() - 1, add);
+        return text;
+    };
+    CHECK(read(family("qwen2", "")).attention_bias == AttentionBias::qkv);
+    CHECK(read(family("qwen2", R"(,"sliding_window": 16, "use_sliding_window": false)")).sliding_window == 0);
+    CHECK(read(family("qwen2", R"(,"sliding_window": 16, "use_sliding_window": true)")).sliding_window == 16);
+    CHECK(read(family("qwen3", "")).head_norm == HeadNorm::rms);
+    CHECK(read(family("qwen3", R"(,"attention_bias": true)")).attention_bias == AttentionBias::qkvo);
+    CHECK(read(family("mistral", R"(,"sliding_window": 16)")).sliding_window == 16);
+    CHECK(read(family("mistral", R"(,"sliding_window": null)")).sliding_window == 0);
+    CHECK(read(family("llama", R"(,"attention_bias": true)")).attention_bias == AttentionBias::qkvo);
+    CHECK(has(error_of([&] { read(family("gemma2", "")); }), "found \"gemma2\""));
+    CHECK(has(error_of([&] { read(family("qwen2", R"(,"architectures": ["LlamaForCausalLM"])")); }),
+              "expected one of \"Qwen2ForCausalLM\", found \"LlamaForCausalLM\""));
+    for (const char* add : {R"(,"layer_types": ["full_attention", "chunked_attention"])", R"(,"mlp_bias": true)",
+                            R"(,"quantization_config": {"bits": 4})", R"(,"attention_bias": true)"})
+        CHECK(has(error_of([&] { read(family("mistral", add)); }), "config.json: "));
+}
+
+TEST_CASE("what is out of range is refused with its place") {
+    CHECK(refusal("hidden_act", "\"gelu\"") == "config.json: \"hidden_act\": expected one of \"silu\", found \"gelu\"");
+    for (const char* key : {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads",
+                            "intermediate_size", "max_position_embeddings"})
+        for (const char* value : {"", "0", "-1", "1.5", "1e30", "9223372036854775807", "18446744073709551615", "\"8\"",
+                                  "null", "[]", "true"})
+            CHECK(has(refusal(key, value), std::string("config.json: \"") + key + "\": expected an integer in [1, "));
+    for (const char* value : {"0", "3", "5", "-2", "\"2\""}) CHECK(has(refusal("num_key_value_heads", value), "heads"));
+    for (const char* value : {"0", "7", "-8", "1000000000000"}) CHECK(has(refusal("head_dim", value), "head_dim"));
+    for (const char* value : {"", "-1", "2", "\"x\"", "1e999"}) CHECK(refusal("rms_norm_eps", value) != "");
+    for (const char* value : {"0", "-3", "1e30"}) CHECK(has(refusal("rope_theta", value), "rope_theta"));
+    CHECK(has(refusal("tie_word_embeddings", "1"), "expected true or false, found 1"));
+    std::string odd = with("head_dim");
+    odd.replace(odd.find("\"num_attention_heads\":4"), 23, "\"num_attention_heads\":5");
+    CHECK(has(error_of([&] { read(odd); }), "num_"));
+    CHECK(error_of([] { read("[1]"); }) != "");
+}
+
+TEST_CASE("writing and reading again") {
+    LlamaConfig c = read(with());
+    const auto again = [](const LlamaConfig& config) {
+        const Json document = to_json(config, "float16");
+        CHECK(*document.find("dtype") == Json("float16"));
+        const LlamaConfig back = llama_config_from_json(JsonView(document, "x"));
+        CHECK(to_json(back, "float16") == document);
+        return back;
+    };
+    CHECK(again(c).rope_theta == 500);
+    c.rope_scaling = {.kind = RopeScaling::Kind::llama3, .factor = 3, .original_max_positions = 7};
+    CHECK(again(c).rope_scaling.factor == 3);
+    c.attention_bias = AttentionBias::qkvo;
+    CHECK(again(c).attention_bias == AttentionBias::qkvo);
+    c.architecture = Architecture::qwen2;
+    CHECK(has(error_of([&] { static_cast<void>(to_json(c, "float32")); }), "no model_type has these biases"));
+    c.attention_bias = AttentionBias::qkv;
+    c.sliding_window = 12;
+    CHECK(again(c).sliding_window == 12);
+    c.architecture = Architecture::qwen3;
+    c.attention_bias = AttentionBias::none;
+    c.head_norm = HeadNorm::rms;
+    CHECK(again(c).head_norm == HeadNorm::rms);
+    c.architecture = Architecture::mistral;
+    c.head_norm = HeadNorm::none;
+    CHECK(again(c).sliding_window == 12);
+    c.sliding_window = 0;
+    CHECK(again(c).sliding_window == 0);
+}

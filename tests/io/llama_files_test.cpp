@@ -1,0 +1,159 @@
+#include <hydralora/io/llama_files.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cstdint>
+#include <hydralora/eigen/eigen_backend.hpp>
+#include <limits>
+
+#include "scratch.hpp"
+
+using namespace hydralora;
+using namespace hydralora::io;
+using test::error_of;
+using test::has;
+
+namespace {
+
+const std::string golden = HYDRALORA_TEST_DATA "/golden/models/";
+
+/// A copy of a golden model, to be damaged.
+struct Copy {
+    test::ScratchDirectory scratch;
+    std::string folder = scratch.path().string() + "/";
+
+    explicit Copy(const std::string& model) {
+        for (const auto& entry : std::filesystem::directory_iterator(golden + model))
+            std::filesystem::copy(entry.path(), scratch / entry.path().filename().string());
+    }
+    [[nodiscard]] std::string open() const {
+        return error_of([&] {
+            EigenBackend be({.threads = 1});
+            static_cast<void>(open_llama(be, scratch.path()));
+        });
+    }
+    void replace(const std::string& file, const std::string& what, const std::string& by) const {
+        std::string text = test::content(folder + file);
+        const auto at = text.find(what);
+        REQUIRE(at != std::string::npos);
+        test::set_content(folder + file, text.replace(at, what.size(), by));
+    }
+};
+
+}  // namespace
+
+TEST_CASE("weights are views into the files; norms and what needs conversion are buffers") {
+    EigenBackend be({.threads = 1});
+    const auto model = open_llama(be, golden + "llama_tied");
+    CHECK(model.files.files().size() == 3);
+    const auto inside = [&](const void* p) {
+        for (const auto& file : model.files.files())
+            if (p >= file.file_bytes().data() && p < file.file_bytes().data() + file.file_bytes().size()) return true;
+        return false;
+    };
+    int in_place = 0, converted = 0;
+    visit(
+        [&](const ParamPath& path, const StoredView<EigenBackend>& view, const Shape& shape) {
+            CHECK(view.shape() == shape);
+            view.visit([&](auto v) {
+                const bool there = inside(v.data);
+                CHECK(there == (path.role == Role::weight));
+                (there ? in_place : converted) += 1;
+            });
+        },
+        model.views, weight_shapes(model.config));
+    CHECK(in_place == 1 + 14);
+    CHECK(converted == 1 + 4);
+
+    BasicEigenBackend<double> wide({.threads = 1});  // floats cannot be used by a backend of doubles
+    const auto of_floats = open_llama(wide, golden + "llama");
+    CHECK(parameter_count(of_floats.views) == parameter_count(weight_shapes(of_floats.config)));
+    auto trainable = trainable_weights(be, model);
+    CHECK(static_cast<double>(trainable.embedding.view()(1, 2)) ==
+          static_cast<double>(model.views.embedding.visit([](auto v) { return static_cast<float>(v(1, 2)); })));
+}
+
+TEST_CASE("the checksum tells models apart, be they in one file or several") {
+    EigenBackend be({.threads = 1});
+    CHECK(open_llama(be, golden + "llama").files.checksum() ==
+          checksum_text(xxh64(MappedFile::open(golden + "llama/model.safetensors").bytes())));
+    Copy copy("llama_tied");
+    const std::string before = ModelFiles::open(copy.folder).checksum();
+    std::string bytes = test::content(copy.folder + "model-00002-of-00003.safetensors");
+    bytes.back() = static_cast<char>(bytes.back() ^ 1);
+    test::set_content(copy.folder + "model-00002-of-00003.safetensors", bytes);
+    CHECK(ModelFiles::open(copy.folder).checksum() != before);
+}
+
+TEST_CASE("directories that are no model") {
+    test::ScratchDirectory empty;
+    EigenBackend be({.threads = 1});
+    const auto open = [&] { return error_of([&] { static_cast<void>(open_llama(be, empty.path())); }); };
+    CHECK(has(open(), "is not a model directory: it has no config.json"));
+    std::filesystem::copy(golden + "llama/config.json", empty / "config.json");
+    CHECK(has(open(), "expected model.safetensors or model.safetensors.index.json, found neither"));
+    test::set_content(empty / "pytorch_model.bin", "x");
+    CHECK(has(open(), "save_pretrained"));
+}
+
+TEST_CASE("a model whose tensors disagree with its config") {
+    const auto changed = [](const std::string& from, const std::string& to) {
+        Copy copy("llama");
+        copy.replace("config.json", from, to);
+        return copy.open();
+    };
+    CHECK(has(changed("\"vocab_size\": 101", "\"vocab_size\": 102"),
+              "tensor \"model.embed_tokens.weight\": expected shape [102, 24] by config.json, found [101, 24]"));
+    CHECK(has(changed("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3"),
+              "expected a tensor \"model.layers.2.input_layernorm.weight\""));
+    CHECK(has(changed("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1"),
+              "\"model.layers.1.input_layernorm.weight\": not a tensor of a llama model of 1 layers"));
+    CHECK(has(changed("\"attention_bias\": false", "\"attention_bias\": true"), "self_attn.q_proj.bias"));
+    Copy qwen("qwen2");
+    qwen.replace("config.json", "\"model_type\": \"qwen2\"", "\"model_type\": \"llama\"");
+    qwen.replace("config.json", "Qwen2ForCausalLM", "LlamaForCausalLM");
+    CHECK(has(qwen.open(), "bias\": not a tensor of a llama model"));
+}
+
+TEST_CASE("shards: missing, of another model, listed wrongly, outside the directory") {
+    const std::string index = "model.safetensors.index.json", shard = "model-00002-of-00003.safetensors";
+    {
+        Copy copy("llama_tied");
+        std::filesystem::remove(copy.folder + shard);
+        CHECK(has(copy.open(), "names the file \"" + shard + "\", which is not there"));
+    }
+    {
+        Copy copy("llama_tied");
+        std::filesystem::remove(copy.folder + shard);
+        std::filesystem::copy(golden + "llama/model.safetensors", copy.folder + shard);
+        CHECK(has(copy.open(), "are the index and its files of one model?"));
+    }
+    {
+        Copy copy("llama_tied");
+        copy.replace(index, "\"model.norm.weight\": \"model-0000", "\"model.norm.wheight\": \"model-0000");
+        CHECK(has(copy.open(), "expected tensor \"model.norm.wheight\""));
+    }
+    {
+        Copy copy("llama_tied");
+        copy.replace(index, "\"model-00001-of-00003.safetensors\"", "\"../model-00001-of-00003.safetensors\"");
+        CHECK(has(copy.open(), "expected the plain name of a .safetensors file"));
+    }
+    {
+        Copy copy("llama_tied");
+        const std::string bytes = test::content(copy.folder + shard);
+        test::set_content(copy.folder + shard, bytes.substr(0, bytes.size() - 1));
+        CHECK(has(copy.open(), shard));
+    }
+}
+
+TEST_CASE("weights that are no numbers") {
+    for (const auto& [model, file, bits] : {std::tuple{"llama", "model.safetensors", "\x00\x00\xc0\x7f"},
+                                            {"llama_old", "model.safetensors", "\x00\x7c"},
+                                            {"llama_tied", "model-00001-of-00003.safetensors", "\x80\x7f"}}) {
+        Copy copy(model);
+        const std::size_t width = std::string(model) == "llama" ? 4 : 2;
+        std::string bytes = test::content(copy.folder + file);
+        test::set_content(copy.folder + file, bytes.replace(bytes.size() - width, width, std::string(bits, width)));
+        CHECK(has(copy.open(), "expected finite numbers, found others"));
+    }
+}

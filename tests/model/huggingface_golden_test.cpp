@@ -1,0 +1,193 @@
+// Whole model directories as transformers writes them, and its numbers for them: golden/make_models.py. Six small random
+// models of four families: shards, 16-bit storage, tied and own heads, old and new keys, biases, norms of heads. Logits,
+// losses, gradients of the weights and of adapters in the released layer's formulation, ten AdamW steps, packed documents.
+#include <doctest/doctest.h>
+
+#include <hydralora/eigen/eigen_backend.hpp>
+#include <hydralora/io/adapter_files.hpp>
+#include <hydralora/io/llama_files.hpp>
+#include <hydralora/model/llama.hpp>
+#include <hydralora/optim/adamw.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "support/matrix.hpp"
+
+using namespace hydralora;
+
+namespace {
+
+/// Largest difference over the largest expected size.
+template <class T>
+double relative(MatrixView<const T> got, const test::Matrix<double>& expected) {
+    double difference = 0, size = 0;
+    for (Index i = 0; i < got.rows; ++i)
+        for (Index j = 0; j < got.cols; ++j) {
+            difference = std::max(difference, std::abs(static_cast<double>(got(i, j)) - expected(i, j)));
+            size = std::max(size, std::abs(expected(i, j)));
+        }
+    return difference / size;
+}
+
+template <class B>
+struct Case {
+    using T = Scalar<B>;
+    B be{EigenOptions{.threads = 2, .slab_rows = 4}};
+    io::LlamaFiles<B> base;
+    io::SafetensorsFile file;
+    LlamaAdapterConfig config;
+    LlamaAdapters<ParamBuffer<B>> adapters, grads;
+
+    explicit Case(const std::string& name)
+        : base(io::open_llama(be, HYDRALORA_TEST_DATA "/golden/models/" + name)),
+          file(io::SafetensorsFile::open(HYDRALORA_TEST_DATA "/golden/models/" + name + "/expected.safetensors")) {
+        config.adapter.rank = static_cast<Index>(number("rank"));
+        config.adapter.heads = static_cast<Index>(number("heads"));
+        config.adapter.alpha = number("alpha");
+        for (std::size_t t = 0; t < target_count; ++t) config.targets.push_back(static_cast<Target>(t));
+        adapters = make_buffers(be, adapter_shapes(base.config, config));
+        grads = make_buffers(be, adapter_shapes(base.config, config));
+        each_tensor(adapters, [&](const std::string& key, auto view) { file.read_as("init." + key, view); });
+    }
+    [[nodiscard]] double number(const std::string& key) const { return std::stod(*file.metadata(key)); }
+
+    /// f(key in the files, part of a parameter) for every tensor of an adapter set.
+    template <class F>
+    void each_tensor(LlamaAdapters<ParamBuffer<B>>& set, F&& f) const {
+        io::AdapterFileConfig names;
+        names.rank = config.adapter.rank;
+        names.heads = config.adapter.heads;
+        io::adapter_files_detail::for_each_tensor(
+            names, set, [&](const std::string& key, auto view, const auto&) { f(key, view); });
+    }
+    [[nodiscard]] test::Matrix<double> expected(const std::string& name) const {
+        const Shape shape = file.at(name).shape.matrix();
+        test::Matrix<double> m(shape.rows, shape.cols);
+        file.read_as(name, m.view());
+        return m;
+    }
+    [[nodiscard]] TokenBatch<B> batch(const std::string& prefix) const {
+        const auto ids = file.view<std::int32_t>(prefix + "input_ids"),
+                   labels = file.view<std::int32_t>(prefix + "labels");
+        TokenBatch<B> tokens{host_view(ids.data, 1, ids.size()), host_view(labels.data, 1, ids.size()), ids.rows};
+        if (prefix == "packed.") tokens.starts = file.view<std::int32_t>("packed.starts");
+        return tokens;
+    }
+    [[nodiscard]] static double labelled(const TokenBatch<B>& tokens) {
+        double count = 0;
+        for (Index t = 0; t < tokens.tokens(); ++t) count += tokens.labels(0, t) == ignored_label ? 0 : 1;
+        return count;
+    }
+    [[nodiscard]] double logits_difference(const Llama<B>& model, const TokenBatch<B>& tokens,
+                                           const std::string& name) {
+        typename Llama<B>::Cache cache;
+        model.forward(be, tokens, cache);
+        test::Matrix<T> logits(tokens.tokens(), base.config.vocabulary);
+        model.logits(be, cache, logits.view());
+        auto wanted = expected(name);
+        return relative<T>(logits.view(), wanted);
+    }
+    /// Loss, and gradients added to `set`.
+    template <class Set>
+    double backward(const Llama<B>& model, const TokenBatch<B>& tokens, const Set& set, Keep keep) {
+        typename Llama<B>::Cache cache;
+        cache.keep = keep;
+        double sum = 0;
+        const double scale = 1 / labelled(tokens);
+        model.forward(be, tokens, cache);
+        model.backward(be, tokens, scale, cache, host_view(&sum, 1, 1), set);
+        return sum * scale;
+    }
+};
+
+struct Tolerance {
+    double logits, loss, gradient, steps;
+};
+
+template <class B>
+void compare(const std::string& name, Storage storage, const Tolerance& most) {
+    CAPTURE(name);
+    Case<B> c(name);
+    CHECK(c.base.views.layers[0].projections[0].storage() == storage);
+    const auto tokens = c.batch(""), packed = c.batch("packed.");
+    check_starts(packed.starts, packed.sequences);
+
+    const Llama<B> bare(c.be, c.base.config, c.base.views);
+    CHECK(c.logits_difference(bare, tokens, "logits") <= most.logits);
+    auto weight_grads = make_buffers(c.be, weight_shapes(c.base.config));
+    const double loss = c.backward(bare, tokens, views(weight_grads), Keep::all);
+    CHECK(std::abs(loss - c.expected("loss")(0, 0)) <= most.loss);
+    visit(
+        [&](const ParamPath& path, const ParamBuffer<B>& g) {
+            CAPTURE(path.name());
+            auto wanted = c.expected("base.grad." + path.name());
+            if (path.role == Role::norm || path.role == Role::bias) REQUIRE(g.shape() == wanted.view().shape());
+            CHECK(relative<Scalar<B>>(g.view(), wanted) <= most.gradient);
+        },
+        weight_grads);
+
+    const Llama<B> model(c.be, c.base.config, c.base.views, c.config, views(std::as_const(c.adapters)));
+    CHECK(c.logits_difference(model, tokens, "adapter.logits") <= most.logits);
+    const auto check_gradients = [&](const std::string& prefix) {
+        int compared = 0;
+        c.each_tensor(c.grads, [&](const std::string& key, auto view) {
+            CAPTURE(key);
+            auto wanted = c.expected(prefix + key);
+            CHECK(relative<Scalar<B>>(view, wanted) <= most.gradient);
+            ++compared;
+        });
+        CHECK(compared == c.base.config.layers * 7 * 5);
+    };
+    CHECK(c.logits_difference(model, packed, "packed.logits") <= most.logits);
+    CHECK(std::abs(c.backward(model, packed, views(c.grads), Keep::inputs) - c.expected("packed.loss")(0, 0)) <=
+          most.loss);
+    check_gradients("packed.grad.");
+
+    const AdamW adamw{.lr = c.number("lr"),
+                      .beta1 = c.number("beta1"),
+                      .beta2 = c.number("beta2"),
+                      .eps = c.number("eps"),
+                      .weight_decay = c.number("weight_decay")};
+    auto state = adamw.init(c.be, c.adapters);
+    const auto losses = c.expected("adapter.losses");
+    const auto steps = static_cast<Index>(c.number("steps"));
+    REQUIRE(losses.view().size() == steps);
+    for (Index step = 0; step < steps; ++step) {
+        visit([&](const ParamPath&, auto& g) { c.be.fill(g.view(), Scalar<B>{0}); }, c.grads);
+        const double got = c.backward(model, tokens, views(c.grads), Keep::all);
+        CHECK(std::abs(got - losses.view().data[step]) <= (step == 0 ? most.loss : most.steps));
+        if (step == 0) check_gradients("grad.");
+        adamw.step(c.be, c.adapters, c.grads, state);
+    }
+    c.each_tensor(c.adapters, [&](const std::string& key, auto view) {
+        CAPTURE(key);
+        auto wanted = c.expected("after." + key);
+        CHECK(relative<Scalar<B>>(view, wanted) <= most.steps);
+    });
+}
+
+const std::vector<std::pair<std::string, Storage>> models{
+    {"llama", Storage::param},   {"llama_tied", Storage::bfloat16}, {"llama_old", Storage::float16},
+    {"mistral", Storage::param}, {"qwen2", Storage::bfloat16},      {"qwen3", Storage::param}};
+
+}  // namespace
+
+TEST_CASE("float: logits within 2e-5, loss within 1e-6, gradients and ten steps within 1e-4 of PyTorch's") {
+    for (const auto& [name, storage] : models) compare<EigenBackend>(name, storage, {2e-5, 1e-6, 1e-4, 1e-4});
+}
+
+TEST_CASE("double: as close as float32 tables of angles and a record in float32 allow") {
+    for (const auto& [name, storage] : models)
+        compare<BasicEigenBackend<double>>(name, storage, {2e-6, 3e-7, 5e-6, 5e-6});
+}
+
+TEST_CASE("old keys and new keys of config.json say the same") {
+    EigenBackend be;
+    const std::string folder = HYDRALORA_TEST_DATA "/golden/models/llama_tied/";
+    const auto read = [&](const char* name) {
+        const io::Json document = io::read_json(folder + name);
+        return io::to_json(io::llama_config_from_json(io::JsonView(document, name)), "bfloat16");
+    };
+    CHECK(read("config.json") == read("config_4x.json"));
+}
