@@ -41,7 +41,7 @@ expect(1 "empty.txt: expected text, found an empty file" train empty.txt --base 
 expect(1 "nowhere.txt" train nowhere.txt --base base/model --length 48 --out x)
 file(WRITE "${OUT}/chat.json" "[{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, {\"role\": \"assistant\", \"content\": \"b\"}]},\n {\"conversations\": [{\"from\": \"human\", \"value\": \"c\"}, {\"from\": \"gpt\", \"value\": \"d\"}]}]\n")
 file(WRITE "${OUT}/narrator.jsonl" "{\"messages\": [{\"role\": \"narrator\", \"content\": \"a\"}]}\n")
-expect(0 "trainable of .*in all.*trained labels.*chat: .*a.*\\[\\[b" train chat.json --base base/model --length 48 --batch 2 --dry-run --out x)
+expect(0 "trainable of .*in all.*trained labels.*chat: .*\\[\\[[bd]" train chat.json --base base/model --length 48 --batch 2 --dry-run --out x)
 expect(0 "im_start.*user" train chat.json --base base/model --length 64 --batch 2 --chat chatml --dry-run --out x)
 expect(1 "--chat: \"chatlm\" is unknown, expected one of: plain, hydralora, alpaca, chatml" train chat.json --base base/model --chat chatlm --out x)
 expect(1 "narrator.jsonl:1:[0-9]+: the role \"narrator\" is unknown" train narrator.jsonl --base base/model --length 48 --out x)
