@@ -26,7 +26,7 @@ def of_digits():
 def of_words():
     tokenizer = Tokenizer(models.BPE(vocab={"a": 0}, merges=[]))
     tokenizer.add_tokens([AddedToken("<w>", single_word=True, normalized=False)])
-    return {c for c in every if not tokenizer.encode(chr(c) + "<w>").ids}
+    return {c for c in every if tokenizer.token_to_id("<w>") not in tokenizer.encode(chr(c) + "<w>").ids}
 
 
 def of_strip():

@@ -15,6 +15,7 @@ namespace hydralora::text {
 
 struct AddedToken {
     std::string content;
+    std::string pattern;  // what it looks like in the text: the content, normalised for a token that is found there
     std::int32_t id = 0;
     bool single_word = false, lstrip = false, rstrip = false, normalized = false, special = false;
 };
@@ -123,9 +124,8 @@ public:
     };
 
     AddedTokens() = default;
-    /// `patterns[i]` is what tokens[i] looks like in the text.
-    AddedTokens(std::vector<AddedToken> tokens, const std::vector<std::string>& patterns)
-        : tokens_(std::move(tokens)), matcher_(patterns) {}
+    /// Of equal patterns the first counts.
+    explicit AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)), matcher_(patterns(tokens_)) {}
 
     /// The pieces of the text, in order; tokens for which `plain(token)` holds are text. A token that strips takes the
     /// white space beside it; if that runs into the next token both count, as in the Python package.
@@ -153,6 +153,11 @@ public:
     }
 
 private:
+    static std::vector<std::string> patterns(const std::vector<AddedToken>& tokens) {
+        std::vector<std::string> result;
+        for (const AddedToken& token : tokens) result.push_back(token.pattern);
+        return result;
+    }
     static bool is(Property property, Character c) { return (properties(c.code) & property) != 0; }
     static bool stands_alone(std::string_view text, std::size_t begin, std::size_t end) {
         return !(begin > 0 && is(word, character_before(text, begin))) &&

@@ -87,8 +87,9 @@ public:
         return ids;
     }
 
-    /// The bytes that the ids stand for: valid UTF-8 only if the tokens make it so. The package puts U+FFFD for what
-    /// is none.
+    /// The bytes that the ids stand for: valid UTF-8 only if the tokens make it so (the package puts U+FFFD for what is
+    /// none). A special token is left out by its id; the package, which goes by content, leaves those in that its
+    /// normaliser changes.
     [[nodiscard]] std::string decode(std::span<const std::int32_t> ids,
                                      Decode specials = Decode::without_specials) const {
         std::vector<std::string> tokens;
@@ -97,7 +98,7 @@ public:
             const std::uint32_t slot = vocabulary().slot_of(id);
             if (added == nullptr && slot == Vocabulary::none) continue;
             if (added != nullptr && added->special && specials == Decode::without_specials) continue;
-            tokens.emplace_back(added != nullptr ? std::string_view(added->content) : vocabulary().content(slot));
+            tokens.emplace_back(added != nullptr ? std::string_view(added->pattern) : vocabulary().content(slot));
         }
         return parts_->decoder(std::move(tokens));
     }

@@ -147,17 +147,15 @@ inline constexpr std::size_t most_added = std::size_t{1} << 16, most_added_bytes
 /// Puts the tokens where they are looked for; special ones come first where two look the same.
 inline void place_added_tokens(std::vector<AddedToken> tokens, const JsonView& json, TokenizerParts& parts) {
     std::stable_sort(tokens.begin(), tokens.end(), [](const auto& a, const auto& b) { return a.special > b.special; });
-    std::vector<AddedToken> lists[2];
-    std::vector<std::string> patterns[2];
-    for (const AddedToken& token : tokens) {
-        std::string pattern = token.normalized ? parts.normaliser(token.content) : token.content;
-        if (pattern.empty())
+    std::vector<AddedToken> verbatim, normalised;
+    for (AddedToken& token : tokens) {
+        token.pattern = token.normalized ? parts.normaliser(token.content) : token.content;
+        if (token.pattern.empty())
             fail(json.where(), ": the normalizer leaves nothing of the token ", in_quotes(token.content));
-        lists[token.normalized].push_back(token);
-        patterns[token.normalized].push_back(std::move(pattern));
+        (token.normalized ? normalised : verbatim).push_back(token);
     }
-    parts.verbatim = AddedTokens(std::move(lists[0]), patterns[0]);
-    parts.normalised = AddedTokens(std::move(lists[1]), patterns[1]);
+    parts.verbatim = AddedTokens(std::move(verbatim));
+    parts.normalised = AddedTokens(std::move(normalised));
     std::sort(tokens.begin(), tokens.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
     parts.added = std::move(tokens);
 }
