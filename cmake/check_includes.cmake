@@ -19,9 +19,10 @@ set(optim core backend)
 set(corpus core)
 set(analysis core)
 set(io core backend adapter model JSON posix)
+set(text core io JSON)
 set(hydralora.hpp core backend eigen weight adapter nn model optim corpus analysis io)
 set(thrust.hpp core backend thrust weight adapter nn model optim corpus analysis io)
-set(nodes fwd.hpp version.hpp core backend eigen thrust weight adapter nn model optim corpus analysis io
+set(nodes fwd.hpp version.hpp core backend eigen thrust weight adapter nn model optim corpus analysis io text
     hydralora.hpp thrust.hpp)
 
 # Third parties by the look of the name; the first match counts. A plain name is a header of the standard library.
@@ -69,11 +70,11 @@ foreach(file IN LISTS files)
     endif()
 
     # Brackets, semicolons and backslashes mean something in CMake lists; nothing of an #include is lost with them.
-    file(READ "${ROOT}/${file}" text)
-    string(REGEX REPLACE "[][;\\\\]" " " text "${text}")
-    string(REPLACE "\n" ";|" text "|${text}")
+    file(READ "${ROOT}/${file}" content)
+    string(REGEX REPLACE "[][;\\\\]" " " content "${content}")
+    string(REPLACE "\n" ";|" content "|${content}")
     set(number 0)
-    foreach(line IN LISTS text)
+    foreach(line IN LISTS content)
         math(EXPR number "${number} + 1")
         if(NOT line MATCHES "^\\|[ \t]*#[ \t]*include[ \t]*([<\"])([^>\"]+)[>\"]")
             continue()

@@ -102,5 +102,20 @@ set(HYDRALORA_HEADERS
     hydralora/io/staged_directory.hpp
     hydralora/io/tensor_entry.hpp
     hydralora/io/write_file.hpp
+    # text
+    hydralora/text/added_tokens.hpp
+    hydralora/text/bpe.hpp
+    hydralora/text/chat_format.hpp
+    hydralora/text/decode.hpp
+    hydralora/text/normalise.hpp
+    hydralora/text/pre_tokenise.hpp
+    hydralora/text/tokenizer.hpp
+    hydralora/text/tokenizer_file.hpp
+    hydralora/text/tokenizer_parts.hpp
+    hydralora/text/tokenizer_steps.hpp
+    hydralora/text/unicode.hpp
+    hydralora/text/unicode_tables.hpp
+    hydralora/text/vocabulary.hpp
+    hydralora/text/white_space.hpp
     # thrust
 )

@@ -11,7 +11,6 @@
 #include <hydralora/io/staged_directory.hpp>
 
 #include "companions.hpp"
-#include "tokens.hpp"
 
 namespace hydra {
 
@@ -55,6 +54,9 @@ BaseModel load_base(B& be, const std::filesystem::path& directory, Index positio
     base.files = io::open_llama(be, directory);
     base.config = base.files.config;
     base.config.max_positions = planned_positions(base.config.max_positions, positions);
+    const std::string config_file = (directory / config_name).string();
+    const Json config = io::read_json(directory / config_name);
+    base.vocabulary = load_vocabulary(directory, io::JsonView(config, config_file));
     base.name = directory.string();
     base.checksum = base.files.files.checksum();
     return base;

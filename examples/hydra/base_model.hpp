@@ -8,6 +8,8 @@
 #include <hydralora/io/llama_files.hpp>
 #include <hydralora/model/params.hpp>
 
+#include "vocabulary.hpp"
+
 namespace hydra {
 
 using B = hydralora::EigenBackend;
@@ -18,6 +20,7 @@ using AdapterBuffers = hydralora::LlamaAdapters<hydralora::ParamBuffer<B>>;
 struct BaseModel {
     hydralora::LlamaConfig config;  // of the files, for at most as many positions as were asked for
     hydralora::io::LlamaFiles<B> files;
+    Vocabulary vocabulary;
     std::string name;      // the directory, as given
     std::string checksum;  // of the weights' files
 };

@@ -5,7 +5,7 @@
 
 #include <hydralora/core/check.hpp>
 
-#include "tokens.hpp"
+#include "vocabulary.hpp"
 
 namespace hydra {
 
@@ -86,11 +86,18 @@ void PaddedBatch::assign(const Example* const* examples, Index count, Index mult
         tokens += static_cast<Index>(examples[s]->ids.size());
         labelled += examples[s]->labelled;
     }
-    ids.assign(static_cast<std::size_t>(count * length), end_of_text);
+    ids.assign(static_cast<std::size_t>(count * length), 0);
     labels.assign(static_cast<std::size_t>(count * length), ignored);
+    const bool packed = std::any_of(examples, examples + count, [](const Example* e) { return !e->starts.empty(); });
+    starts.assign(packed ? ids.size() : 0, 0);
     for (Index s = 0; s < count; ++s) {
         std::copy(examples[s]->ids.begin(), examples[s]->ids.end(), ids.begin() + s * length);
         std::copy(examples[s]->labels.begin(), examples[s]->labels.end(), labels.begin() + s * length);
+        if (!packed) continue;
+        const auto used = static_cast<Index>(examples[s]->ids.size());
+        std::copy(examples[s]->starts.begin(), examples[s]->starts.end(), starts.begin() + s * length);
+        std::fill(starts.begin() + s * length + used, starts.begin() + (s + 1) * length,
+                  static_cast<std::int32_t>(used));  // the padding, a document of its own
     }
 }
 

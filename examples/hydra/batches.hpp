@@ -47,10 +47,11 @@ private:
 [[nodiscard]] std::vector<hydralora::Index> cut_batch(const std::vector<const Example*>& examples,
                                                       hydralora::Index most_tokens, hydralora::Index multiple);
 
-/// Examples side by side, each padded at its end to a common length that is a multiple of `multiple`; padding is
-/// end-of-text without label.
+/// Examples side by side, each padded at its end to a common length that is a multiple of `multiple`; padding is token 0
+/// without label.
 struct PaddedBatch {
     std::vector<std::int32_t> ids, labels;
+    std::vector<std::int32_t> starts;  // of each token, where its document begins in its sequence; empty: at 0
     hydralora::Index sequences = 0, length = 0;
     hydralora::Index tokens = 0, labelled = 0;  // without padding
 

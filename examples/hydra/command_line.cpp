@@ -50,8 +50,8 @@ CLI::Option* add_enum(CLI::App& app, const std::string& flag, Enum& value, const
 void add_run(CLI::App& app, LoopOptions& o) {
     app.option_defaults()->always_capture_default();
     app.add_option("data", o.data,
-                   "text files, or .jsonl with {\"instruction\",\"input\",\"output\"} or {\"text\"} a line; each file "
-                   "is a domain")
+                   "each file is a domain: .json or .jsonl with records (conversations as {\"messages\"} or "
+                   "{\"conversations\"}, {\"instruction\",\"input\",\"output\"}, {\"text\"}), or any text")
         ->required()
         ->type_name("FILE");
     app.add_option("--out", o.out, "directory of the run, a new one")->required()->type_name("DIR");
@@ -73,6 +73,9 @@ void add_loop(CLI::App& app, LoopOptions& o) {
         ->group("Loop");
     app.add_option("--length", o.sequence_length, "longest sequence in tokens")->group("Loop");
     add_enum(app, "--mix", o.mix, mix_names, "examples drawn from all domains alike, or domains in turn")
+        ->group("Loop");
+    add_enum(app, "--packing", o.packing, packing_names,
+             "examples laid into one sequence, as documents that do not see each other, or as one text")
         ->group("Loop");
     app.add_option("--held-out", o.held_out, "share of each domain kept for evaluation")->group("Loop");
     app.add_option("--seed", o.seed, "of initial values, order and dropout")->group("Loop");
@@ -96,6 +99,12 @@ void add_loop(CLI::App& app, LoopOptions& o) {
     app.add_option("--warm-up", o.warm_up, "share of the steps if below 1, else steps")->group("Optimiser");
     app.add_option("--final-ratio", o.final_ratio, "learning rate at the end over --lr")->group("Optimiser");
     app.add_option("--clip", o.clip, "largest global norm of the gradient; 0: none")->group("Optimiser");
+}
+
+void add_chat(CLI::App& app, std::string& chat) {
+    app.add_option("--chat", chat,
+                   "format of conversations; without it that of the base's chat template: " + text::chat_format_list())
+        ->type_name("NAME");
 }
 
 void add_adapter(CLI::App& app, TrainOptions& o, std::vector<std::string>& targets) {
@@ -186,6 +195,8 @@ std::variant<Command, int> parse_command_line(int argc, const char* const* argv)
     };
     CLI::App& t = *app.add_subcommand("train", "fine-tune a base with HydraLoRA, a sibling of it, or whole");
     add_run(t, train.loop);
+    t.add_flag("--dry-run", train.dry_run, "say what would be trained, on what and in how much memory, and stop");
+    add_chat(t, train.chat);
     add_training(t);
     CLI::App& m = *app.add_subcommand("plan", "the memory that train with the same options will take");
     add_training(m);
@@ -196,6 +207,7 @@ std::variant<Command, int> parse_command_line(int argc, const char* const* argv)
     e.add_option("data", eval.data, "files as for train")->required()->type_name("FILE");
     e.add_option("--base", eval.base, "model directory")->required()->type_name("DIR");
     e.add_option("--adapter", eval.adapter, "adapter directory; without it, the base")->type_name("DIR");
+    add_chat(e, eval.chat);
     e.add_option("--length", eval.sequence_length, "longest sequence in tokens");
     e.add_option("--held-out", eval.held_out,
                  "share of each file to score; with the share, seed and length of a run, what it held out");
@@ -215,6 +227,7 @@ std::variant<Command, int> parse_command_line(int argc, const char* const* argv)
     g.add_option("prompt", generate.prompt, "the instruction, or with --raw the beginning of the text")->required();
     g.add_option("--base", generate.base, "model directory")->required()->type_name("DIR");
     g.add_option("--adapter", generate.adapter, "adapter directory; without it, the base")->type_name("DIR");
+    add_chat(g, generate.chat);
     g.add_flag("--raw", raw, "continue the prompt as a text");
     g.add_option("--tokens", generate.tokens, "at most so many");
     g.add_option("--temperature", generate.sampling.temperature, "0: the most likely token");

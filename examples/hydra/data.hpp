@@ -3,33 +3,35 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <hydralora/core/random.hpp>
-#include <hydralora/core/view.hpp>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
-namespace hydra {
+#include <hydralora/core/random.hpp>
+#include <hydralora/core/view.hpp>
+#include <hydralora/text/chat_format.hpp>
 
-/// One sequence. ids and labels have the same length n >= 1.
-struct Example {
-    std::vector<std::int32_t> ids, labels;  ///< labels[i] is the token to predict after ids[i], or `ignored`
-    hydralora::Index labelled = 0;          ///< labels that are not ignored
-    hydralora::Index bytes = 0;             ///< of those, all but end-of-text
-};
+#include "packing.hpp"
+#include "vocabulary.hpp"
+
+namespace hydra {
 
 /// What to generate from, and the text that should come.
 struct Answer {
     std::vector<std::int32_t> prompt;
     std::string text;
+    hydralora::Index tokens = 0;  ///< that the text has
 };
 
 struct Domain {
     std::string name;
-    std::vector<Example> train, held_out;  ///< in the order of the file
+    std::vector<Example> train, held_out;  ///< in the order of the file; train packed where that is asked for
     std::vector<Answer> answers;           ///< of the held-out records that have one, in the order of the file
     hydralora::Index truncated = 0;        ///< records that lost their end
     hydralora::Index skipped = 0;          ///< records without a token to train on
     hydralora::Index bytes = 0;            ///< bytes to predict, in both parts
+    hydralora::Index packed = 0;           ///< examples in the packed sequences of train; 0: not packed
 };
 
 /// Whether the prompts of records are predicted too (pretraining) or read only (fine-tuning).
@@ -40,20 +42,28 @@ struct DataOptions {
     double held_out = 0.05;                  ///< share of each domain's examples, in [0, 1]; 1: none to train on
     hydralora::Seed seed;                    ///< chooses the held-out examples
     Prompts prompts = Prompts::masked;
+    Packing packing = Packing::none;  ///< of the training part
+    /// How conversations are written; none: a conversation is refused with Vocabulary::why_no_chat_format().
+    std::optional<hydralora::text::ChatFormat> chat = hydralora::text::ChatFormat::hydralora;
 };
 
 /// One domain per file, named as the file without its extension.
 ///
-/// .jsonl and .json: a record a line, {"instruction", "input", "output"} (input may be missing) or {"text"}. A record
-/// with an output becomes `EOT prompt EOT output EOT` with prompt = instruction or instruction, newline, input; output
-/// and last EOT are trained, and what exceeds the sequence length is cut off at the end. All other files are one text
-/// of any bytes. A text becomes `EOT text EOT`, all of it trained, in consecutive pieces that overlap by one token, so
-/// that each byte is predicted once.
+/// .jsonl and .json hold records (see read_records), all other files one text of any bytes. A conversation becomes the
+/// tokens of its chat format: the assistant's turns are trained, and what exceeds the sequence length is cut off at the
+/// end. In the format hydralora, with bytes, an instruction with its output is `EOT prompt EOT output EOT` with prompt =
+/// instruction or instruction, newline, input. A text becomes `EOT text EOT` (what the tokenizer puts before a text,
+/// the text, end of text), all of it trained, in consecutive pieces that overlap by one token, so that each token is
+/// predicted once.
 ///
 /// Equal examples of a domain are all trained on or all held out. The split depends on the seed, the domain's name
-/// and its examples, so it stays when other files come or go. Throws hydralora::Error that names the file, in JSON
-/// lines as file:line:column.
+/// and its examples, so it stays when other files come or go. Throws hydralora::Error that names the file, in records as
+/// file:line:column.
 [[nodiscard]] std::vector<Domain> read_domains(const std::vector<std::filesystem::path>& files,
-                                               const DataOptions& options);
+                                               const DataOptions& options, const Vocabulary& vocabulary = {});
+
+/// The domain of a file's content; `path` gives its name, and by its extension what it holds.
+[[nodiscard]] Domain read_domain(std::string_view content, const std::filesystem::path& path,
+                                 const DataOptions& options, const Vocabulary& vocabulary = {});
 
 }  // namespace hydra

@@ -5,8 +5,8 @@
 #include <cstdio>
 
 #include "batches.hpp"
+#include "documents.hpp"
 #include "table.hpp"
-#include "tokens.hpp"
 
 namespace hydra {
 
@@ -30,10 +30,27 @@ Index add_gates(const Llama<B>::Cache& cache, const PaddedBatch& batch, std::vec
     return rows;
 }
 
+/// How much of the text is told at once: all but a beginning of `end`.
+std::size_t told_from(std::string_view text, std::string_view end) {
+    for (std::size_t n = std::min(text.size(), end.size()); n > 0; --n)
+        if (text.substr(text.size() - n) == end.substr(0, n)) return text.size() - n;
+    return text.size();
+}
+
+/// Tokens for the answer and `more`.
+Index answer_limit(const Speech& speech, const Answer& answer, Index more) {
+    return (speech.vocabulary.is_bytes() ? static_cast<Index>(answer.text.size()) : answer.tokens) + more;
+}
+
+/// White space around an answer is its format's or the tokenizer's, and counts for bytes only.
+bool same_answer(const Speech& speech, std::string_view a, std::string_view b) {
+    return speech.vocabulary.is_bytes() ? a == b : text::without_outer_space(a) == text::without_outer_space(b);
+}
+
 }  // namespace
 
 std::vector<DomainScore> evaluate(B& be, const Llama<B>& model, Index gated_heads, const std::vector<Domain>& domains,
-                                  const EvaluationOptions& options) {
+                                  const Speech& speech, const EvaluationOptions& options) {
     std::vector<DomainScore> scores;
     Llama<B>::Cache cache;
     cache.keep = Keep::nothing;
@@ -70,69 +87,124 @@ std::vector<DomainScore> evaluate(B& be, const Llama<B>& model, Index gated_head
         score.answers = std::min(options.answers, static_cast<Index>(domain.answers.size()));
         for (Index i = 0; i < score.answers; ++i) {
             const Answer& answer = domain.answers[static_cast<std::size_t>(i)];
-            score.correct +=
-                continue_text(be, model, answer.prompt, static_cast<Index>(answer.text.size()) + 1) == answer.text ? 1
-                                                                                                                   : 0;
+            const std::string said = continue_text(be, model, speech, answer.prompt, answer_limit(speech, answer, 1));
+            score.correct += same_answer(speech, said, answer.text) ? 1 : 0;
         }
     }
     return scores;
 }
 
-std::string continue_text(B& be, const Llama<B>& model, const std::vector<std::int32_t>& prompt, Index tokens,
-                          const Sampling& sampling) {
-    const GenerateOptions options{.max_new_tokens = tokens, .stop = {end_of_text}};
-    return decode(generate(be, model, std::span<const std::int32_t>(prompt), options, sampling));
+Speech speech_of(const Vocabulary& vocabulary, std::string_view chat) {
+    vocabulary.check_present();
+    const auto format = vocabulary.chat_format(chat);
+    if (format) check_chat_format(vocabulary, *format);
+    return {vocabulary, format};
 }
 
-std::vector<Sample> sample_domains(B& be, const Llama<B>& model, const std::vector<Domain>& domains) {
+void stream_text(B& be, const Llama<B>& model, const Speech& speech, const std::vector<std::int32_t>& prompt,
+                 Index tokens, const Sampling& sampling, const std::function<void(std::string_view)>& take) {
+    const Vocabulary& vocabulary = speech.vocabulary;
+    const GenerateOptions options{.max_new_tokens = tokens, .stop = vocabulary.stops(speech.format)};
+    // A vocabulary of bytes spells what ends a turn.
+    const std::string end = speech.format ? vocabulary.spelt_end_of_turn(*speech.format) : "";
+    std::vector<std::int32_t> ids;
+    std::string text;
+    std::size_t told = 0;
+    generate(be, model, std::span<const std::int32_t>(prompt), options, sampling, [&](std::int32_t token) {
+        ids.push_back(token);
+        text = vocabulary.decode(ids);
+        const std::size_t found = end.empty() ? std::string::npos : text.find(end);
+        const std::size_t sure = found != std::string::npos ? found : told_from(text, end);
+        if (sure > told) take(std::string_view(text).substr(told, sure - told));
+        told = std::max(told, sure);
+        return found == std::string::npos;
+    });
+    const std::size_t last = end.empty() ? text.size() : std::min(text.find(end), text.size());
+    if (last > told) take(std::string_view(text).substr(told, last - told));
+}
+
+std::string continue_text(B& be, const Llama<B>& model, const Speech& speech, const std::vector<std::int32_t>& prompt,
+                          Index tokens, const Sampling& sampling) {
+    std::string text;
+    stream_text(be, model, speech, prompt, tokens, sampling, [&](std::string_view more) { text += more; });
+    return text;
+}
+
+std::vector<Sample> sample_domains(B& be, const Llama<B>& model, const std::vector<Domain>& domains,
+                                   const Speech& speech) {
     constexpr Index text_prompt = 64, text_tokens = 80;
     std::vector<Sample> samples;
     for (const Domain& domain : domains) {
         if (!domain.answers.empty()) {
             const Answer& answer = domain.answers.front();
             samples.push_back(
-                {domain.name, readable(decode(answer.prompt)), readable(answer.text),
-                 readable(continue_text(be, model, answer.prompt, static_cast<Index>(answer.text.size()) + 32))});
+                {domain.name, readable(speech.vocabulary.decode(answer.prompt)), readable(answer.text),
+                 readable(continue_text(be, model, speech, answer.prompt, answer_limit(speech, answer, 32)))});
         } else if (!domain.held_out.empty()) {
             const auto& ids = domain.held_out.front().ids;
             const auto cut = ids.begin() + std::min(text_prompt, static_cast<Index>(ids.size()));
             const auto end = ids.begin() + std::min(text_prompt + text_tokens, static_cast<Index>(ids.size()));
             const std::vector<std::int32_t> prompt(ids.begin(), cut);
-            samples.push_back({domain.name, readable(decode(prompt)),
-                               readable(decode(std::vector<std::int32_t>(cut, end))),
-                               readable(continue_text(be, model, prompt, text_tokens))});
+            samples.push_back({domain.name, readable(speech.vocabulary.decode(prompt)),
+                               readable(speech.vocabulary.decode(std::vector<std::int32_t>(cut, end))),
+                               readable(continue_text(be, model, {speech.vocabulary, {}}, prompt, text_tokens))});
         }
     }
     return samples;
 }
 
+DomainScore overall(const std::vector<DomainScore>& scores) {
+    DomainScore all;
+    all.name = "all";
+    double nats = 0;
+    for (const DomainScore& s : scores) {
+        nats += s.loss * static_cast<double>(s.tokens);
+        all.tokens += s.tokens;
+        all.bytes += s.bytes;
+        all.answers += s.answers;
+        all.correct += s.correct;
+    }
+    all.loss = nats / static_cast<double>(std::max(Index{1}, all.tokens));
+    all.bits_per_byte = nats / std::log(2.0) / static_cast<double>(std::max(Index{1}, all.bytes));
+    return all;
+}
+
+io::Json to_json(const DomainScore& s) {
+    io::Json shares = io::Json::array();
+    for (const double share : s.head_share) shares.push(share);
+    return io::Json::object({{"domain", s.name},
+                             {"loss", s.loss},
+                             {"perplexity", std::exp(std::min(s.loss, 700.0))},
+                             {"bits_per_byte", s.bits_per_byte},
+                             {"tokens", s.tokens},
+                             {"bytes", s.bytes},
+                             {"answers", s.answers},
+                             {"exact_matches", s.correct},
+                             {"head_share", shares}});
+}
+
 io::Json to_json(const std::vector<DomainScore>& scores) {
     io::Json list = io::Json::array();
-    for (const DomainScore& s : scores) {
-        if (s.tokens == 0) continue;  // nothing held out, nothing to say
-        io::Json shares = io::Json::array();
-        for (const double share : s.head_share) shares.push(share);
-        list.push(io::Json::object({{"domain", s.name},
-                                    {"loss", s.loss},
-                                    {"bits_per_byte", s.bits_per_byte},
-                                    {"tokens", s.tokens},
-                                    {"bytes", s.bytes},
-                                    {"answers", s.answers},
-                                    {"exact_matches", s.correct},
-                                    {"head_share", shares}}));
-    }
+    for (const DomainScore& s : scores)
+        if (s.tokens > 0) list.push(to_json(s));  // nothing held out, nothing to say
     return list;
 }
 
 std::string score_table(const std::vector<DomainScore>& scores) {
-    Table table({"domain", "loss", "bits/byte", "exact match", "share of heads"});
-    for (const DomainScore& s : scores) {
-        if (s.tokens == 0) continue;
+    Table table({"domain", "loss", "perplexity", "bits/byte", "exact match", "share of heads"});
+    const auto add = [&](const DomainScore& s) {
         std::string shares;
         for (const double share : s.head_share) shares += (shares.empty() ? "" : " ") + fixed(share, 2);
-        table.add({s.name, fixed(s.loss, 4), fixed(s.bits_per_byte, 4),
+        table.add({s.name, fixed(s.loss, 4), fixed(std::exp(std::min(s.loss, 700.0)), 2), fixed(s.bits_per_byte, 4),
                    s.answers > 0 ? concat(s.correct, "/", s.answers) : "", shares});
-    }
+    };
+    Index shown = 0;
+    for (const DomainScore& s : scores)
+        if (s.tokens > 0) {
+            add(s);
+            ++shown;
+        }
+    if (shown > 1) add(overall(scores));
     return table.text();
 }
 

@@ -1,7 +1,10 @@
 // Held-out scores of a model, domain by domain.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <hydralora/io/json_value.hpp>
@@ -27,12 +30,27 @@ struct DomainScore {
     std::vector<double> head_share;  // mean gate of each head over labelled tokens and adapted layers
 };
 
+/// How tokens become text, and which end it: of the chat format where there is one, else of the vocabulary alone.
+struct Speech {
+    const Vocabulary& vocabulary;
+    std::optional<hydralora::text::ChatFormat> format;
+};
+
+/// With the format that --chat names, "" for the model's own, after a look whether the vocabulary has its tokens.
+[[nodiscard]] Speech speech_of(const Vocabulary& vocabulary, std::string_view chat);
+
 /// `gated`: the model has adapters whose gates are worth reporting, one a head.
 [[nodiscard]] std::vector<DomainScore> evaluate(B& be, const hydralora::Llama<B>& model, Index gated_heads,
-                                                const std::vector<Domain>& domains, const EvaluationOptions& options);
+                                                const std::vector<Domain>& domains, const Speech& speech,
+                                                const EvaluationOptions& options);
 
-/// The greedy continuation as text, up to end-of-text or `tokens`.
-[[nodiscard]] std::string continue_text(B& be, const hydralora::Llama<B>& model,
+/// Calls `take` with the text of each further token, up to a token that
+/// ends the text or `tokens` of them.
+void stream_text(B& be, const hydralora::Llama<B>& model, const Speech& speech, const std::vector<std::int32_t>& prompt,
+                 Index tokens, const hydralora::Sampling& sampling, const std::function<void(std::string_view)>& take);
+
+/// The continuation as text, greedy if nothing else is asked for.
+[[nodiscard]] std::string continue_text(B& be, const hydralora::Llama<B>& model, const Speech& speech,
                                         const std::vector<std::int32_t>& prompt, Index tokens,
                                         const hydralora::Sampling& sampling = {});
 
@@ -42,11 +60,16 @@ struct Sample {
     std::string domain, prompt, expected, generated;
 };
 [[nodiscard]] std::vector<Sample> sample_domains(B& be, const hydralora::Llama<B>& model,
-                                                 const std::vector<Domain>& domains);
+                                                 const std::vector<Domain>& domains, const Speech& speech);
 
 [[nodiscard]] hydralora::io::Json to_json(const std::vector<DomainScore>& scores);
+[[nodiscard]] hydralora::io::Json to_json(const DomainScore& score);
 
-/// A table of scores for people; columns that no domain has, and domains without a scored token, are left out.
+/// All domains as one: losses over all labelled tokens, bits over all bytes, every answer. Without shares of heads.
+[[nodiscard]] DomainScore overall(const std::vector<DomainScore>& scores);
+
+/// A table of scores for people, with a line for all domains where there are several; columns that no domain has, and
+/// domains without a scored token, are left out. Perplexity is exp(loss), of the tokens of this model's vocabulary.
 [[nodiscard]] std::string score_table(const std::vector<DomainScore>& scores);
 
 }  // namespace hydra

@@ -255,12 +255,14 @@ void run_export(const ExportOptions& asked) {
     } else {
         check(options.text.empty() || session.adapter_config().adapter.gate != Gate::assigned,
               "--text: with gate assigned it is not the text that chooses the heads; give --gate");
-        const auto domains = options.text.empty()
-                                 ? std::vector<Domain>{}
-                                 : read_domains(options.text, {.sequence_length = options.sequence_length,
-                                                               .held_out = 1.0,
-                                                               .seed = {},
-                                                               .prompts = Prompts::trained});
+        const auto domains = options.text.empty() ? std::vector<Domain>{}
+                                                  : read_domains(options.text,
+                                                                 {.sequence_length = options.sequence_length,
+                                                                  .held_out = 1.0,
+                                                                  .seed = {},
+                                                                  .prompts = Prompts::trained,
+                                                                  .chat = session.vocabulary().chat_format("")},
+                                                                 session.vocabulary());
         std::vector<const Example*> examples;
         for (const Domain& domain : domains)
             for (const Example& example : domain.held_out) examples.push_back(&example);

@@ -142,8 +142,9 @@ private:
         for (const Index part : cut_batch(examples, most_tokens, be_.slab_rows())) {
             batch_.assign(examples.data() + first, part, be_.slab_rows());
             const Index count = static_cast<Index>(batch_.ids.size());
-            const TokenBatch<B> tokens{host_view(std::as_const(batch_.ids).data(), 1, count),
-                                       host_view(std::as_const(batch_.labels).data(), 1, count), batch_.sequences};
+            TokenBatch<B> tokens{host_view(std::as_const(batch_.ids).data(), 1, count),
+                                 host_view(std::as_const(batch_.labels).data(), 1, count), batch_.sequences};
+            if (!batch_.starts.empty()) tokens.starts = host_view(std::as_const(batch_.starts).data(), 1, count);
             Pass<B> pass;
             pass.random = {Seed{options_.seed}, 0, static_cast<std::uint32_t>(step_)};
             pass.rows = {first * options_.sequence_length, batch_.length, options_.sequence_length};

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "batches.hpp"
-#include "tokens.hpp"
 
 namespace hydra {
 

@@ -82,8 +82,8 @@ MemoryPlan memory_plan(const LlamaConfig& config, Index weight_bytes, const Trai
     plan.weights = weight_bytes;
     const Index threads =
         options.loop.threads > 0 ? options.loop.threads : Index{std::max(1u, std::thread::hardware_concurrency())};
-    using Packing = ProductMemory<float>;
-    plan.threads = threads * (Packing::left_size + Packing::right_size + Packing::wide_size) * Index{sizeof(float)};
+    using Product = ProductMemory<float>;
+    plan.threads = threads * (Product::left_size + Product::right_size + Product::wide_size) * Index{sizeof(float)};
 
     P be(slab_rows);
     const auto shapes = weight_shapes(config);

@@ -19,6 +19,7 @@ Json to_json(const LoopOptions& o) {
                          {"keep", std::string(hydralora::enum_name(o.keep, hydralora::keep_names))},
                          {"sequence_length", o.sequence_length},
                          {"mix", enum_name(o.mix, mix_names)},
+                         {"packing", enum_name(o.packing, packing_names)},
                          {"held_out", o.held_out},
                          {"lr", o.adamw.lr},
                          {"beta1", o.adamw.beta1},
@@ -55,6 +56,7 @@ Json to_json(const PretrainOptions& o) {
 Json to_json(const TrainOptions& o) {
     Json json = to_json(o.loop);
     json.set("base", o.base.string()).set("method", o.method == Method::full ? "full" : "adapter");
+    json.set("chat", o.chat);
     if (o.method == Method::full) return json;
     const AdapterConfig& a = o.adapter.adapter;
     Json targets = Json::array();

@@ -31,6 +31,7 @@ struct LoopOptions {
     hydralora::Keep keep = hydralora::Keep::all;  ///< what a part keeps for its way back; same bits, less memory
     Index sequence_length = 256;
     Mix mix = Mix::proportional;
+    Packing packing = Packing::none;
     double held_out = 0.05;
     hydralora::AdamW adamw{.lr = 2e-3, .beta2 = 0.99};
     hydralora::ScheduleKind schedule = hydralora::ScheduleKind::cosine;
@@ -57,11 +58,14 @@ struct TrainOptions {
     LoopOptions loop;
     std::filesystem::path base;
     Method method = Method::adapter;
+    std::string chat;      ///< chat format of conversations; "": the base's own
+    bool dry_run = false;  ///< say what would be done, and stop
     hydralora::LlamaAdapterConfig adapter;
 };
 
 struct EvaluateOptions {
     std::filesystem::path base, adapter;
+    std::string chat;  ///< as in TrainOptions
     std::vector<std::filesystem::path> data;
     Index sequence_length = 256;
     double held_out = 1.0;
@@ -74,6 +78,7 @@ struct EvaluateOptions {
 
 struct GenerateTextOptions {
     std::filesystem::path base, adapter;
+    std::string chat;  ///< as in TrainOptions
     std::string prompt;
     bool instruction = true;  ///< the prompt is an instruction to answer, not a text to continue
     hydralora::Index tokens = 256;

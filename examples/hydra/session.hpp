@@ -26,6 +26,7 @@ public:
 
     [[nodiscard]] B& backend() { return be_; }
     [[nodiscard]] const hydralora::Llama<B>& model() const { return *model_; }
+    [[nodiscard]] const Vocabulary& vocabulary() const { return base_.vocabulary; }
     [[nodiscard]] const BaseModel& base() const { return base_; }
     [[nodiscard]] bool adapted() const { return adapted_; }
     /// Of the adapter, where there is one.

@@ -8,6 +8,7 @@
 #include "base_model.hpp"
 #include "loop.hpp"
 #include "memory_plan.hpp"
+#include "plan.hpp"
 #include "session.hpp"
 #include "table.hpp"
 
@@ -60,17 +61,25 @@ void check_options(const LoopOptions& o) {
     o.adamw.validate();
 }
 
-std::vector<Domain> read_data(const LoopOptions& o, Prompts prompts) {
-    auto domains = read_domains(
-        o.data,
-        {.sequence_length = o.sequence_length, .held_out = o.held_out, .seed = Seed{o.seed}, .prompts = prompts});
+std::vector<Domain> read_data(const LoopOptions& o, Prompts prompts, const Speech& speech) {
+    auto domains = read_domains(o.data,
+                                {.sequence_length = o.sequence_length,
+                                 .held_out = o.held_out,
+                                 .seed = Seed{o.seed},
+                                 .prompts = prompts,
+                                 .packing = o.packing,
+                                 .chat = speech.format},
+                                speech.vocabulary);
     for (const Domain& d : domains) {
         std::string notes;
         if (d.truncated > 0) notes += concat(", ", d.truncated, " cut to ", o.sequence_length, " tokens");
         if (d.skipped > 0)
-            notes += concat(", ", d.skipped, " left out: their prompts alone fill ", o.sequence_length, " tokens");
+            notes += concat(", ", d.skipped, " left out: no answer, or a prompt that alone fills ", o.sequence_length,
+                            " tokens");
+        if (d.packed > 0) notes += concat(", ", d.packed, " packed into ", d.train.size(), " sequences");
         std::fprintf(stderr, "%s: %s bytes to predict, %zu examples to train on, %zu held out%s\n", d.name.c_str(),
-                     grouped(d.bytes).c_str(), d.train.size(), d.held_out.size(), notes.c_str());
+                     grouped(d.bytes).c_str(), d.packed > 0 ? static_cast<std::size_t>(d.packed) : d.train.size(),
+                     d.held_out.size(), notes.c_str());
         if (d.held_out.empty() && o.held_out > 0)
             std::fprintf(stderr, "%s: not scored, for it has too few different examples to hold any out\n",
                          d.name.c_str());
@@ -156,7 +165,9 @@ Outcome pretrain(const PretrainOptions& options, const Surroundings& surrounding
     check_options(loop);
     validate(options.model);
     check_length(loop.sequence_length, options.model.max_positions, "--max-positions");
-    const auto domains = read_data(loop, Prompts::trained);
+    const Vocabulary vocabulary;
+    const Speech speech{vocabulary, text::ChatFormat::hydralora};
+    const auto domains = read_data(loop, Prompts::trained, speech);
     B be({.threads = loop.threads, .slab_rows = slab_rows});
     RunDirectory run(loop.out, loop.resume, surroundings.command, with_checksums(to_json(options), loop, {}));
     auto weights = make_buffers(be, weight_shapes(options.model));
@@ -165,12 +176,12 @@ Outcome pretrain(const PretrainOptions& options, const Surroundings& surrounding
 
     Loop<WeightBuffers> training(be, model, weights, domains, loop, run, surroundings);
     if (loop.resume) training.resume(tell);
-    const auto score = [&] { return evaluate(be, model, 0, domains, loop.evaluation); };
+    const auto score = [&] { return evaluate(be, model, 0, domains, speech, loop.evaluation); };
     const LoopResult result = training.run([&](Index step) { say_scores(step, score()); });
     if (stopped_early(result, run)) return result.outcome;
     save_base(run.at("model"), options.model, weights);
     const Index count = parameter_count(weights);
-    report(run, {result, count, count, {}, score(), {}, sample_domains(be, model, domains)});
+    report(run, {result, count, count, {}, score(), {}, sample_domains(be, model, domains, speech)});
     std::printf("Model: %s\n", run.at("model").c_str());
     return Outcome::done;
 }
@@ -178,21 +189,21 @@ Outcome pretrain(const PretrainOptions& options, const Surroundings& surrounding
 namespace {
 
 Outcome train_full(const TrainOptions& options, const Surroundings& surroundings, const std::vector<Domain>& domains,
-                   RunDirectory& run, B& be, BaseModel& base) {
+                   RunDirectory& run, B& be, BaseModel& base, const Speech& speech) {
     const LoopOptions& loop = options.loop;
     auto weights = io::trainable_weights(be, base.files);
     const Llama<B> model(be, base.config, views(std::as_const(weights)));
-    const auto score = [&] { return evaluate(be, model, 0, domains, loop.evaluation); };
+    const auto score = [&] { return evaluate(be, model, 0, domains, speech, loop.evaluation); };
     auto before = score();
-    auto samples = sample_domains(be, model, domains);
+    auto samples = sample_domains(be, model, domains, speech);
     Loop<WeightBuffers> training(be, model, weights, domains, loop, run, surroundings);
     if (loop.resume) training.resume(tell);
     const LoopResult result = training.run([&](Index step) { say_scores(step, score()); });
     if (stopped_early(result, run)) return result.outcome;
     save_trained_base(run.at("model"), base, weights);
     const Index count = parameter_count(weights);
-    report(run,
-           {result, count, count, std::move(before), score(), std::move(samples), sample_domains(be, model, domains)});
+    report(run, {result, count, count, std::move(before), score(), std::move(samples),
+                 sample_domains(be, model, domains, speech)});
     std::printf("Model: %s\n", run.at("model").c_str());
     return Outcome::done;
 }
@@ -204,26 +215,32 @@ Outcome train(const TrainOptions& options, const Surroundings& surroundings) {
     check_options(loop);
     check(options.method == Method::full || !options.adapter.targets.empty(),
           "--targets: name at least one linear layer");
+    static_cast<void>(Vocabulary().chat_format(options.chat));  // refuses a name that is none
     B be({.threads = loop.threads, .slab_rows = slab_rows});
     BaseModel base = load_base(be, options.base, loop.sequence_length + slab_rows);
     check_length(loop.sequence_length, base.config.max_positions, "the base has max_position_embeddings");
     if (options.method == Method::adapter)
         static_cast<void>(adapter_shapes(base.config, options.adapter));  // refuses what cannot be
-    const auto domains = read_data(loop, Prompts::masked);
-    const auto warning =
-        memory_warning(memory_plan(base.config, static_cast<Index>(base.files.files.bytes()), options), options);
+    const Speech speech = speech_of(base.vocabulary, options.chat);
+    const auto domains = read_data(loop, Prompts::masked, speech);
+    const MemoryPlan plan = memory_plan(base.config, static_cast<Index>(base.files.files.bytes()), options);
+    if (options.dry_run) {
+        std::printf("%s", dry_run_text(options, base, domains, plan).c_str());
+        return Outcome::done;
+    }
+    const auto warning = memory_warning(plan, options);
     if (!warning.empty()) std::fprintf(stderr, "Warning: %s.\n", warning.c_str());
     RunDirectory run(loop.out, loop.resume, surroundings.command,
                      with_checksums(to_json(options), loop, base.checksum));
-    if (options.method == Method::full) return train_full(options, surroundings, domains, run, be, base);
+    if (options.method == Method::full) return train_full(options, surroundings, domains, run, be, base, speech);
 
     const Llama<B> bare(be, base.config, base.files.views);
     AdapterBuffers adapters = make_buffers(be, adapter_shapes(base.config, options.adapter));
     initialise(be, adapters, base.config, options.adapter, Seed{loop.seed});
     const Llama<B> model(be, base.config, base.files.views, options.adapter, views(std::as_const(adapters)));
-    const auto score = [&] { return evaluate(be, model, gated_heads(options), domains, loop.evaluation); };
-    auto before = evaluate(be, bare, 0, domains, loop.evaluation);
-    auto samples = sample_domains(be, bare, domains);
+    const auto score = [&] { return evaluate(be, model, gated_heads(options), domains, speech, loop.evaluation); };
+    auto before = evaluate(be, bare, 0, domains, speech, loop.evaluation);
+    auto samples = sample_domains(be, bare, domains, speech);
 
     Loop<AdapterBuffers> training(be, model, adapters, domains, loop, run, surroundings);
     if (loop.resume) training.resume(tell);
@@ -232,7 +249,7 @@ Outcome train(const TrainOptions& options, const Surroundings& surroundings) {
     io::save_adapter(run.at("adapter"), file_config(options.adapter, base), adapters,
                      loop.resume ? io::Existing::replace : io::Existing::refuse);
     report(run, {result, parameter_count(adapters), parameter_count(base.files.views), std::move(before), score(),
-                 std::move(samples), sample_domains(be, model, domains)});
+                 std::move(samples), sample_domains(be, model, domains, speech)});
     std::printf("Adapter: %s\n", run.at("adapter").c_str());
     return Outcome::done;
 }

@@ -14,7 +14,7 @@
 #include "data.hpp"
 #include "support/draw.hpp"
 #include "support/message_of.hpp"
-#include "tokens.hpp"
+#include "vocabulary.hpp"
 
 using namespace hydra;
 using hydralora::Index;
@@ -23,6 +23,10 @@ namespace {
 
 using Ids = std::vector<std::int32_t>;
 constexpr std::int32_t eot = end_of_text;
+
+const Vocabulary byte_tokens;
+Ids encode(std::string_view text) { return byte_tokens.encode(text); }
+std::string decode(const Ids& ids) { return byte_tokens.decode(ids); }
 
 /// A directory of its own that ends with the test.
 class Folder {
@@ -421,7 +425,8 @@ std::string message_of_file(const std::filesystem::path& file, Index sequence_le
     return test::message_of([&] { (void)read_all(file, sequence_length); });
 }
 constexpr const char* remedy =
-    R"(; write each line as {"instruction": "...", "input": "...", "output": "..."} or {"text": "..."})";
+    R"(; write each line, or each element of one array, as {"messages": [{"role": "user", "content": "..."}, ...]}, )"
+    R"({"instruction": "...", "input": "...", "output": "..."} or {"text": "..."})";
 }  // namespace
 
 TEST_CASE("data: files that are missing, empty or no files") {
@@ -440,9 +445,11 @@ TEST_CASE("data: files without a token to train on") {
     const Folder folder;
     const std::string path = (folder / "d.jsonl").string();
     CHECK(message_of_file(folder.write("d.jsonl", "\n  \r\n\t\n")) ==
-          path + ": no trainable token: expected at least one record, found only blank lines" + remedy);
+          path + ": no trainable token: expected at least one record, found only blank lines or an empty array" +
+              remedy);
     const std::string all =
-        " records have an empty text or a prompt that fills the sequence length of 4; raise the sequence "
+        " records have an empty text, no turn of the assistant, or a prompt that fills the sequence length of 4; raise "
+        "the sequence "
         "length or leave the file out";
     CHECK(message_of_file(folder.write("d.jsonl", record("abc", "x") + record("abcd", "y")), 4) ==
           path + ": no trainable token: all 2" + all);
@@ -483,9 +490,9 @@ TEST_CASE("data: a broken line is named by file, line and column") {
         {R"("text")", "3:6", "expected an object, found a string"},
         {R"( null)", "3:5", "expected an object, found null"},
         {R"({})", "3:2",
-         R"(expected a record with "text" or with "instruction" and "output", found none of these keys)"},
-        {R"({"Text": "x"})", "3:13",
-         R"(expected a record with "text" or with "instruction" and "output", found none of these keys)"},
+         R"(expected a record with "messages", with "instruction" and "output", or with "text", found no keys)"},
+        {R"({"Text": "x", "prompt": "y"})", "3:28",
+         R"(expected a record with "messages", with "instruction" and "output", or with "text", found the keys "Text", "prompt")"},
         {R"({"instruction": "x"})", "3:20", R"(expected "output" in the record, found none)"},
         {R"({"output": "x"})", "3:15", R"(expected "instruction" in the record, found none)"},
         {R"({"input": "x", "output": "y"})", "3:29", R"(expected "instruction" in the record, found none)"},

@@ -1,0 +1,153 @@
+#include "plan.hpp"
+
+#include <algorithm>
+
+#include <hydralora/model/llama.hpp>
+
+#include "batches.hpp"
+#include "loop.hpp"
+#include "table.hpp"
+
+namespace hydra {
+
+using namespace hydralora;
+
+namespace {
+
+Index count_of(const LlamaAdapters<Shape>& shapes) {
+    Index count = 0;
+    visit([&](const ParamPath&, const Shape& shape) { count += shape.rows * shape.cols; }, shapes);
+    return count;
+}
+
+std::string parameters_text(const TrainOptions& options, const BaseModel& base) {
+    const Index all = parameter_count(base.files.views);
+    const Index trainable =
+        options.method == Method::full ? all : count_of(adapter_shapes(base.config, options.adapter));
+    const Index total = options.method == Method::full ? all : all + trainable;
+    return concat("parameters: ", grouped(trainable), " trainable of ", grouped(total), " (",
+                  fixed(100.0 * static_cast<double>(trainable) / static_cast<double>(total), 2), " %)\n");
+}
+
+/// The mean of the first steps, as they would be computed.
+std::string steps_text(const LoopOptions& loop, const std::vector<Domain>& domains) {
+    ExampleOrder order(domains, loop.mix, Seed{loop.seed});
+    const Index by_epochs = static_cast<Index>(
+        std::llround(loop.epochs * static_cast<double>(order.epoch()) / static_cast<double>(loop.batch)));
+    const Index steps = loop.steps > 0 ? loop.steps : std::max(Index{1}, by_epochs);
+    const Index most_tokens = loop.batch * loop.sequence_length / loop.accumulation;
+    const Index seen = std::min(steps, Index{20});
+    Index tokens = 0, padded = 0, labelled = 0;
+    PaddedBatch batch;
+    for (Index step = 0; step < seen; ++step) {
+        const auto examples = order.batch(step, loop.batch);
+        Index first = 0;
+        for (const Index part : cut_batch(examples, most_tokens, slab_rows)) {
+            batch.assign(examples.data() + first, part, slab_rows);
+            tokens += batch.tokens;
+            padded += static_cast<Index>(batch.ids.size());
+            labelled += batch.labelled;
+            first += part;
+        }
+    }
+    return concat("steps: ", grouped(steps), " of ", grouped(loop.batch), " sequences; ", grouped(order.epoch()),
+                  " sequences an epoch\n", "tokens a step: ", grouped(tokens / seen), ", with padding ",
+                  grouped(padded / seen), " (mean of the first ", seen, " steps)\n",
+                  "trained labels: ", fixed(100.0 * static_cast<double>(labelled) / static_cast<double>(tokens), 1),
+                  " % of the tokens\n");
+}
+
+/// Printable UTF-8 as it is; the backslash, control characters, marks of direction and bytes that are no text escaped.
+std::string escaped(std::string_view text) {
+    constexpr char digits[] = "0123456789abcdef";
+    const std::string whole = readable(text);
+    std::string result;
+    for (std::size_t i = 0; i < whole.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(whole[i]);
+        const auto next = i + 1 < whole.size() ? static_cast<unsigned char>(whole[i + 1]) : 0u;
+        const auto third = i + 2 < whole.size() ? static_cast<unsigned char>(whole[i + 2]) : 0u;
+        const bool direction = byte == 0xe2 && ((next == 0x80 && (third >= 0x8b && third <= 0xae)) ||
+                                                (next == 0x81 && third >= 0xa0 && third <= 0xaf));
+        if (whole[i] == '\n')
+            result += "\\n";
+        else if (whole[i] == '\t')
+            result += "\\t";
+        else if (whole[i] == '\\')
+            result += "\\\\";
+        else if (byte < 0x20 || byte == 0x7f || direction || (byte == 0xc2 && next < 0xa0))
+            result += std::string("\\x") + digits[byte >> 4] + digits[byte & 15];
+        else
+            result += whole[i];
+        if (direction || (byte == 0xc2 && next < 0xa0))  // their further bytes
+            for (const std::size_t end = i + (direction ? 2 : 1); i < end;) {
+                const auto more = static_cast<unsigned char>(whole[++i]);
+                result += std::string("\\x") + digits[more >> 4] + digits[more & 15];
+            }
+    }
+    return result;
+}
+
+}  // namespace
+
+std::string masked_text(const Vocabulary& vocabulary, const Example& example) {
+    constexpr std::size_t most = 512;  // tokens
+    // Each token as what it is predicted as, so that a document's first is never trained and its last is a label alone.
+    std::vector<std::int32_t> tokens;
+    std::vector<bool> trained;
+    std::vector<std::size_t> begins{0};
+    for (std::size_t i = 0; i < example.ids.size(); ++i) {
+        const bool first = i == 0 || (!example.starts.empty() && example.starts[i] == static_cast<std::int32_t>(i));
+        if (first && i > 0) begins.push_back(tokens.size());
+        tokens.push_back(example.ids[i]);
+        trained.push_back(!first && example.labels[i - 1] != ignored);
+        const bool last = i + 1 == example.ids.size() ||
+                          (!example.starts.empty() && example.starts[i + 1] == static_cast<std::int32_t>(i + 1));
+        if (!last || example.labels[i] == ignored) continue;
+        tokens.push_back(example.labels[i]);
+        trained.push_back(true);
+    }
+    std::string text;
+    const std::size_t size = std::min(tokens.size(), most);
+    std::size_t document = 0;
+    for (std::size_t begin = 0, end = 0; begin < size; begin = end) {
+        if (document + 1 < begins.size() && begins[document + 1] == begin) {
+            text += "\n    and: ";
+            ++document;
+        }
+        const std::size_t border = document + 1 < begins.size() ? std::min(begins[document + 1], size) : size;
+        while (end < border && trained[end] == trained[begin]) ++end;
+        const std::string part = escaped(vocabulary.spelt(std::span(tokens).subspan(begin, end - begin)));
+        text += trained[begin] ? "[[" + part + "]]" : part;
+    }
+    return tokens.size() > most ? text + concat(" ... ", tokens.size() - most, " more tokens") : text;
+}
+
+std::string dry_run_text(const TrainOptions& options, const BaseModel& base, const std::vector<Domain>& domains,
+                         const MemoryPlan& plan) {
+    const std::string warning = memory_warning(plan, options);
+    std::string text = parameters_text(options, base) + plan_table(plan) + steps_text(options.loop, domains);
+    if (!warning.empty()) text += "Warning: " + warning + ".\n";
+    const auto format = base.vocabulary.chat_format(options.chat);
+    if (format)
+        text += concat("conversations: in the format ", enum_name(*format, text::chat_format_names),
+                       !options.chat.empty()                 ? ", as asked for"
+                       : base.vocabulary.has_chat_template() ? ", that of the model's chat template"
+                                                             : ", for the base has no chat template",
+                       '\n');
+    text += "examples, with what is trained in [[ ]]:\n";
+    // Three in all, from as many domains as there are.
+    std::size_t shown = 0;
+    for (std::size_t i = 0; shown < 3; ++i) {
+        bool any = false;
+        for (const Domain& domain : domains) {
+            if (i >= domain.train.size() || shown == 3) continue;
+            text += concat("  ", domain.name, ": ", masked_text(base.vocabulary, domain.train[i]), '\n');
+            ++shown;
+            any = true;
+        }
+        if (!any) break;
+    }
+    return text;
+}
+
+}  // namespace hydra

@@ -1,0 +1,219 @@
+#include "vocabulary.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <hydralora/core/check.hpp>
+#include <hydralora/io/file.hpp>
+#include <hydralora/io/json.hpp>
+#include <hydralora/io/quote.hpp>
+
+namespace hydra {
+
+using namespace hydralora;
+using text::ChatFormat;
+using text::Piece;
+using text::Segment;
+
+Vocabulary::Vocabulary(text::Tokenizer tokenizer, ModelTokens tokens)
+    : tokenizer_(std::move(tokenizer)), tokens_(std::move(tokens)) {}
+
+Vocabulary Vocabulary::absent(std::string why) {
+    Vocabulary none;
+    none.absent_ = std::move(why);
+    return none;
+}
+
+std::int32_t Vocabulary::known(std::int32_t id) const {
+    check(id >= 0 && id < tokens_.model_size, tokens_.directory, ": tokenizer.json makes token ", id,
+          ", but config.json has vocab_size = ", tokens_.model_size,
+          ": the model has no such token; take the tokenizer that belongs to this model");
+    return id;
+}
+
+void Vocabulary::encode(std::string_view text, std::vector<std::int32_t>& ids, text::Position position) const {
+    check_present();
+    const std::size_t first = ids.size();
+    if (is_bytes()) {
+        ids.resize(first + text.size());
+        for (std::size_t i = 0; i < text.size(); ++i) ids[first + i] = static_cast<unsigned char>(text[i]);
+        return;
+    }
+    tokenizer_->encode(text, ids, hydralora::text::Specials::as_text, position);
+    for (std::size_t i = first; i < ids.size(); ++i) static_cast<void>(known(ids[i]));
+}
+
+std::vector<std::int32_t> Vocabulary::encode(std::string_view text, text::Position position) const {
+    std::vector<std::int32_t> ids;
+    encode(text, ids, position);
+    return ids;
+}
+
+std::string Vocabulary::decode(std::span<const std::int32_t> ids) const {
+    check_present();
+    for (std::size_t i = 0; i < ids.size(); ++i)
+        check(ids[i] >= 0 && ids[i] < size(), "decode: token ", ids[i], " at position ", i, ", expected one in [0, ",
+              size(), ")");
+    if (!is_bytes()) return tokenizer_->decode(ids);
+    std::string text;
+    text.reserve(ids.size());
+    for (const std::int32_t id : ids)
+        if (id != end_of_text) text += static_cast<char>(static_cast<unsigned char>(id));
+    return text;
+}
+
+std::string Vocabulary::spelt(std::span<const std::int32_t> ids) const {
+    check_present();
+    if (!is_bytes()) return tokenizer_->decode(ids, text::Decode::with_specials);
+    std::string text;
+    for (const std::int32_t id : ids)
+        text += id == end_of_text ? std::string("<|end_of_text|>") : decode(std::span(&id, 1));
+    return text;
+}
+
+std::span<const std::int32_t> Vocabulary::start() const {
+    check_present();
+    static constexpr std::int32_t byte_start[] = {end_of_text};
+    return is_bytes() ? std::span<const std::int32_t>(byte_start) : tokenizer_->prefix();
+}
+
+std::int32_t Vocabulary::eos() const {
+    check_present();
+    check(tokens_.eos.has_value(), tokens_.directory,
+          ": names no end-of-text token, which every text ends with; set eos_token in tokenizer_config.json or "
+          "eos_token_id in config.json");
+    return known(*tokens_.eos);
+}
+
+std::optional<std::int32_t> Vocabulary::control(const Segment& segment, ChatFormat format) const {
+    check_present();
+    if (segment.piece == Piece::eos) return eos();
+    const std::string_view name = enum_name(format, text::chat_format_names);
+    if (segment.piece == Piece::bos) {
+        check(tokens_.bos.has_value(), tokens_.directory, ": names no beginning-of-text token, which the chat format ",
+              name, " needs; set bos_token in tokenizer_config.json, or choose another format with --chat: ",
+              text::chat_format_list());
+        return known(*tokens_.bos);
+    }
+    if (is_bytes()) return std::nullopt;
+    const auto id = tokenizer_->find(segment.text);
+    check(id.has_value() || segment.piece == Piece::mark, tokens_.directory, ": tokenizer.json has no token ",
+          io::in_quotes(segment.text), ", which the chat format ", name,
+          " needs; choose another with --chat: ", text::chat_format_list());
+    return id ? std::optional(known(*id)) : std::nullopt;
+}
+
+std::vector<std::int32_t> Vocabulary::stops(std::optional<ChatFormat> format) const {
+    std::vector<std::int32_t> ids = tokens_.stops;
+    const auto add = [&](std::int32_t id) {
+        if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
+    };
+    if (tokens_.eos) add(*tokens_.eos);
+    if (format)
+        if (const auto id = control(text::end_of_turn(*format), *format)) add(*id);
+    return ids;
+}
+
+std::string Vocabulary::spelt_end_of_turn(ChatFormat format) const {
+    const Segment end = text::end_of_turn(format);
+    return control(end, format) ? "" : end.text;
+}
+
+std::optional<ChatFormat> Vocabulary::chat_format(std::string_view name) const {
+    if (!name.empty()) return parse_enum<ChatFormat>("--chat", name, text::chat_format_names);
+    if (!tokens_.chat_template) return ChatFormat::hydralora;
+    return text::recognise_chat_template(*tokens_.chat_template);
+}
+
+std::string Vocabulary::why_no_chat_format() const {
+    return concat(tokens_.directory, ": the model's chat template is of none of the formats that are built in (",
+                  text::chat_format_list(), "), and templates are not run; choose one with --chat NAME");
+}
+
+namespace {
+
+constexpr Index most_tokens = Index{1} << 24;
+
+/// A file beside the tokenizer, or null where there is none.
+io::Json json_beside(const std::filesystem::path& directory, const char* name) {
+    return io::path_exists(directory / name) ? io::read_json(directory / name) : io::Json();
+}
+
+/// "bos_token": "<s>" or {"content": "<s>", ...}
+std::optional<std::int32_t> named_token(const text::Tokenizer& tokenizer, const io::JsonView& value) {
+    if (!value.exists()) return std::nullopt;
+    const std::string& spelling = value.value().is_object() ? value["content"].string() : value.string();
+    const auto id = tokenizer.find(spelling);
+    check(id.has_value(), value.where(), ": ", io::in_quotes(spelling), " is no token of tokenizer.json");
+    return id;
+}
+
+/// "eos_token_id": 2 or [2, 32000]
+std::vector<std::int32_t> token_ids(const io::JsonView& value) {
+    std::vector<std::int32_t> ids;
+    if (!value.exists()) return ids;
+    if (!value.value().is_array()) return {static_cast<std::int32_t>(value.integer(0, most_tokens))};
+    for (std::size_t i = 0; i < value.size(); ++i)
+        ids.push_back(static_cast<std::int32_t>(value.element(i).integer(0, most_tokens)));
+    return ids;
+}
+
+/// The template named "default" of a list, else its first.
+std::string template_text(const io::JsonView& value) {
+    if (!value.value().is_array()) return value.string();
+    for (std::size_t i = 0; i < value.size(); ++i)
+        if (value.element(i)["name"].string() == "default") return value.element(i)["template"].string();
+    return value.element(0)["template"].string();
+}
+
+std::optional<std::string> read_template(const std::filesystem::path& directory, const io::JsonView& tokenizer_config) {
+    constexpr std::size_t most = std::size_t{1} << 20;
+    const auto path = directory / "chat_template.jinja";
+    if (io::path_exists(path)) {
+        const auto file = io::MappedFile::open(path);
+        check(file.text().size() <= most, path.string(), ": expected a chat template of at most ", most,
+              " bytes, found ", file.text().size());
+        return std::string(file.text());
+    }
+    if (!tokenizer_config["chat_template"].exists()) return std::nullopt;
+    return template_text(tokenizer_config["chat_template"]);
+}
+
+}  // namespace
+
+Vocabulary load_vocabulary(const std::filesystem::path& directory, const io::JsonView& config) {
+    if (config["tokens"].exists()) {
+        static_cast<void>(config["tokens"].one_of({"bytes"}));
+        return {};
+    }
+    if (!io::path_exists(directory / "tokenizer.json"))
+        return Vocabulary::absent(
+            concat(directory.string(),
+                   ": has no tokenizer.json; a directory with tokenizer.model alone gets one from "
+                   "transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"));
+    text::Tokenizer tokenizer = text::Tokenizer::open(directory / "tokenizer.json");
+    const std::string names_path = (directory / "tokenizer_config.json").string();
+    const std::string generation_path = (directory / "generation_config.json").string();
+    const io::Json names_json = json_beside(directory, "tokenizer_config.json");
+    const io::Json generation_json = json_beside(directory, "generation_config.json");
+    const io::Json nothing = io::Json::object();
+    const io::JsonView names(names_json.is_null() ? nothing : names_json, names_path);
+    const io::JsonView generation(generation_json.is_null() ? nothing : generation_json, generation_path);
+
+    ModelTokens tokens;
+    tokens.directory = directory.string();
+    tokens.model_size = config["vocab_size"].integer(1, most_tokens);
+    tokens.stops = token_ids(config["eos_token_id"]);
+    for (const std::int32_t id : token_ids(generation["eos_token_id"]))
+        if (std::find(tokens.stops.begin(), tokens.stops.end(), id) == tokens.stops.end()) tokens.stops.push_back(id);
+    tokens.eos = named_token(tokenizer, names["eos_token"]);
+    if (!tokens.eos && !tokens.stops.empty()) tokens.eos = tokens.stops.front();
+    tokens.bos = named_token(tokenizer, names["bos_token"]);
+    if (!tokens.bos && config["bos_token_id"].exists())
+        tokens.bos = static_cast<std::int32_t>(config["bos_token_id"].integer(0, most_tokens));
+    if (!tokens.bos && !tokenizer.prefix().empty()) tokens.bos = tokenizer.prefix().front();
+    tokens.chat_template = read_template(directory, names);
+    return {std::move(tokenizer), std::move(tokens)};
+}
+
+}  // namespace hydra

@@ -1,0 +1,97 @@
+// How text becomes tokens: bytes, so that every file can be read and no table is needed, or a model's own tokenizer.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <hydralora/core/check.hpp>
+#include <hydralora/core/view.hpp>
+#include <hydralora/io/json_view.hpp>
+#include <hydralora/text/chat_format.hpp>
+#include <hydralora/text/tokenizer.hpp>
+
+namespace hydra {
+
+/// Of the vocabulary of bytes (ids 0..255 are the bytes): stands before and after every document, and between a prompt and
+/// its answer.
+inline constexpr std::int32_t end_of_text = 256;
+inline constexpr hydralora::Index byte_vocabulary = 257;
+/// As a label: nothing is learned at this position.
+inline constexpr std::int32_t ignored = -100;
+
+/// What the files beside a tokenizer say about its tokens.
+struct ModelTokens {
+    std::optional<std::int32_t> bos, eos;
+    std::vector<std::int32_t> stops{};              ///< eos_token_id of config.json and generation_config.json
+    std::optional<std::string> chat_template{};     ///< never run, only recognised
+    hydralora::Index model_size = byte_vocabulary;  ///< vocab_size: rows of the embedding
+    std::string directory{};                        ///< for messages
+};
+
+class Vocabulary {
+public:
+    /// Bytes and end_of_text.
+    Vocabulary() = default;
+    Vocabulary(hydralora::text::Tokenizer tokenizer, ModelTokens tokens);
+
+    /// Of a model without a tokenizer: every use throws `why`.
+    [[nodiscard]] static Vocabulary absent(std::string why);
+
+    [[nodiscard]] bool is_bytes() const { return !tokenizer_ && absent_.empty(); }
+    /// Throws if there is none.
+    void check_present() const { hydralora::check(absent_.empty(), absent_); }
+    /// Ids are below it.
+    [[nodiscard]] hydralora::Index size() const { return tokens_.model_size; }
+
+    /// Appends the tokens of a text, in which nothing is a control token. Every id is one that the model has.
+    void encode(std::string_view text, std::vector<std::int32_t>& ids,
+                hydralora::text::Position position = hydralora::text::Position::first) const;
+    [[nodiscard]] std::vector<std::int32_t> encode(
+        std::string_view text, hydralora::text::Position position = hydralora::text::Position::first) const;
+    /// The text of the tokens; control tokens leave nothing.
+    [[nodiscard]] std::string decode(std::span<const std::int32_t> ids) const;
+
+    /// The same with control tokens spelt, for people to look at.
+    [[nodiscard]] std::string spelt(std::span<const std::int32_t> ids) const;
+
+    /// What stands before every text; may be nothing.
+    [[nodiscard]] std::span<const std::int32_t> start() const;
+    /// Ends a text, and the answers of chat formats that have no token of their own for it.
+    [[nodiscard]] std::int32_t eos() const;
+    /// The token of a control segment, which must be there: `format` is for the message. None where the segment is to be
+    /// spelt: all but bos and eos in a vocabulary of bytes, marks that the tokenizer does not have.
+    [[nodiscard]] std::optional<std::int32_t> control(const hydralora::text::Segment& segment,
+                                                      hydralora::text::ChatFormat format) const;
+
+    /// Tokens that end a generated text; with a format, its end of turn too.
+    [[nodiscard]] std::vector<std::int32_t> stops(
+        std::optional<hydralora::text::ChatFormat> format = std::nullopt) const;
+
+    /// How the format's end of turn is spelt where no token ends it; "" where one does.
+    [[nodiscard]] std::string spelt_end_of_turn(hydralora::text::ChatFormat format) const;
+
+    /// The chat format asked for by `name`; "": what the model's template is written in, or hydralora where it has no
+    /// template. None where it has one that is not known: texts can be read, conversations not (see refuse_chat).
+    [[nodiscard]] std::optional<hydralora::text::ChatFormat> chat_format(std::string_view name) const;
+    /// Why chat_format("") found none, and the remedy.
+    [[nodiscard]] std::string why_no_chat_format() const;
+    [[nodiscard]] bool has_chat_template() const { return tokens_.chat_template.has_value(); }
+
+private:
+    std::int32_t known(std::int32_t id) const;
+
+    std::string absent_;
+    std::optional<hydralora::text::Tokenizer> tokenizer_;
+    ModelTokens tokens_{.bos = end_of_text, .eos = end_of_text, .stops = {end_of_text}};
+};
+
+/// Of a model directory: bytes where config.json says "tokens": "bytes", else tokenizer.json with the files beside it.
+[[nodiscard]] Vocabulary load_vocabulary(const std::filesystem::path& directory, const hydralora::io::JsonView& config);
+
+}  // namespace hydra

@@ -1,0 +1,196 @@
+// Byte pair encoding of one word: characters, joined pair by pair in the order of the merges' ranks.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "../core/check.hpp"
+#include "../io/quote.hpp"
+#include "unicode.hpp"
+#include "vocabulary.hpp"
+
+namespace hydralora::text {
+
+/// A rule: `left` and `right` become `joined`; slots of the vocabulary. The least rank goes first.
+struct Merge {
+    std::uint32_t left, right, rank, joined;
+};
+
+/// Merges by left and right, as rows of a sparse matrix.
+class MergeTable {
+public:
+    MergeTable() = default;
+    /// Of two rules for one pair the later counts, as in the Python package.
+    MergeTable(std::vector<Merge> merges, std::size_t vocabulary) : merges_(std::move(merges)), rows_(vocabulary + 1) {
+        std::sort(merges_.begin(), merges_.end(), [](const Merge& a, const Merge& b) {
+            return a.left != b.left ? a.left < b.left : a.right != b.right ? a.right < b.right : a.rank > b.rank;
+        });
+        const auto same = [](const Merge& a, const Merge& b) { return a.left == b.left && a.right == b.right; };
+        merges_.erase(std::unique(merges_.begin(), merges_.end(), same), merges_.end());
+        for (const Merge& merge : merges_) ++rows_[merge.left + 1];
+        for (std::size_t i = 1; i < rows_.size(); ++i) rows_[i] += rows_[i - 1];
+    }
+    [[nodiscard]] const Merge* find(std::uint32_t left, std::uint32_t right) const {
+        const Merge *at = merges_.data() + rows_[left], *const end = merges_.data() + rows_[left + 1];
+        at = std::lower_bound(at, end, right, [](const Merge& m, std::uint32_t r) { return m.right < r; });
+        return at != end && at->right == right ? at : nullptr;
+    }
+
+private:
+    std::vector<Merge> merges_;
+    std::vector<std::uint32_t> rows_;
+};
+
+/// What one call to encode needs, kept from word to word.
+struct BpeScratch {
+    static constexpr std::uint32_t end = ~0u;
+    struct Symbol {
+        std::uint32_t slot, previous, next;  // slot = none: joined to the one before
+    };
+    struct Candidate {
+        std::uint32_t rank, at, joined;
+    };
+    std::vector<Symbol> symbols;
+    std::vector<Candidate> queue;  // a heap, the least (rank, at) first
+};
+
+class Bpe {
+public:
+    enum class Unknown { each, fused };
+    struct Options {
+        std::string unknown;  // "": none
+        Unknown fuse = Unknown::each;
+        bool byte_fallback = false;
+        bool whole_words_first = false;  // `ignore_merges`
+    };
+
+    Bpe() = default;
+    Bpe(Vocabulary vocabulary, std::vector<Merge> merges, Options options)
+        : vocabulary_(std::move(vocabulary)),
+          merges_(std::move(merges), vocabulary_.size()),
+          options_(std::move(options)),
+          unknown_(options_.unknown.empty() ? Vocabulary::none : vocabulary_.find(options_.unknown)) {
+        for (std::uint32_t c = 0; c < common_.size(); ++c) {
+            std::string text;
+            append_utf8(text, c);
+            common_[c] = vocabulary_.find(text);
+        }
+        for (unsigned b = 0; b < 256; ++b) {
+            constexpr char digits[] = "0123456789ABCDEF";
+            bytes_[b] = vocabulary_.find(std::string{'<', '0', 'x', digits[b >> 4], digits[b & 15], '>'});
+        }
+    }
+
+    [[nodiscard]] const Vocabulary& vocabulary() const { return vocabulary_; }
+
+    /// Appends the ids of a word.
+    void encode(std::string_view text, std::vector<std::int32_t>& ids, BpeScratch& scratch) const {
+        if (text.empty()) return;
+        check(text.size() < std::numeric_limits<std::uint32_t>::max(), "Tokenizer: a word of ", text.size(),
+              " bytes, expected less than 4 GiB; encode the text in parts");
+        if (options_.whole_words_first)
+            if (const std::uint32_t slot = vocabulary_.find(text); slot != Vocabulary::none) {
+                ids.push_back(vocabulary_.id(slot));
+                return;
+            }
+        first_symbols(text, scratch.symbols);
+        join(scratch);
+        for (const auto& symbol : scratch.symbols)
+            if (symbol.slot != Vocabulary::none) ids.push_back(vocabulary_.id(symbol.slot));
+    }
+
+private:
+    using Symbol = BpeScratch::Symbol;
+    using Candidate = BpeScratch::Candidate;
+
+    [[nodiscard]] std::uint32_t slot_of(std::string_view character, std::uint32_t code) const {
+        return code < common_.size() ? common_[code] : vocabulary_.find(character);
+    }
+
+    /// One symbol a character. A character without token becomes its bytes, else the unknown token, else nothing; the
+    /// unknown token waits for the next known character, and byte tokens overtake it, as in the Python package.
+    void first_symbols(std::string_view text, std::vector<Symbol>& symbols) const {
+        symbols.clear();
+        const auto put = [&](std::uint32_t slot) {
+            const auto at = static_cast<std::uint32_t>(symbols.size());
+            symbols.push_back({slot, at - 1, at + 1});  // the first has no previous: 0 - 1 = end
+        };
+        bool waiting = false;
+        for (std::size_t i = 0; i < text.size();) {
+            const Character c = character_at(text, i);
+            const std::string_view character = text.substr(i, c.bytes);
+            i += c.bytes;
+            if (const std::uint32_t slot = slot_of(character, c.code); slot != Vocabulary::none) {
+                if (waiting) put(unknown_);
+                waiting = false;
+                put(slot);
+            } else if (options_.byte_fallback && std::all_of(character.begin(), character.end(), [&](char b) {
+                           return bytes_[static_cast<unsigned char>(b)] != Vocabulary::none;
+                       })) {
+                for (const char b : character) put(bytes_[static_cast<unsigned char>(b)]);
+            } else if (!options_.unknown.empty()) {
+                check(unknown_ != Vocabulary::none, "Tokenizer: no token for ", io::in_quotes(character),
+                      ", and the unknown token ", io::in_quotes(options_.unknown), " is not in the vocabulary");
+                if (waiting && options_.fuse == Unknown::each) put(unknown_);
+                waiting = true;
+            }
+        }
+        if (waiting) put(unknown_);
+        if (!symbols.empty()) symbols.back().next = BpeScratch::end;
+    }
+
+    /// Joins what the rules join. A candidate may be out of date when its turn comes: it counts if the pair that stands
+    /// there now makes the same token, which is the package's test.
+    void join(BpeScratch& scratch) const {
+        auto& symbols = scratch.symbols;
+        auto& queue = scratch.queue;
+        const auto later = [](const Candidate& a, const Candidate& b) {
+            return a.rank != b.rank ? a.rank > b.rank : a.at > b.at;
+        };
+        const auto rule = [&](std::uint32_t at) {
+            return merges_.find(symbols[at].slot, symbols[symbols[at].next].slot);
+        };
+        queue.clear();
+        for (std::uint32_t at = 0; at + 1 < symbols.size(); ++at)
+            if (const Merge* merge = rule(at)) queue.push_back({merge->rank, at, merge->joined});
+        std::make_heap(queue.begin(), queue.end(), later);
+        const auto offer = [&](std::uint32_t at) {
+            if (const Merge* merge = rule(at)) {
+                queue.push_back({merge->rank, at, merge->joined});
+                std::push_heap(queue.begin(), queue.end(), later);
+            }
+        };
+        while (!queue.empty()) {
+            const Candidate best = queue.front();
+            std::pop_heap(queue.begin(), queue.end(), later);
+            queue.pop_back();
+            Symbol& left = symbols[best.at];
+            if (left.slot == Vocabulary::none || left.next == BpeScratch::end) continue;
+            const Merge* merge = rule(best.at);
+            if (merge == nullptr || merge->joined != best.joined) continue;
+            Symbol& right = symbols[left.next];
+            left.slot = best.joined;
+            left.next = right.next;
+            right.slot = Vocabulary::none;
+            if (left.next != BpeScratch::end) symbols[left.next].previous = best.at;
+            if (left.previous != BpeScratch::end) offer(left.previous);
+            if (left.next != BpeScratch::end) offer(best.at);
+        }
+    }
+
+    Vocabulary vocabulary_;
+    MergeTable merges_;
+    Options options_;
+    std::uint32_t unknown_ = Vocabulary::none;
+    std::array<std::uint32_t, 0x200> common_{};  // slots of the characters that most words are made of
+    std::array<std::uint32_t, 256> bytes_{};     // slots of <0x00> .. <0xFF>
+};
+
+}  // namespace hydralora::text

@@ -1,0 +1,257 @@
+// Conversations as tokens, against the ids that Hugging Face transformers makes of them with the same tokenizer and
+// template (golden/chat_*, made by golden/make_chat_tokens.py), and what a model directory says about its vocabulary.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <hydralora/io/json.hpp>
+#include <hydralora/io/json_view.hpp>
+
+#include "data.hpp"
+#include "documents.hpp"
+#include "evaluate.hpp"
+#include "io/scratch.hpp"
+#include "plan.hpp"
+
+using namespace hydra;
+using hydralora::Index;
+using hydralora::io::Json;
+using hydralora::io::JsonView;
+using hydralora::text::ChatFormat;
+using hydralora::text::Conversation;
+using hydralora::text::render;
+using hydralora::text::Speaker;
+using test::error_of;
+using test::has;
+
+namespace {
+
+using Ids = std::vector<std::int32_t>;
+
+Vocabulary open(const std::filesystem::path& directory) {
+    const std::string path = (directory / "config.json").string();
+    const Json config = hydralora::io::read_json(path);
+    return load_vocabulary(directory, JsonView(config, path));
+}
+std::filesystem::path golden(const std::string& name) {
+    return std::filesystem::path(HYDRALORA_TEST_DATA "/golden") / name;
+}
+
+Ids ids_of(const JsonView& list) {
+    Ids ids;
+    for (std::size_t i = 0; i < list.size(); ++i)
+        ids.push_back(static_cast<std::int32_t>(list.element(i).integer(0, 1 << 20)));
+    return ids;
+}
+
+/// A copy of a golden directory to change a file of.
+struct Model {
+    test::ScratchDirectory folder;
+    explicit Model(const std::string& name) {
+        for (const char* file : {"config.json", "tokenizer.json", "tokenizer_config.json"})
+            std::filesystem::copy_file(golden(name) / file, folder / file);
+    }
+    void write(const char* file, const std::string& text) const { test::set_content(folder / file, text); }
+};
+
+const Conversation pair{{Speaker::user, "Hello"}, {Speaker::assistant, "Hi!"}};
+
+}  // namespace
+
+TEST_CASE("documents: conversations have the ids and the mask that transformers gives them") {
+    for (const char* name : {"chat_chatml", "chat_llama2", "chat_mistral"}) {
+        const Vocabulary vocabulary = open(golden(name));
+        const auto format = vocabulary.chat_format("");
+        REQUIRE(format.has_value());
+        const std::string path = (golden(name) / "conversations.json").string();
+        const Json document = hydralora::io::read_json(path);
+        const JsonView cases(document, path);
+        REQUIRE(cases.size() > 20);
+        for (std::size_t i = 0; i < cases.size(); ++i) {
+            CAPTURE(name);
+            CAPTURE(i);
+            const JsonView expected = cases.element(i);
+            Conversation turns;
+            for (std::size_t t = 0; t < expected["messages"].size(); ++t)
+                turns.push_back(
+                    {hydralora::parse_enum<Speaker>("role", expected["messages"].element(t)["role"].string(),
+                                                    hydralora::text::speaker_names),
+                     expected["messages"].element(t)["content"].string()});
+            const Document made = document_of(vocabulary, *format, render(*format, turns));
+            CHECK(made.ids == ids_of(expected["ids"]));
+            Ids mask(made.trained.begin(), made.trained.end());
+            CHECK(mask == ids_of(expected["mask"]));
+            if (expected["prompt"].exists()) CHECK(prompt_of(vocabulary, *format, turns) == ids_of(expected["prompt"]));
+        }
+    }
+}
+
+TEST_CASE("documents: control tokens spelt in a text stay text") {
+    for (const char* name : {"chat_chatml", "chat_llama2", "chat_mistral"}) {
+        const Vocabulary vocabulary = open(golden(name));
+        const auto format = vocabulary.chat_format("");
+        const std::string words = "<|im_end|> </s><s> <|im_start|>system";
+        const Ids plain = document_of(vocabulary, *format, render(*format, {{Speaker::user, words}})).ids;
+        const Ids none = document_of(vocabulary, *format, render(*format, {{Speaker::user, "w"}})).ids;
+        for (const std::int32_t id : vocabulary.stops(format))
+            CHECK(std::count(plain.begin(), plain.end(), id) == std::count(none.begin(), none.end(), id));
+        CHECK(has(vocabulary.decode(plain), words));
+    }
+}
+
+TEST_CASE("documents: a text has the tokenizer's start and the end of text") {
+    const Vocabulary bytes, byte_level = open(golden("chat_chatml")), llama = open(golden("chat_llama2"));
+    CHECK(document_of(bytes, "ab").ids == Ids{end_of_text, 'a', 'b', end_of_text});
+    Ids expected = byte_level.encode("ab");
+    expected.push_back(byte_level.eos());
+    CHECK(document_of(byte_level, "ab").ids == expected);
+    expected = llama.encode("ab");
+    expected.insert(expected.begin(), 1);  // <s>
+    expected.push_back(2);                 // </s>
+    CHECK(document_of(llama, "ab").ids == expected);
+}
+
+TEST_CASE("documents: with bytes, the format hydralora is two texts, and other formats are spelt") {
+    const Vocabulary bytes;
+    const Document document = document_of(bytes, ChatFormat::hydralora, render(ChatFormat::hydralora, pair));
+    Ids expected{end_of_text, 'H', 'e', 'l', 'l', 'o', end_of_text, 'H', 'i', '!', end_of_text};
+    CHECK(document.ids == expected);
+    CHECK(document.trained ==
+          std::vector<bool>{false, false, false, false, false, false, false, true, true, true, true});
+    REQUIRE(document.said.size() == 1);
+    CHECK((document.said[0].begin == 7 && document.said[0].end == 11 && document.said[0].text == "Hi!"));
+    const Document chatml = document_of(bytes, ChatFormat::chatml, render(ChatFormat::chatml, pair));
+    CHECK(bytes.decode(chatml.ids) == "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\nHi!<|im_end|>\n");
+    CHECK(chatml.said[0].text == "Hi!");
+    CHECK(bytes.spelt_end_of_turn(ChatFormat::chatml) == "<|im_end|>");
+    CHECK(bytes.spelt_end_of_turn(ChatFormat::hydralora).empty());
+    CHECK(bytes.stops(ChatFormat::chatml) == Ids{end_of_text});
+}
+
+TEST_CASE("data: a conversation of many turns, masked, cut and answered") {
+    const Vocabulary bytes;
+    const std::string line =
+        R"({"messages": [{"role": "user", "content": "ab"}, {"role": "assistant", "content": "cd"}, )"
+        R"({"role": "user", "content": "ef"}, {"role": "assistant", "content": "gh"}, {"role": "user", "content": "i"}]})";
+    // EOT a b EOT c d EOT e f EOT g h EOT, and what follows teaches nothing.
+    constexpr std::int32_t e = end_of_text, x = ignored;
+    const Ids ids{e, 'a', 'b', e, 'c', 'd', e, 'e', 'f', e, 'g', 'h'};
+    const Ids labels{x, x, x, 'c', 'd', e, x, x, x, 'g', 'h', e};
+    for (std::size_t length = 3; length <= 14; ++length) {
+        const DataOptions options{.sequence_length = static_cast<Index>(length), .held_out = 1, .seed = {}};
+        if (length == 3) {
+            CHECK(
+                has(error_of([&] { (void)read_domain(line, "d.json", options, bytes); }), "no trainable token: all 1"));
+            continue;
+        }
+        const Domain domain = read_domain(line, "d.json", options, bytes);
+        REQUIRE(domain.held_out.size() == 1);
+        const auto kept = static_cast<std::ptrdiff_t>(std::min<std::size_t>(length, 12));
+        CHECK(domain.held_out[0].ids == Ids(ids.begin(), ids.begin() + kept));
+        CHECK(domain.held_out[0].labels == Ids(labels.begin(), labels.begin() + kept));
+        CHECK(domain.truncated == (length < 12 ? 1 : 0));
+        REQUIRE(domain.answers.size() == 1);
+        CHECK(domain.answers[0].text == (length < 10 ? "cd" : "gh"));
+        CHECK(domain.answers[0].prompt == Ids(ids.begin(), ids.begin() + (length < 10 ? 4 : 10)));
+    }
+}
+
+TEST_CASE("data: what a format has no place for is named by its record") {
+    const std::string text =
+        "{\"text\": \"x\"}\n"
+        R"({"messages": [{"role": "assistant", "content": "a"}]})";
+    CHECK(has(error_of([&] { (void)read_domain(text, "d.jsonl", {.seed = {}}); }),
+              "d.jsonl:2:1: turn 1 is of assistant: the chat format hydralora takes user and assistant by turns"));
+    DataOptions options{.seed = {}};
+    options.chat.reset();
+    CHECK(has(error_of([&] { (void)read_domain(text, "d.jsonl", options); }), "d.jsonl:2:1: a conversation: "));
+    CHECK(read_domain("{\"text\": \"x\"}", "d.jsonl", options).train.size() == 1);
+}
+
+TEST_CASE("vocabulary: end, stops and template as the directory's files have them") {
+    const Model model("chat_chatml");
+    const Vocabulary plain = open(model.folder.path());
+    CHECK(plain.eos() == 2);
+    CHECK(plain.stops(ChatFormat::chatml) == Ids{2});
+    CHECK(plain.chat_format("") == ChatFormat::chatml);
+    CHECK(plain.chat_format("zephyr") == ChatFormat::zephyr);
+    model.write("config.json", R"({"vocab_size": 360, "eos_token_id": [0, 7]})");
+    model.write("generation_config.json", R"({"eos_token_id": 9})");
+    CHECK(open(model.folder.path()).stops() == Ids{0, 7, 9, 2});
+    model.write("tokenizer_config.json", R"({"eos_token": {"content": "<|endoftext|>"}, "chat_template":
+        [{"name": "tool_use", "template": "x"}, {"name": "default", "template": "<|im_start|><|im_end|>"}]})");
+    CHECK(open(model.folder.path()).chat_format("") == ChatFormat::chatml);
+    CHECK(open(model.folder.path()).eos() == 0);
+    CHECK(open(model.folder.path()).stops(ChatFormat::chatml) == Ids{0, 7, 9, 2});
+    model.write("chat_template.jinja", "[INST] {{ x }}");
+    CHECK(open(model.folder.path()).chat_format("") == ChatFormat::mistral);
+    model.write("chat_template.jinja", "nothing known");
+    CHECK(!open(model.folder.path()).chat_format("").has_value());
+    CHECK(has(open(model.folder.path()).why_no_chat_format(),
+              "(plain, hydralora, alpaca, chatml, llama2, llama3, mistral, zephyr), and templates are not run; choose "
+              "one with --chat NAME"));
+    std::filesystem::remove(model.folder / "chat_template.jinja");
+    model.write("tokenizer_config.json", "{}");
+    CHECK(open(model.folder.path()).chat_format("") == ChatFormat::hydralora);
+    CHECK(open(model.folder.path()).eos() == 0);  // of config.json
+    const Vocabulary bytes;
+    CHECK(bytes.chat_format("") == ChatFormat::hydralora);
+}
+
+TEST_CASE("vocabulary: what is missing is named") {
+    const Model model("chat_chatml");
+    const std::string path = model.folder.path().string();
+    const auto refused = [&](const char* chat) {
+        return error_of([&] { (void)speech_of(open(model.folder.path()), chat); });
+    };
+    CHECK(has(refused("llama3"), path + ": names no beginning-of-text token, which the chat format llama3 needs"));
+    model.write("tokenizer_config.json", R"({"bos_token": "<|endoftext|>", "eos_token": "<|im_end|>"})");
+    CHECK(has(refused("llama3"), path + ": tokenizer.json has no token \"<|start_header_id|>\", which the chat format "
+                                        "llama3 needs; choose another with --chat: plain, hydralora,"));
+    CHECK(refused("zephyr").empty());
+    CHECK(has(refused("chatlm"), "--chat: \"chatlm\" is unknown, expected one of: plain, hydralora,"));
+    model.write("config.json", R"({"vocab_size": 100})");
+    CHECK(has(error_of([&] { (void)open(model.folder.path()).encode("question"); }),
+              ", but config.json has vocab_size = 100"));
+    model.write("tokenizer_config.json", R"({"eos_token": "<|nothing|>"})");
+    CHECK(has(refused(""), "tokenizer_config.json: \"eos_token\": \"<|nothing|>\" is no token of tokenizer.json"));
+    model.write("tokenizer_config.json", "{}");
+    CHECK(has(refused(""), path + ": names no end-of-text token"));
+    model.write("tokenizer_config.json", R"({"chat_template": []})");
+    CHECK(has(refused(""), "expected at least 1 elements, found 0"));
+    model.write("tokenizer_config.json", R"([])");
+    CHECK(has(refused(""), "tokenizer_config.json: expected an object"));
+    std::filesystem::remove(model.folder / "tokenizer.json");
+    CHECK(has(refused(""), path + ": has no tokenizer.json"));
+}
+
+TEST_CASE("an example as people see it: what is trained in brackets, nothing that a terminal would obey") {
+    const Vocabulary bytes;
+    const auto shown = [&](const std::string& user, const std::string& assistant) {
+        const Document d =
+            document_of(bytes, ChatFormat::hydralora,
+                        render(ChatFormat::hydralora, {{Speaker::user, user}, {Speaker::assistant, assistant}}));
+        return masked_text(bytes, example_of(bytes, d, 0, d.ids.size() - 1));
+    };
+    const std::string end = "<|end_of_text|>";
+    CHECK(shown("a\n", "b") == end + "a\\n" + end + "[[b" + end + "]]");
+    CHECK(shown("\x1b[31m", "\xe2\x80\xae\\") == end + "\\x1b[31m" + end + "[[\\xe2\\x80\\xae\\\\" + end + "]]");
+    CHECK(shown("\xc3\xa9", "\xc2\x85\x7f") == end + "\xc3\xa9" + end + "[[\\xc2\\x85\\x7f" + end + "]]");
+    CHECK(has(shown(std::string(600, 'a'), "b"), " ... 92 more tokens"));
+
+    std::vector<Example> examples;
+    for (const char* word : {"a", "b"}) {
+        const Document d = document_of(bytes, word);
+        examples.push_back(example_of(bytes, d, 0, d.ids.size() - 1));
+    }
+    const auto packed = pack(examples, Packing::documents, 8, {}, "d");
+    REQUIRE(packed.size() == 1);
+    const std::string text = masked_text(bytes, packed[0]);
+    CHECK(has(text, "\n    and: " + end + "[["));
+    CHECK(has(text, end + "[[a" + end + "]]"));
+    CHECK(has(text, end + "[[b" + end + "]]"));
+}

@@ -1,0 +1,171 @@
+// What a tokenizer.json may hold and what is refused, by name and place.
+#include <hydralora/text/tokenizer.hpp>
+
+#include <doctest/doctest.h>
+
+#include "support/message_of.hpp"
+
+using namespace hydralora;
+using text::Decode;
+using text::Specials;
+using text::Tokenizer;
+using Ids = std::vector<std::int32_t>;
+
+namespace {
+
+/// A file of these members; `model` are members of the model beside its vocabulary {"a": 0, "b": 1, "c": 2, "ab": 3}.
+std::string file(const std::string& members = "", const std::string& model = R"("merges": ["a b"])",
+                 const std::string& vocabulary = R"({"a": 0, "b": 1, "c": 2, "ab": 3})") {
+    return R"({"version": "1.0", )" + members + (members.empty() ? "" : ", ") +
+           R"("model": {"type": "BPE", "vocab": )" + vocabulary + (model.empty() ? "" : ", ") + model + "}}";
+}
+std::string refused(const std::string& json) {
+    return test::message_of([&] { static_cast<void>(Tokenizer::parse(json, "t.json")); });
+}
+std::string added(const std::string& content, int id, const std::string& flags = "") {
+    std::string token = R"({"id": )" + std::to_string(id) + R"(, "content": ")" + content + '"';
+    for (const char* flag : {"single_word", "lstrip", "rstrip", "normalized", "special"})
+        token += std::string(", \"") + flag + "\": " + (flags.find(flag) == std::string::npos ? "false" : "true");
+    return token + "}";
+}
+
+}  // namespace
+
+TEST_CASE("the smallest file") {
+    const Tokenizer tokenizer = Tokenizer::parse(file(), "t.json");
+    CHECK(tokenizer.encode("abcab") == Ids{3, 2, 3});
+    CHECK(tokenizer.encode("zaz") == Ids{0});      // without unknown token nothing stands for z
+    CHECK(tokenizer.decode(Ids{3, 2}) == "ab c");  // without decoder spaces stand between tokens
+    CHECK(tokenizer.size() == 4);
+    CHECK(tokenizer.find("ab") == 3);
+    CHECK(!tokenizer.find("abc"));
+    CHECK(Tokenizer::parse(R"({"model": {"vocab": {"a": 0, "aa": 7}, "merges": [["a", "a"]]}})", "t.json")
+              .encode("aaa") == Ids{7, 0});
+    CHECK(Tokenizer::parse(file("", R"("merges": ["#version: 0.2", "a b"])"), "t.json").encode("ab") == Ids{3});
+    CHECK(Tokenizer::parse(file("", R"("merges": [], "unk_token": "c")"), "t.json").encode("zza") == Ids{2, 2, 0});
+    CHECK(Tokenizer::parse(file("", R"("merges": [], "unk_token": "c", "fuse_unk": true)"), "t.json").encode("zza") ==
+          Ids{2, 0});
+    // Calls of the package, not of the text.
+    CHECK(Tokenizer::parse(file(R"("truncation": {"max_length": 1}, "padding": {"pad_id": 2})"), "t.json")
+              .encode("abc") == Ids{3, 2});
+    const Tokenizer unknown = Tokenizer::parse(file("", R"("merges": [], "unk_token": "x")"), "t.json");
+    CHECK(unknown.encode("a") == Ids{0});
+    CHECK(test::message_of([&] { static_cast<void>(unknown.encode("z")); }) ==
+          "Tokenizer: no token for \"z\", and the unknown token \"x\" is not in the vocabulary");
+}
+
+TEST_CASE("what is not supported is refused by name") {
+    const auto model = [](const std::string& members) { return refused(file("", members)); };
+    CHECK(refused(R"({"model": {"type": "Unigram", "vocab": []}})") ==
+          "t.json: \"model\": model \"Unigram\" is not supported, expected \"BPE\"");
+    CHECK(refused(R"({"model": {"type": "WordPiece", "vocab": {}}})") ==
+          "t.json: \"model\": model \"WordPiece\" is not supported, expected \"BPE\"");
+    CHECK(model(R"("merges": [], "dropout": 0.1)") ==
+          "t.json: \"model.dropout\": expected null: random merges are not supported, found 0.1");
+    CHECK(model(R"("merges": [], "continuing_subword_prefix": "##")") ==
+          "t.json: \"model.continuing_subword_prefix\": expected null or \"\", found \"##\"");
+    CHECK(model(R"("merges": [], "end_of_word_suffix": "</w>")") ==
+          "t.json: \"model.end_of_word_suffix\": expected null or \"\", found \"</w>\"");
+    CHECK(model("").find("\"model.merges\": expected an array, found nothing: the key is missing") !=
+          std::string::npos);
+
+    const auto part = [](const std::string& members) { return refused(file(members)); };
+    CHECK(part(R"("normalizer": {"type": "NFKC"})") ==
+          "t.json: \"normalizer\": normalizer \"NFKC\" is not supported, expected NFC, Prepend, Replace or a Sequence "
+          "of them");
+    CHECK(part(R"("normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Lowercase"}]})") ==
+          "t.json: \"normalizer.normalizers[1]\": normalizer \"Lowercase\" is not supported, expected NFC, Prepend, "
+          "Replace or a "
+          "Sequence of them");
+    CHECK(part(R"("normalizer": {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": ""})") ==
+          "t.json: \"normalizer.pattern\": the regular expression \" {2,}\" of a \"Replace\" is not supported, "
+          "expected a "
+          "\"String\"");
+    CHECK(part(R"("pre_tokenizer": {"type": "BertPreTokenizer"})") ==
+          "t.json: \"pre_tokenizer\": pre_tokenizer \"BertPreTokenizer\" is not supported, expected ByteLevel, Digits, "
+          "Metaspace, "
+          "Split or a Sequence of them");
+    CHECK(
+        part(
+            R"("pre_tokenizer": {"type": "Split", "pattern": {"Regex": "\\d+"}, "behavior": "Isolated", "invert": false})") ==
+        "t.json: \"pre_tokenizer.pattern\": the regular expression \"\\d+\" is not known, expected that of GPT-2, "
+        "Llama 3 or "
+        "Qwen2");
+    CHECK(
+        part(
+            R"("pre_tokenizer": {"type": "Split", "pattern": {"String": " "}, "behavior": "Isolated", "invert": false})")
+            .find("\"pre_tokenizer.pattern\": expected \"Regex\"") != std::string::npos);
+    CHECK(part(R"("pre_tokenizer": {"type": "Metaspace", "replacement": "__"})") ==
+          "t.json: \"pre_tokenizer.replacement\": expected one character, found \"__\"");
+    CHECK(part(R"("pre_tokenizer": {"type": "Metaspace", "replacement": "_", "add_prefix_space": false})") ==
+          "t.json: \"pre_tokenizer.add_prefix_space\": expected true, or \"prepend_scheme\" \"never\", found false");
+    CHECK(part(R"("decoder": {"type": "WordPiece"})").find("\"decoder\": decoder \"WordPiece\" is not supported") !=
+          std::string::npos);
+    CHECK(part(R"("post_processor": {"type": "RobertaProcessing"})")
+              .find("\"post_processor\": post_processor \"RobertaProcessing\" is not supported") != std::string::npos);
+    CHECK(part(R"("post_processor": {"type": "TemplateProcessing", "single": [], "special_tokens": {}})") ==
+          "t.json: \"post_processor.single\": expected a Sequence with the id \"A\", found none");
+    CHECK(
+        part(R"("post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x", "type_id": 0}},
+                {"Sequence": {"id": "A", "type_id": 0}}], "special_tokens": {"x": {"ids": [4]}}})")
+            .find("\"post_processor.special_tokens.x.ids[0]\": expected an integer in [0, 3], found 4") !=
+        std::string::npos);
+    CHECK(refused(R"({"version": "2.0"})") == "t.json: \"version\": expected one of \"1.0\", found \"2.0\"");
+}
+
+TEST_CASE("files that contradict themselves") {
+    CHECK(refused(file("", R"("merges": ["a x"])")) == "t.json: \"model.merges[0]\": \"x\" is not in the vocabulary");
+    CHECK(refused(file("", R"("merges": ["b a"])")) == "t.json: \"model.merges[0]\": \"ba\" is not in the vocabulary");
+    for (const char* merge : {"\"ab\"", "\"a b c\"", "7", "[\"a\"]", "[\"a\", 1]", "[\"a\", \"b\", \"c\"]"})
+        CHECK(refused(file("", std::string(R"("merges": [)") + merge + "]"))
+                  .find("\"model.merges[0]\": expected two tokens, as \"a b\" or [\"a\", \"b\"], found ") !=
+              std::string::npos);
+    CHECK(refused(file("", R"("merges": [])", R"({"a": 0, "b": 0})")) ==
+          "t.json: \"model.vocab\": expected each id once, found 0 for \"a\" and \"b\"");
+    for (const char* id : {"-1", "16777216", "1.5", "\"1\"", "null", "18446744073709551615"})
+        CHECK(refused(file("", R"("merges": [])", std::string(R"({"a": )") + id + "}"))
+                  .find("\"model.vocab.a\": expected an integer in [0, 16777215], found ") != std::string::npos);
+    CHECK(refused(file("", R"("merges": [])", R"({"a": 0, "a": 1})")).find("found \"a\" twice") != std::string::npos);
+
+    const auto tokens = [](const std::string& list) { return refused(file(R"("added_tokens": [)" + list + "]")); };
+    CHECK(tokens(added("<x>", 4)) == "no error");
+    CHECK(tokens(added("a", 0)) == "no error");
+    CHECK(tokens(added("<x>", 9)) ==
+          "t.json: \"added_tokens[0].id\": expected 4, the next free id, for \"<x>\", found 9");
+    CHECK(tokens(added("a", 4)) ==
+          "t.json: \"added_tokens[0].id\": expected 0, the id that the model's vocabulary gives \"a\", found 4");
+    CHECK(tokens(added("a", 0) + ", " + added("a", 0)) ==
+          "t.json: \"added_tokens\": expected each token once, found \"a\" twice");
+    CHECK(refused(file(R"("added_tokens": [)" + added("<x>", 2) + "]", R"("merges": [])", R"({"a": 0, "b": 2})"))
+              .find("expected an id that the model's vocabulary does not use") != std::string::npos);
+    CHECK(refused(file(R"("added_tokens": [)" + added("zz", 4, "normalized") +
+                       R"(], "normalizer": {"type": "Replace", "pattern": {"String": "z"}, "content": ""})")) ==
+          "t.json: \"added_tokens\": the normalizer leaves nothing of the token \"zz\"");
+    CHECK(refused("[]").find("t.json: expected an object") == 0);
+    CHECK(refused("{").find("t.json: line 1") == 0);
+    CHECK(refused("{}").find("t.json: \"model") == 0);
+}
+
+TEST_CASE("a normaliser that swells is stopped") {
+    std::string steps;
+    for (int i = 0; i < 20; ++i)
+        steps += std::string(i > 0 ? ", " : "") +
+                 R"({"type": "Replace", "pattern": {"String": "a"}, "content": "aaaaaaaa"})";
+    const Tokenizer tokenizer =
+        Tokenizer::parse(file(R"("normalizer": {"type": "Sequence", "normalizers": [)" + steps + "]}"), "t.json");
+    CHECK(test::message_of([&] {
+              static_cast<void>(tokenizer.encode("a"));
+          }).find("Tokenizer: the normaliser makes ") == 0);
+}
+
+TEST_CASE("added tokens in the text") {
+    const auto encode = [](const std::string& tokens, const std::string& text,
+                           Specials specials = Specials::recognised) {
+        return Tokenizer::parse(file(R"("added_tokens": [)" + tokens + "]"), "t.json").encode(text, specials);
+    };
+    CHECK(encode(added("<x>", 4), "a<x>b") == Ids{0, 4, 1});
+    CHECK(encode(added("x", 4) + "," + added("xa", 5) + "," + added("xab", 6), "xaxabxb") == Ids{5, 6, 4, 1});
+    CHECK(encode(added("xab", 4) + "," + added("ax", 5), "axab") == Ids{5, 3});  // the leftmost, then the longest
+    CHECK(encode(added("<x>", 4, "special") + "," + added("x", 5), "<x>a", Specials::as_text) == Ids{0});
+    CHECK(encode(added("x", 4, "single_word"), "xx x ax x") == Ids{4, 0, 4});
+}
