@@ -66,19 +66,19 @@ Index run_steps(P& be, const Llama<P>& model, Set& params, const Grads& grad_vie
     return held;
 }
 
-Index resident_now() {
+std::string mebibytes(Index bytes) { return grouped((bytes + (1 << 19)) >> 20); }
+
+}  // namespace
+
+Index resident_memory() {
     long pages = 0, resident = 0;
     std::ifstream file("/proc/self/statm");
     return file >> pages >> resident ? Index{resident} * ::sysconf(_SC_PAGESIZE) : Index{16} << 20;
 }
 
-std::string mebibytes(Index bytes) { return grouped((bytes + (1 << 19)) >> 20); }
-
-}  // namespace
-
-MemoryPlan memory_plan(const LlamaConfig& config, Index weight_bytes, const TrainOptions& options) {
+MemoryPlan memory_plan(const LlamaConfig& config, Index weight_bytes, Index process, const TrainOptions& options) {
     MemoryPlan plan;
-    plan.process = resident_now();
+    plan.process = process;
     plan.weights = weight_bytes;
     const Index threads =
         options.loop.threads > 0 ? options.loop.threads : Index{std::max(1u, std::thread::hardware_concurrency())};
@@ -152,7 +152,7 @@ void run_plan(const TrainOptions& options) {
     LlamaConfig config = io::llama_config_from_json(io::JsonView(document, name));
     config.max_positions = planned_positions(config.max_positions, options.loop.sequence_length + slab_rows);
     const auto files = io::ModelFiles::open(options.base);
-    const auto plan = memory_plan(config, static_cast<Index>(files.bytes()), options);
+    const auto plan = memory_plan(config, static_cast<Index>(files.bytes()), resident_memory(), options);
     std::printf("%s", plan_table(plan).c_str());
     const std::string warning = memory_warning(plan, options);
     if (!warning.empty()) std::printf("\n%s\n", warning.c_str());

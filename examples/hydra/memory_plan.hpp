@@ -18,9 +18,13 @@ struct MemoryPlan {
     [[nodiscard]] Index total() const { return weights + parameters + activations + threads + process; }
 };
 
-/// The plan of `train` with these options on a base of that configuration, whose files have `weight_bytes`.
-[[nodiscard]] MemoryPlan memory_plan(const hydralora::LlamaConfig& config, Index weight_bytes,
+/// The plan of `train` with these options on a base of that configuration, whose files have `weight_bytes`; `process`: what
+/// the process holds without them.
+[[nodiscard]] MemoryPlan memory_plan(const hydralora::LlamaConfig& config, Index weight_bytes, Index process,
                                      const TrainOptions& options);
+
+/// Bytes of this process in memory now.
+[[nodiscard]] Index resident_memory();
 
 /// A line for each part, and the sum.
 [[nodiscard]] std::string plan_table(const MemoryPlan& plan);

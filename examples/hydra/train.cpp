@@ -223,7 +223,9 @@ Outcome train(const TrainOptions& options, const Surroundings& surroundings) {
         static_cast<void>(adapter_shapes(base.config, options.adapter));  // refuses what cannot be
     const Speech speech = speech_of(base.vocabulary, options.chat);
     const auto domains = read_data(loop, Prompts::masked, speech);
-    const MemoryPlan plan = memory_plan(base.config, static_cast<Index>(base.files.files.bytes()), options);
+    const auto weight_bytes = static_cast<Index>(base.files.files.bytes());  // read, and so in memory, by now
+    const MemoryPlan plan =
+        memory_plan(base.config, weight_bytes, std::max(Index{0}, resident_memory() - weight_bytes), options);
     if (options.dry_run) {
         std::printf("%s", dry_run_text(options, base, domains, plan).c_str());
         return Outcome::done;
