@@ -31,7 +31,7 @@ void run_evaluate(const EvaluateOptions& options) {
     const Index most = session.model().config().max_positions;
     check(options.sequence_length <= most, "--length ", options.sequence_length,
           ": the base has max_position_embeddings = ", most);
-    const Speech speech = speech_of(session.vocabulary(), options.chat);
+    const Speech speech = speech_of(session.vocabulary(), session.chat(options.chat));
     std::vector<std::filesystem::path> files;
     std::vector<Question> questions;
     for (const auto& path : options.data) {
@@ -64,7 +64,8 @@ void run_generate(const GenerateTextOptions& options) {
     check(options.tokens >= 1, "--tokens ", options.tokens, ": expected at least 1");
     Session session(options.base, options.adapter, options.threads);
     const Vocabulary& vocabulary = session.vocabulary();
-    const Speech speech = options.instruction ? speech_of(vocabulary, options.chat) : Speech{vocabulary, std::nullopt};
+    const Speech speech =
+        options.instruction ? speech_of(vocabulary, session.chat(options.chat)) : Speech{vocabulary, std::nullopt};
     std::vector<std::int32_t> prompt;
     if (options.instruction) {
         check(speech.format.has_value(), vocabulary.why_no_chat_format(), ", or continue a text with --raw");

@@ -66,6 +66,7 @@ LlamaAdapters<ConstParamView<B>> head_of(const Session& session, Index i) {
 io::AdapterFileConfig lora_file_config(const LlamaAdapterConfig& config, const Session& session,
                                        const io::AdapterFileConfig& of) {
     io::AdapterFileConfig file = file_config(config, session.base());
+    file.chat_format = session.chat("");
     file.base_model_name_or_path = of.base_model_name_or_path;
     return file;
 }
@@ -255,14 +256,15 @@ void run_export(const ExportOptions& asked) {
     } else {
         check(options.text.empty() || session.adapter_config().adapter.gate != Gate::assigned,
               "--text: with gate assigned it is not the text that chooses the heads; give --gate");
-        const auto domains = options.text.empty() ? std::vector<Domain>{}
-                                                  : read_domains(options.text,
-                                                                 {.sequence_length = options.sequence_length,
-                                                                  .held_out = 1.0,
-                                                                  .seed = {},
-                                                                  .prompts = Prompts::trained,
-                                                                  .chat = session.vocabulary().chat_format("")},
-                                                                 session.vocabulary());
+        const auto domains = options.text.empty()
+                                 ? std::vector<Domain>{}
+                                 : read_domains(options.text,
+                                                {.sequence_length = options.sequence_length,
+                                                 .held_out = 1.0,
+                                                 .seed = {},
+                                                 .prompts = Prompts::trained,
+                                                 .chat = session.vocabulary().chat_format(session.chat(""))},
+                                                session.vocabulary());
         std::vector<const Example*> examples;
         for (const Domain& domain : domains)
             for (const Example& example : domain.held_out) examples.push_back(&example);

@@ -54,7 +54,9 @@ Session::Session(const std::filesystem::path& base, const std::filesystem::path&
     }
     check(io::path_exists(adapter / io::adapter_config_name), adapter.string(),
           ": is not an adapter directory: it has no ", io::adapter_config_name, "; name one that `hydra train` made");
-    config_ = from_file_config(io::read_adapter_config(adapter));
+    const io::AdapterFileConfig file = io::read_adapter_config(adapter);
+    config_ = from_file_config(file);
+    chat_format_ = file.chat_format;
     adapters_ = make_buffers(be_, adapter_shapes(base_.config, config_));
     io::load_adapter(adapter, adapters_, base_.checksum);
     model_.emplace(be_, base_.config, base_.files.views, config_, views(std::as_const(adapters_)));

@@ -32,6 +32,8 @@ public:
     /// Of the adapter, where there is one.
     [[nodiscard]] const hydralora::LlamaAdapterConfig& adapter_config() const { return config_; }
     [[nodiscard]] const AdapterBuffers& adapters() const { return adapters_; }
+    /// The chat format to speak in: `asked` for by name, else that of the adapter's training, else the model's own ("").
+    [[nodiscard]] std::string chat(const std::string& asked) const { return asked.empty() ? chat_format_ : asked; }
     /// Heads with a router; 0 without.
     [[nodiscard]] Index gated_heads() const {
         return adapted_ && config_.adapter.routed() ? config_.adapter.heads : Index{0};
@@ -42,6 +44,7 @@ private:
     BaseModel base_;
     bool adapted_;
     hydralora::LlamaAdapterConfig config_;
+    std::string chat_format_;  // of the adapter
     AdapterBuffers adapters_;
     std::optional<hydralora::Llama<B>> model_;
 };

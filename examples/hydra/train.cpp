@@ -248,8 +248,9 @@ Outcome train(const TrainOptions& options, const Surroundings& surroundings) {
     if (loop.resume) training.resume(tell);
     const LoopResult result = training.run([&](Index step) { say_scores(step, score()); });
     if (stopped_early(result, run)) return result.outcome;
-    io::save_adapter(run.at("adapter"), file_config(options.adapter, base), adapters,
-                     loop.resume ? io::Existing::replace : io::Existing::refuse);
+    auto file = file_config(options.adapter, base);
+    file.chat_format = options.chat;
+    io::save_adapter(run.at("adapter"), file, adapters, loop.resume ? io::Existing::replace : io::Existing::refuse);
     report(run, {result, parameter_count(adapters), parameter_count(base.files.views), std::move(before), score(),
                  std::move(samples), sample_domains(be, model, domains, speech)});
     std::printf("Adapter: %s\n", run.at("adapter").c_str());

@@ -45,6 +45,7 @@ TEST_CASE("a configuration survives writing and reading") {
                   .router_bias = "trained",
                   .dropout_mask = "per_head",
                   .base_model_name_or_path = "a \"b\"",
+                  .chat_format = "zephyr",
                   .base_checksum = "0123"};
     }
     // The keys of PEFT that readers look for, and the type that makes PEFT refuse.

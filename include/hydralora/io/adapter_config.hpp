@@ -26,6 +26,7 @@ struct AdapterFileConfig {
     std::string router_bias = "none";           // or "trained"
     std::string dropout_mask = "shared";        // or "per_head"
     std::string base_model_name_or_path{};
+    std::string chat_format{};    // it was trained in, where that is not the base's own
     std::string base_checksum{};  // of the base's weights as the caller computes it; empty: unknown
     friend bool operator==(const AdapterFileConfig&, const AdapterFileConfig&) = default;
 };
@@ -36,24 +37,26 @@ inline constexpr std::string_view adapter_tensors_name = "adapter_model.safetens
 /// The document written to adapter_config.json. `peft_type` is one that PEFT refuses: it would read the directory as
 /// the base model without a word, for it finds none of its `lora_B`.
 [[nodiscard]] inline Json to_json(const AdapterFileConfig& config) {
-    return Json::object({{"peft_type", "HYDRALORA"},
-                         {"task_type", "CAUSAL_LM"},
-                         {"base_model_name_or_path", config.base_model_name_or_path},
-                         {"inference_mode", true},
-                         {"r", config.rank},
-                         {"lora_alpha", config.alpha},
-                         {"lora_dropout", config.dropout},
-                         {"lora_nums", config.heads},
-                         {"target_modules", config.target_modules},
-                         {"bias", "none"},
-                         {"fan_in_fan_out", false},
-                         {"sharing", config.sharing},
-                         {"gate", config.gate},
-                         {"top_k", config.top_k},
-                         {"router_input", config.router_input},
-                         {"router_bias", config.router_bias},
-                         {"dropout_mask", config.dropout_mask},
-                         {"base_checksum", config.base_checksum}});
+    Json json = Json::object({{"peft_type", "HYDRALORA"},
+                              {"task_type", "CAUSAL_LM"},
+                              {"base_model_name_or_path", config.base_model_name_or_path},
+                              {"inference_mode", true},
+                              {"r", config.rank},
+                              {"lora_alpha", config.alpha},
+                              {"lora_dropout", config.dropout},
+                              {"lora_nums", config.heads},
+                              {"target_modules", config.target_modules},
+                              {"bias", "none"},
+                              {"fan_in_fan_out", false},
+                              {"sharing", config.sharing},
+                              {"gate", config.gate},
+                              {"top_k", config.top_k},
+                              {"router_input", config.router_input},
+                              {"router_bias", config.router_bias},
+                              {"dropout_mask", config.dropout_mask},
+                              {"base_checksum", config.base_checksum}});
+    if (!config.chat_format.empty()) json.set("chat_format", config.chat_format);
+    return json;
 }
 
 /// Reads the document; `file` is for messages. Our own directories have all keys; a released HydraLoRA one ("LORA" with
@@ -83,6 +86,7 @@ inline constexpr std::string_view adapter_tensors_name = "adapter_model.safetens
         config.router_bias = json["router_bias"].one_of({"none", "trained"});
         config.dropout_mask = json["dropout_mask"].one_of({"shared", "per_head"});
         config.base_checksum = json["base_checksum"].string();
+        if (json["chat_format"].exists()) config.chat_format = json["chat_format"].string();
     }
     return config;
 }
