@@ -165,7 +165,7 @@ TEST_CASE("the gates of a text are those that evaluation counts, and what collap
     const auto domains = read_text(m.text);
     hydra::EvaluationOptions evaluation;
     evaluation.answers = 0;
-    const auto score = hydra::evaluate(session.backend(), session.model(), 3, domains, evaluation);
+    const auto score = hydra::evaluate(session.backend(), session.model(), 3, domains, hydra::speech_of(session.vocabulary(), ""), evaluation);
     double sum = 0;
     for (std::size_t i = 0; i < 3; ++i) {
         CHECK(gates["mean"].element(i).number(0, 1) == doctest::Approx(score[0].head_share[i]).epsilon(1e-6));

@@ -17,6 +17,7 @@
 #include "logits.hpp"
 #include "memory_plan.hpp"
 #include "session.hpp"
+#include "support/matrix.hpp"
 #include "support/message_of.hpp"
 #include "trainer_case.hpp"
 
