@@ -165,7 +165,8 @@ TEST_CASE("the gates of a text are those that evaluation counts, and what collap
     const auto domains = read_text(m.text);
     hydra::EvaluationOptions evaluation;
     evaluation.answers = 0;
-    const auto score = hydra::evaluate(session.backend(), session.model(), 3, domains, hydra::speech_of(session.vocabulary(), ""), evaluation);
+    const auto score = hydra::evaluate(session.backend(), session.model(), 3, domains,
+                                       hydra::speech_of(session.vocabulary(), ""), evaluation);
     double sum = 0;
     for (std::size_t i = 0; i < 3; ++i) {
         CHECK(gates["mean"].element(i).number(0, 1) == doctest::Approx(score[0].head_share[i]).epsilon(1e-6));
@@ -180,7 +181,8 @@ TEST_CASE("the gates of a text are those that evaluation counts, and what collap
     hydra::run_export(collapse);
     hydra::run_import(m.from(collapse.out, "costs_imported"));
     hydra::Session other(m.base, m.scratch / "costs_imported", 1, 80);
-    const auto other_score = hydra::evaluate(other.backend(), other.model(), 0, domains, evaluation);
+    const auto other_score = hydra::evaluate(other.backend(), other.model(), 0, domains,
+                                             hydra::speech_of(other.vocabulary(), ""), evaluation);
     std::vector<const hydra::Example*> examples;
     for (const auto& example : domains[0].held_out) examples.push_back(&example);
     const auto comparison = hydra::compare(session.backend(), session.model(), other.model(), examples);
