@@ -1,0 +1,205 @@
+// The commands that train, and plan.
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "subcommand.hpp"
+
+namespace hydra {
+
+using namespace hydralora;
+
+namespace {
+
+/// "q_proj,v_proj", "attention", "mlp" or "all"
+std::vector<Target> parse_targets(const std::vector<std::string>& names) {
+    const std::vector<Target> attention{Target::q_proj, Target::k_proj, Target::v_proj, Target::o_proj};
+    const std::vector<Target> mlp{Target::gate_proj, Target::up_proj, Target::down_proj};
+    std::vector<Target> targets;
+    const auto add = [&](const std::vector<Target>& more) {
+        for (const Target t : more)
+            if (std::find(targets.begin(), targets.end(), t) == targets.end()) targets.push_back(t);
+    };
+    for (const auto& name : names) {
+        if (name == "all" || name == "attention") add(attention);
+        if (name == "all" || name == "mlp") add(mlp);
+        if (name != "all" && name != "attention" && name != "mlp") add({parse_target(name)});
+    }
+    std::sort(targets.begin(), targets.end());
+    return targets;
+}
+
+/// What is trained on, and where the run goes.
+void add_run(CLI::App& app, LoopOptions& o) {
+    app.option_defaults()->always_capture_default();
+    app.add_option("data", o.data,
+                   "each file is a domain: .json or .jsonl with records (conversations as {\"messages\"} or "
+                   "{\"conversations\"}, {\"instruction\",\"input\",\"output\"}, {\"text\"}), or any text")
+        ->required()
+        ->type_name("FILE");
+    app.add_option("--out", o.out, "directory of the run, a new one")->required()->type_name("DIR");
+    app.add_flag("--resume", o.resume, "continue the run in --out from its newest checkpoint");
+}
+
+void add_loop(CLI::App& app, LoopOptions& o) {
+    app.option_defaults()->always_capture_default();
+    app.add_option("--steps", o.steps, "optimiser steps; 0: by --epochs")->group("Loop");
+    app.add_option("--epochs", o.epochs, "passes over the training examples")->group("Loop");
+    app.add_option("--batch", o.batch, "sequences a step")->group("Loop");
+    app.add_option("--accumulation", o.accumulation,
+                   "compute a step in parts of at most 1/N of its tokens, for less memory; same results")
+        ->group("Loop");
+    add_enum(
+        app, "--keep", o.keep, std::array<std::string_view, 2>{"all", "inputs"},
+        "of the forward pass for the way back: everything, or the inputs of blocks, which are computed again: less "
+        "memory, a third more work; same results")
+        ->group("Loop");
+    app.add_option("--length", o.sequence_length, "longest sequence in tokens")->group("Loop");
+    add_enum(app, "--mix", o.mix, mix_names, "examples drawn from all domains alike, or domains in turn")
+        ->group("Loop");
+    add_enum(app, "--packing", o.packing, packing_names,
+             "examples laid into one sequence, as documents that do not see each other, or as one text")
+        ->group("Loop");
+    app.add_option("--held-out", o.held_out, "share of each domain kept for evaluation")->group("Loop");
+    app.add_option("--seed", o.seed, "of initial values, order and dropout")->group("Loop");
+    app.add_option("--threads", o.threads, "0: all processors")->group("Loop");
+    app.add_option("--eval-every", o.evaluate_every, "steps between evaluations; 0: only before and after")
+        ->group("Loop");
+    app.add_option("--eval-examples", o.evaluation.examples, "held-out examples a domain, at most")->group("Loop");
+    app.add_option("--eval-answers", o.evaluation.answers, "answers a domain to generate and compare, at most")
+        ->group("Loop");
+    app.add_option("--save-every", o.save_every, "steps between checkpoints; 0: only at the end")->group("Loop");
+    app.add_option("--lr", o.adamw.lr, "learning rate of AdamW")->group("Optimiser");
+    app.add_option("--beta1", o.adamw.beta1, "")->group("Optimiser");
+    app.add_option("--beta2", o.adamw.beta2, "")->group("Optimiser");
+    app.add_option("--weight-decay", o.adamw.weight_decay, "decoupled; spares norms")->group("Optimiser");
+    app.add_option("--lr-ratio-a", o.adamw.ratios.a, "learning rate of A over --lr")->group("Optimiser");
+    app.add_option("--lr-ratio-b", o.adamw.ratios.b, "learning rate of B over --lr")->group("Optimiser");
+    app.add_option("--lr-ratio-router", o.adamw.ratios.router, "learning rate of the router over --lr")
+        ->group("Optimiser");
+    add_enum(app, "--schedule", o.schedule, schedule_names, "of the learning rate after the warm-up")
+        ->group("Optimiser");
+    app.add_option("--warm-up", o.warm_up, "share of the steps if below 1, else steps")->group("Optimiser");
+    app.add_option("--final-ratio", o.final_ratio, "learning rate at the end over --lr")->group("Optimiser");
+    app.add_option("--clip", o.clip, "largest global norm of the gradient; 0: none")->group("Optimiser");
+}
+
+void add_adapter(CLI::App& app, TrainOptions& o, std::vector<std::string>& targets) {
+    AdapterConfig& a = o.adapter.adapter;
+    app.add_option("--rank", a.rank, "r of every adapter")->group("Adapter");
+    app.add_option("--heads", a.heads, "N: number of B's")->group("Adapter");
+    app.add_option("--alpha", a.alpha, "scaling is alpha / rank")->group("Adapter");
+    app.add_option("--dropout", a.dropout, "rate on the input of A")->group("Adapter");
+    app.add_option("--targets", targets,
+                   "linear layers: q_proj k_proj v_proj o_proj gate_proj up_proj down_proj, attention, mlp, all")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->group("Adapter");
+    add_enum(app, "--sharing", a.sharing, adapter_names::sharing, "one A for all heads, or one a head")
+        ->group("Adapter");
+    add_enum(app, "--gate", a.gate, std::array<std::string_view, 4>{"none", "uniform", "softmax", "top_k"},
+             "weights of the heads")
+        ->group("Adapter");
+    app.add_option("--top-k", a.top_k, "heads a token uses with --gate top_k")->group("Adapter");
+    add_enum(app, "--router-input", a.router_input, adapter_names::router_input, "")->group("Adapter");
+    add_enum(app, "--router-bias", a.router_bias, adapter_names::router_bias, "")->group("Adapter");
+    add_enum(app, "--dropout-mask", a.dropout_mask, adapter_names::dropout_mask,
+             "one mask for all heads, or one a head")
+        ->group("Adapter");
+}
+
+/// Presets of the family; flags of their own still count.
+void apply_method(const std::string& name, const CLI::App& app, TrainOptions& o) {
+    AdapterConfig& a = o.adapter.adapter;
+    const auto given = [&](const char* flag) { return app.get_option(flag)->count() > 0; };
+    if (name == "full") {
+        o.method = Method::full;
+    } else if (name == "lora") {
+        if (!given("--gate")) a.gate = Gate::none;
+        if (!given("--heads")) a.heads = 1;
+    } else if (name == "loramoe") {
+        if (!given("--sharing")) a.sharing = Sharing::own_a;
+    } else if (name == "uniform") {
+        if (!given("--gate")) a.gate = Gate::uniform;
+    } else if (name != "hydralora") {
+        fail("--method: \"", name, "\" is unknown, expected one of: hydralora, lora, loramoe, uniform, full");
+    }
+}
+
+/// What stands for several options.
+struct Presets {
+    std::string method = "hydralora";
+    std::vector<std::string> targets{"all"};
+};
+
+/// The options of a training run but for its data and place; make() completes `options` after the arguments were read.
+struct Training {
+    std::shared_ptr<TrainOptions> options = std::make_shared<TrainOptions>();
+    std::shared_ptr<Presets> presets = std::make_shared<Presets>();
+
+    explicit Training(CLI::App& app) {
+        options->adapter.adapter = {.rank = 8, .heads = 4, .alpha = 32, .dropout = 0.05};
+        app.option_defaults()->always_capture_default();
+        app.add_option("--base", options->base, "model directory")->required()->type_name("DIR");
+        app.add_option("--method", presets->method, "preset: hydralora, lora, loramoe, uniform, full")
+            ->group("Adapter");
+        add_loop(app, options->loop);
+        add_adapter(app, *options, presets->targets);
+    }
+    [[nodiscard]] TrainOptions make(const CLI::App& app) const {
+        TrainOptions made = *options;
+        apply_method(presets->method, app, made);
+        made.adapter.targets = parse_targets(presets->targets);
+        return made;
+    }
+};
+
+}  // namespace
+
+Subcommand add_pretrain(CLI::App& app) {
+    const auto options = std::make_shared<PretrainOptions>();
+    const auto tied = std::make_shared<bool>(false);
+    options->loop.adamw.beta2 = 0.98;
+    options->model = {.vocabulary = 257,
+                      .width = 192,
+                      .layers = 6,
+                      .heads = 6,
+                      .kv_heads = 2,
+                      .head_dim = 32,
+                      .feed_forward = 512,
+                      .max_positions = 512,
+                      .lm_head = LmHead::own};
+    CLI::App& p = *app.add_subcommand("pretrain", "train a base model from nothing");
+    add_run(p, options->loop);
+    add_loop(p, options->loop);
+    p.add_option("--width", options->model.width, "")->group("Model");
+    p.add_option("--layers", options->model.layers, "")->group("Model");
+    p.add_option("--model-heads", options->model.heads, "query heads")->group("Model");
+    p.add_option("--kv-heads", options->model.kv_heads, "key and value heads")->group("Model");
+    p.add_option("--head-dim", options->model.head_dim, "")->group("Model");
+    p.add_option("--feed-forward", options->model.feed_forward, "")->group("Model");
+    p.add_option("--max-positions", options->model.max_positions, "longest sequence of the model")->group("Model");
+    p.add_flag("--tied", *tied, "the output head is the embedding")->group("Model");
+    return {&p, [options, tied] {
+                options->model.lm_head = *tied ? LmHead::tied : LmHead::own;
+                return Command(*options);
+            }};
+}
+
+Subcommand add_train(CLI::App& app) {
+    CLI::App& t = *app.add_subcommand("train", "fine-tune a base with HydraLoRA, a sibling of it, or whole");
+    const Training training(t);
+    add_run(t, training.options->loop);
+    t.add_flag("--dry-run", training.options->dry_run,
+               "say what would be trained, on what and in how much memory, and stop");
+    add_chat(t, training.options->chat);
+    return {&t, [training, &t] { return Command(training.make(t)); }};
+}
+
+Subcommand add_plan(CLI::App& app) {
+    CLI::App& m = *app.add_subcommand("plan", "the memory that train with the same options will take");
+    const Training training(m);
+    return {&m, [training, &m] { return Command(PlanOptions{training.make(m)}); }};
+}
+
+}  // namespace hydra
