@@ -98,7 +98,8 @@ void softmax_cross_entropy_gradient(B& be, View<B> logits, ViewOf<B, const std::
 
 namespace cross_entropy_detail {
 
-inline constexpr Index most_logits = Index{1} << 20;  // held at a time, unless one slab needs more
+inline constexpr Index most_logits = Index{1} << 20;  // held at a time,
+inline constexpr Index least_tokens = 256;            // unless these need more: each chunk reads the whole weight
 
 /// visit(first token, tokens, logits (tokens, V), labels (1, tokens)) chunk by chunk: whole slabs, cut from the first
 /// token.
@@ -106,7 +107,8 @@ template <Backend B, class Visit>
 void for_each_chunk(B& be, ConstView<B> h, const StoredView<B>& weight, ViewOf<B, const std::int32_t> labels,
                     Visit&& visit) {
     const Index slab = be.slab_rows();
-    const Index chunk = std::max<Index>(1, most_logits / std::max<Index>(1, weight.rows * slab)) * slab;
+    const Index wanted = std::max(least_tokens, most_logits / std::max<Index>(1, weight.rows));
+    const Index chunk = std::max<Index>(1, wanted / slab) * slab;
     Scratch<B> scratch(be);
     const auto memory = scratch.template matrix<Scalar<B>>(std::min(chunk, h.rows), weight.rows);  // (chunk, V)
     for (Index t = 0; t < h.rows; t += chunk) {
