@@ -17,6 +17,8 @@
 #include "backend/compose.hpp"
 #include "backend/concept.hpp"
 #include "backend/group.hpp"
+#include "backend/planning_backend.hpp"
+#include "backend/stored_view.hpp"
 
 #include "eigen/eigen_backend.hpp"
 
