@@ -47,9 +47,11 @@ Index run_steps(P& be, const Llama<P>& model, Set& params, const Grads& grad_vie
     const ViewOf<P, double> sum{be.address<double>(8), 1, 1};
     GradientNorm<P> norm;
     const auto evaluation = [&] {
+        const Index sequences = std::min(loop.evaluation.batch, loop.evaluation.examples);
+        if (sequences == 0) return;
         Llama<P>::Cache cache;
         cache.keep = Keep::nothing;
-        const auto batch = token_batch(be, loop.evaluation.batch, padded);
+        const auto batch = token_batch(be, sequences, padded);
         model.forward(be, batch, cache);
         model.loss(be, batch, cache, sum);
     };

@@ -3,7 +3,7 @@
 cmake_minimum_required(VERSION 3.22)
 
 function(compare name)
-    execute_process(COMMAND "${HYDRA}" plan --base "${BASE}" ${ARGN} OUTPUT_VARIABLE plan COMMAND_ERROR_IS_FATAL ANY)
+    execute_process(COMMAND "${HYDRA}" plan --base "${BASE}" ${ARGN} --eval-examples 8 OUTPUT_VARIABLE plan COMMAND_ERROR_IS_FATAL ANY)
     if(NOT plan MATCHES "in all +([0-9,]+)")
         message(FATAL_ERROR "${name}: no sum in the plan:\n${plan}")
     endif()
