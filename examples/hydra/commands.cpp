@@ -1,7 +1,6 @@
 #include "commands.hpp"
 
 #include <cstdio>
-#include <limits>
 #include <utility>
 #include <vector>
 
@@ -20,7 +19,7 @@ using namespace hydralora;
 void run_evaluate(const EvaluateOptions& options) {
     if (!options.logits.empty()) {
         check(options.data.size() == 1, "--logits: expected one file of tokens, found ", options.data.size(), " files");
-        Session session(options.base, options.adapter, options.threads, std::numeric_limits<Index>::max());
+        Session session(options.base, options.adapter, options.threads, longest_sequence(options.data.front()));
         return write_logits(session, options.data.front(), options.logits);
     }
     check(options.held_out > 0 && options.held_out <= 1, "--held-out ", options.held_out,

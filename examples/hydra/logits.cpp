@@ -12,6 +12,14 @@ using namespace hydralora;
 
 namespace {
 
+const io::TensorEntry& ids_entry(const io::SafetensorsFile& file) {
+    const auto& entry = file.at("input_ids");
+    check(entry.shape.dims().size() == 2 && (entry.dtype == io::Dtype::i64 || entry.dtype == io::Dtype::i32),
+          file.where(entry), ": expected I64 or I32 of shape [batch, time], found ", io::dtype_name(entry.dtype), ' ',
+          entry.shape.text());
+    return entry;
+}
+
 /// The tokens of all sequences, (batch, time) row by row, each below the vocabulary.
 std::vector<std::int32_t> read_ids(const io::SafetensorsFile& file, const io::TensorEntry& entry, Index vocabulary) {
     const Shape shape = entry.shape.matrix();
@@ -33,14 +41,16 @@ std::vector<std::int32_t> read_ids(const io::SafetensorsFile& file, const io::Te
 
 }  // namespace
 
+Index longest_sequence(const std::filesystem::path& tokens) {
+    const auto file = io::SafetensorsFile::open(tokens);
+    return ids_entry(file).shape.dims()[1];
+}
+
 void write_logits(Session& session, const std::filesystem::path& tokens, const std::filesystem::path& logits) {
     B& be = session.backend();
     const auto& config = session.model().config();
     const auto file = io::SafetensorsFile::open(tokens);
-    const auto& entry = file.at("input_ids");
-    check(entry.shape.dims().size() == 2 && (entry.dtype == io::Dtype::i64 || entry.dtype == io::Dtype::i32),
-          file.where(entry), ": expected I64 or I32 of shape [batch, time], found ", io::dtype_name(entry.dtype), ' ',
-          entry.shape.text());
+    const auto& entry = ids_entry(file);
     const Index batch = entry.shape.dims()[0], time = entry.shape.dims()[1], vocabulary = config.vocabulary;
     check(batch >= 1 && time >= 1 && time <= config.max_positions, file.where(entry),
           ": expected at least one sequence of 1 to ", config.max_positions, " tokens, found ", entry.shape.text());

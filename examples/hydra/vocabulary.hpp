@@ -77,7 +77,7 @@ public:
     [[nodiscard]] std::string spelt_end_of_turn(hydralora::text::ChatFormat format) const;
 
     /// The chat format asked for by `name`; "": what the model's template is written in, or hydralora where it has no
-    /// template. None where it has one that is not known: texts can be read, conversations not (see refuse_chat).
+    /// template. None where it has one that is not known: texts can be read, conversations not.
     [[nodiscard]] std::optional<hydralora::text::ChatFormat> chat_format(std::string_view name) const;
     /// Why chat_format("") found none, and the remedy.
     [[nodiscard]] std::string why_no_chat_format() const;
