@@ -41,7 +41,7 @@ Subcommand add_generate(CLI::App& app) {
     g.add_option("--temperature", options->sampling.temperature, "0: the most likely token");
     g.add_option("--top-k", options->sampling.top_k, "0: all");
     g.add_option("--top-p", options->sampling.top_p, "nucleus");
-    g.add_option("--seed", options->sampling.seed.value, "");
+    g.add_option("--seed", options->sampling.seed.value, "of the sampling");
     g.add_option("--threads", options->threads, "0: all processors");
     return {&g, [options, raw] {
                 options->instruction = !*raw;

@@ -1,6 +1,7 @@
 #include "choices.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include <hydralora/io/json_view.hpp>
@@ -18,6 +19,8 @@ using namespace hydralora;
 namespace {
 
 constexpr std::string_view question_form = R"(write {"question": "...", "choices": ["...", "..."], "answer": 0})";
+
+constexpr std::size_t most_choices = 26;  // what a letter can name
 
 std::size_t answer_of(const io::JsonView& answer, const std::vector<std::string>& choices) {
     const auto* text = answer.value().get_if<std::string>();
@@ -44,7 +47,8 @@ Question question_of(const io::Json& record, const RecordPlace& place, const std
     question.domain = json["domain"].exists() ? json["domain"].string() : domain;
     question.text = json["question"].string();
     question.choices = json["choices"].strings();
-    if (question.choices.size() < 2) json["choices"].refuse("at least two choices");
+    if (question.choices.size() < 2 || question.choices.size() > most_choices)
+        json["choices"].refuse(concat("2 to ", most_choices, " choices"));
     for (const std::string& choice : question.choices)
         if (choice.empty()) json["choices"].refuse("choices that are not empty");
     question.answer = answer_of(json["answer"], question.choices);
@@ -107,19 +111,18 @@ std::size_t largest(const std::vector<double>& values) {
     return static_cast<std::size_t>(std::max_element(values.begin(), values.end()) - values.begin());
 }
 
-bool holds_records(const std::filesystem::path& path) {
-    return path.extension() == ".json" || path.extension() == ".jsonl";
-}
-
 }  // namespace
 
 bool holds_questions(std::string_view content, const std::filesystem::path& path) {
     if (!holds_records(path)) return false;
     bool found = false;
     const std::string name = path.string();
-    cut_records(content, name, [&](std::string_view text, const RecordPlace& place) {
-        const io::Json record = parse_question(text, place);
-        found = record.find("question") != nullptr && record.find("choices") != nullptr;
+    cut_records(content, name, [&](std::string_view text, const RecordPlace&) {
+        try {
+            const io::Json record = io::parse_json(text, "", record_limits);
+            found = record.find("question") != nullptr && record.find("choices") != nullptr;
+        } catch (const Error&) {  // whoever reads the records says what is wrong with them
+        }
         return Reading::stop;
     });
     return found;
@@ -147,6 +150,9 @@ std::vector<ChoiceScore> score_questions(B& be, const Llama<B>& model, const std
                                   [&](const ChoiceScore& s) { return s.domain == question.domain; });
         if (score == scores.end()) score = scores.insert(scores.end(), ChoiceScore{question.domain});
         auto likelihoods = log_likelihoods(be, model, question, speech, cache, batch);
+        for (const double likelihood : likelihoods)
+            check(std::isfinite(likelihood), question.place, ": the log-likelihood of a choice is ", likelihood,
+                  "; the model or the adapter has diverged");
         ++score->questions;
         score->by_sum += largest(likelihoods) == question.answer ? 1 : 0;
         for (std::size_t i = 0; i < likelihoods.size(); ++i)

@@ -100,13 +100,6 @@ private:
     std::size_t most_ids_;
 };
 
-bool holds_records(const std::filesystem::path& path) {
-    std::string extension = path.extension().string();
-    for (char& c : extension)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return extension == ".jsonl" || extension == ".json";
-}
-
 void check_options(const DataOptions& options) {
     check(options.sequence_length >= 1, "data: sequence length = ", options.sequence_length, ", expected at least 1");
     check(options.held_out >= 0 && options.held_out <= 1, "data: held-out share = ", options.held_out,

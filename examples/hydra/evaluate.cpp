@@ -101,8 +101,8 @@ Speech speech_of(const Vocabulary& vocabulary, std::string_view chat) {
     return {vocabulary, format};
 }
 
-void stream_text(B& be, const Llama<B>& model, const Speech& speech, const std::vector<std::int32_t>& prompt,
-                 Index tokens, const Sampling& sampling, const std::function<void(std::string_view)>& take) {
+TextEnd stream_text(B& be, const Llama<B>& model, const Speech& speech, const std::vector<std::int32_t>& prompt,
+                    Index tokens, const Sampling& sampling, const std::function<void(std::string_view)>& take) {
     const Vocabulary& vocabulary = speech.vocabulary;
     const GenerateOptions options{.max_new_tokens = tokens, .stop = vocabulary.stops(speech.format)};
     // A vocabulary of bytes spells what ends a turn.
@@ -110,17 +110,20 @@ void stream_text(B& be, const Llama<B>& model, const Speech& speech, const std::
     std::vector<std::int32_t> ids;
     std::string text;
     std::size_t told = 0;
-    generate(be, model, std::span<const std::int32_t>(prompt), options, sampling, [&](std::int32_t token) {
-        ids.push_back(token);
-        text = vocabulary.decode(ids);
-        const std::size_t found = end.empty() ? std::string::npos : text.find(end);
-        const std::size_t sure = found != std::string::npos ? found : told_from(text, end);
-        if (sure > told) take(std::string_view(text).substr(told, sure - told));
-        told = std::max(told, sure);
-        return found == std::string::npos;
-    });
+    const auto made =
+        generate(be, model, std::span<const std::int32_t>(prompt), options, sampling, [&](std::int32_t token) {
+            ids.push_back(token);
+            text = vocabulary.decode(ids);
+            const std::size_t found = end.empty() ? std::string::npos : text.find(end);
+            const std::size_t sure = found != std::string::npos ? found : told_from(text, end);
+            if (sure > told) take(std::string_view(text).substr(told, sure - told));
+            told = std::max(told, sure);
+            return found == std::string::npos;
+        });
     const std::size_t last = end.empty() ? text.size() : std::min(text.find(end), text.size());
     if (last > told) take(std::string_view(text).substr(told, last - told));
+    return static_cast<Index>(made.size()) == tokens && (end.empty() || last == text.size()) ? TextEnd::limit
+                                                                                             : TextEnd::stopped;
 }
 
 std::string continue_text(B& be, const Llama<B>& model, const Speech& speech, const std::vector<std::int32_t>& prompt,
@@ -169,13 +172,15 @@ DomainScore overall(const std::vector<DomainScore>& scores) {
     return all;
 }
 
+io::Json finite_or_null(double value) { return std::isfinite(value) ? io::Json(value) : io::Json(); }
+
 io::Json to_json(const DomainScore& s) {
     io::Json shares = io::Json::array();
-    for (const double share : s.head_share) shares.push(share);
+    for (const double share : s.head_share) shares.push(finite_or_null(share));
     return io::Json::object({{"domain", s.name},
-                             {"loss", s.loss},
-                             {"perplexity", std::exp(std::min(s.loss, 700.0))},
-                             {"bits_per_byte", s.bits_per_byte},
+                             {"loss", finite_or_null(s.loss)},
+                             {"perplexity", finite_or_null(std::exp(s.loss))},
+                             {"bits_per_byte", finite_or_null(s.bits_per_byte)},
                              {"tokens", s.tokens},
                              {"bytes", s.bytes},
                              {"answers", s.answers},
@@ -195,7 +200,7 @@ std::string score_table(const std::vector<DomainScore>& scores) {
     const auto add = [&](const DomainScore& s) {
         std::string shares;
         for (const double share : s.head_share) shares += (shares.empty() ? "" : " ") + fixed(share, 2);
-        table.add({s.name, fixed(s.loss, 4), fixed(std::exp(std::min(s.loss, 700.0)), 2), fixed(s.bits_per_byte, 4),
+        table.add({s.name, fixed(s.loss, 4), fixed(std::exp(s.loss), 2), fixed(s.bits_per_byte, 4),
                    s.answers > 0 ? concat(s.correct, "/", s.answers) : "", shares});
     };
     Index shown = 0;

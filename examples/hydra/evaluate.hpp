@@ -44,10 +44,13 @@ struct Speech {
                                                 const std::vector<Domain>& domains, const Speech& speech,
                                                 const EvaluationOptions& options);
 
-/// Calls `take` with the text of each further token, up to a token that
-/// ends the text or `tokens` of them.
-void stream_text(B& be, const hydralora::Llama<B>& model, const Speech& speech, const std::vector<std::int32_t>& prompt,
-                 Index tokens, const hydralora::Sampling& sampling, const std::function<void(std::string_view)>& take);
+/// What ended a text: a token that says so, or that no more were wanted.
+enum class TextEnd { stopped, limit };
+
+/// Calls `take` with the text of each further token, up to a token that ends the text or `tokens` of them.
+TextEnd stream_text(B& be, const hydralora::Llama<B>& model, const Speech& speech,
+                    const std::vector<std::int32_t>& prompt, Index tokens, const hydralora::Sampling& sampling,
+                    const std::function<void(std::string_view)>& take);
 
 /// The continuation as text, greedy if nothing else is asked for.
 [[nodiscard]] std::string continue_text(B& be, const hydralora::Llama<B>& model, const Speech& speech,
@@ -62,6 +65,8 @@ struct Sample {
 [[nodiscard]] std::vector<Sample> sample_domains(B& be, const hydralora::Llama<B>& model,
                                                  const std::vector<Domain>& domains, const Speech& speech);
 
+/// JSON has no number for what is not finite.
+[[nodiscard]] hydralora::io::Json finite_or_null(double value);
 [[nodiscard]] hydralora::io::Json to_json(const std::vector<DomainScore>& scores);
 [[nodiscard]] hydralora::io::Json to_json(const DomainScore& score);
 

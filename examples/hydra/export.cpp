@@ -13,6 +13,8 @@
 #include <hydralora/io/peft.hpp>
 
 #include "measure_gates.hpp"
+#include "options.hpp"
+#include "outputs.hpp"
 #include "session.hpp"
 #include "table.hpp"
 
@@ -125,6 +127,22 @@ std::string gate_table(const ModuleGates& gates, const LlamaAdapterConfig& confi
     return table.text();
 }
 
+/// Gates as given, and whether they are a mixture.
+std::string gates_text(const std::vector<double>& gates) {
+    double sum = 0;
+    bool negative = false;
+    std::string text = "gates of all layers:";
+    for (const double gate : gates) {
+        text += ' ' + fixed(gate, 3);
+        sum += gate;
+        negative = negative || gate < 0;
+    }
+    if (negative || std::abs(sum - 1) > 1e-3)
+        text += concat("; no mixture, as the router makes: ", negative ? "one is below 0, " : "", "the sum is ",
+                       fixed(sum, 3));
+    return text + '\n';
+}
+
 io::Json gates_document(const ExportOptions& options, const std::optional<ModuleGates>& gates,
                         const LlamaAdapterConfig& config) {
     io::Json text = io::Json::array(), modules = io::Json::object(), mean = io::Json();
@@ -207,6 +225,8 @@ void check_target(const ExportOptions& options) {
     if (options.to == ExportKind::gguf_collapsed) {
         check(type == std::filesystem::file_type::regular, options.out.string(),
               ": expected a file to replace, found something else");
+        check(io::MappedFile::open(options.out).text().starts_with("GGUF"), options.out.string(),
+              ": not replaced, for it is no GGUF file; move it away first");
     } else if (options.to == ExportKind::peft_heads || options.to == ExportKind::gguf_heads) {
         check(type == std::filesystem::file_type::directory, options.out.string(),
               ": expected a directory to replace, found something else");
@@ -231,7 +251,9 @@ void run_export(const ExportOptions& asked) {
     ExportOptions options = asked;
     if (!options.out.has_filename()) options.out = options.out.parent_path();  // "name/" is "name"
     check(!options.out.empty(), "--out: expected a name");
-    check(options.text.empty() || options.gates.empty(), "--text and --gate: expected one of them");
+    std::vector<std::filesystem::path> inputs = options.text;
+    inputs.insert(inputs.end(), {options.base, options.adapter});
+    check_output(options.out, "--out", inputs);
     const bool plain = options.to == ExportKind::native || options.to == ExportKind::released;
     check(!plain || (options.text.empty() && options.gates.empty()), "--to ", enum_name(options.to, export_kind_names),
           ": keeps the router; leave --text and --gate out");
@@ -242,10 +264,11 @@ void run_export(const ExportOptions& asked) {
     const io::AdapterFileConfig file = io::read_adapter_config(options.adapter);
     if (options.to == ExportKind::released) static_cast<void>(io::to_released_json(file));
 
+    check_sequence_length(options.sequence_length, 2);
     Session session(options.base, options.adapter, options.threads, options.sequence_length + 32);
     const Index most = session.model().config().max_positions;
-    check(options.text.empty() || (options.sequence_length >= 2 && options.sequence_length <= most), "--length ",
-          options.sequence_length, ": expected 2 to the base's max_position_embeddings = ", most);
+    check(options.text.empty() || options.sequence_length <= most, "--length ", options.sequence_length,
+          ": the base has max_position_embeddings = ", most);
     const auto existing = options.overwrite == Overwrite::replace ? io::Existing::replace : io::Existing::refuse;
     if (options.to == ExportKind::native) {
         io::AdapterFileConfig named = file;
@@ -269,7 +292,8 @@ void run_export(const ExportOptions& asked) {
         for (const Domain& domain : domains)
             for (const Example& example : domain.held_out) examples.push_back(&example);
         const auto gates = gates_for(options, session, examples);
-        if (gates) std::printf("%s", gate_table(*gates, session.adapter_config()).c_str());
+        if (gates && options.gates.empty()) std::printf("%s", gate_table(*gates, session.adapter_config()).c_str());
+        if (!options.gates.empty()) std::printf("%s", gates_text(options.gates).c_str());
         if (options.to == ExportKind::peft_heads || options.to == ExportKind::gguf_heads) {
             write_heads(options, session, file, gates);
             std::printf("%s the sum of the heads, each times its gate%s.\n",

@@ -6,8 +6,10 @@
 #include <hydralora/io/adapter_files.hpp>
 #include <hydralora/io/adapter_kind.hpp>
 #include <hydralora/io/peft.hpp>
+#include <hydralora/io/quote.hpp>
 
-#include "loop.hpp"
+#include "options.hpp"
+#include "outputs.hpp"
 #include "session.hpp"
 
 namespace hydra {
@@ -19,6 +21,7 @@ void run_import(const ImportOptions& options) {
     const auto target = options.out.has_filename() ? options.out : options.out.parent_path();
     check(options.overwrite == Overwrite::replace || !io::path_exists(target), target.string(),
           ": exists already; choose another --out, or --force replaces it");
+    check_output(target, "--out", {options.path, options.base});
     const io::AdapterKind kind = io::adapter_kind(options.path);
     check(kind != io::AdapterKind::native, options.path.string(), ": is an adapter of ours already; use it as it is");
     const bool released = kind == io::AdapterKind::released;
@@ -33,7 +36,13 @@ void run_import(const ImportOptions& options) {
     else
         io::load_peft(options.path, set);
     file.base_checksum = base.checksum;
-    if (file.base_model_name_or_path.empty()) file.base_model_name_or_path = base.name;
+    const auto last_name = [](const std::filesystem::path& path) {
+        return (path.has_filename() ? path : path.parent_path()).filename();
+    };
+    if (!file.base_model_name_or_path.empty() && last_name(file.base_model_name_or_path) != last_name(base.name))
+        std::fprintf(stderr, "Note: the adapter names %s as its base; taken as one of %s, as --base says\n",
+                     io::in_quotes(file.base_model_name_or_path).c_str(), base.name.c_str());
+    file.base_model_name_or_path = base.name;
     io::save_adapter(target, file, set, existing);
     std::printf("Read %s: rank %lld, %lld head%s on %zu kinds of layers, %s.\nAdapter: %s\n",
                 released ? "a released HydraLoRA adapter" : "a LoRA of PEFT", static_cast<long long>(file.rank),

@@ -16,9 +16,6 @@
 
 namespace hydra {
 
-/// Tokens per sum over tokens: sequences are padded to multiples of it, so that the parts of a step add up to the same bits.
-inline constexpr Index slab_rows = 32;
-
 struct LoopResult {
     Outcome outcome = Outcome::done;
     Index steps = 0;                            // made, in all parts of the run
@@ -169,10 +166,9 @@ private:
     }
 
     void write_metrics(const Step& s, double seconds) {
-        const auto number = [](double v) { return std::isfinite(v) ? hydralora::io::Json(v) : hydralora::io::Json(); };
         run_.write_metrics(hydralora::io::Json::object({{"step", step_ - 1},
-                                                        {"loss", number(s.loss)},
-                                                        {"grad_norm", number(s.norm)},
+                                                        {"loss", finite_or_null(s.loss)},
+                                                        {"grad_norm", finite_or_null(s.norm)},
                                                         {"lr", s.lr},
                                                         {"tokens", s.tokens},
                                                         {"labelled", s.labelled},

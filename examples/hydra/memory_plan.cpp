@@ -146,18 +146,4 @@ std::string memory_warning(const MemoryPlan& plan, const TrainOptions& options) 
                   " or a shorter --length take less");
 }
 
-void run_plan(const TrainOptions& options) {
-    const auto path = options.base / "config.json";
-    const std::string name = path.string();
-    check(io::path_exists(path), options.base.string(), ": is not a model directory: it has no config.json");
-    const io::Json document = io::read_json(path);
-    LlamaConfig config = io::llama_config_from_json(io::JsonView(document, name));
-    config.max_positions = planned_positions(config.max_positions, options.loop.sequence_length + slab_rows);
-    const auto files = io::ModelFiles::open(options.base);
-    const auto plan = memory_plan(config, static_cast<Index>(files.bytes()), resident_memory(), options);
-    std::printf("%s", plan_table(plan).c_str());
-    const std::string warning = memory_warning(plan, options);
-    if (!warning.empty()) std::printf("\n%s\n", warning.c_str());
-}
-
 }  // namespace hydra

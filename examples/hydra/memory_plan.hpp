@@ -35,7 +35,4 @@ struct MemoryPlan {
 /// A sentence where the plan exceeds the machine, with what to change; empty where it fits.
 [[nodiscard]] std::string memory_warning(const MemoryPlan& plan, const TrainOptions& options);
 
-/// The command: reads config.json and the headers of the weights' files of options.base, and prints the plan.
-void run_plan(const TrainOptions& options);
-
 }  // namespace hydra

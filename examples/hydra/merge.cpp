@@ -7,11 +7,13 @@
 #include <vector>
 
 #include <hydralora/adapter/collapse.hpp>
+#include <hydralora/io/adapter_kind.hpp>
 #include <hydralora/io/safetensors_writer.hpp>
 #include <hydralora/io/staged_directory.hpp>
 
 #include "companions.hpp"
 #include "import.hpp"
+#include "outputs.hpp"
 #include "session.hpp"
 #include "table.hpp"
 
@@ -49,6 +51,9 @@ std::vector<std::byte> stored(MatrixView<const float> sum, MatrixView<const floa
 void run_merge(const MergeOptions& options) {
     const auto target = options.out.has_filename() ? options.out : options.out.parent_path();
     check(!target.empty() && !io::path_exists(target), target.string(), ": exists already; choose another --out");
+    check_output(target, "--out");
+    check(io::adapter_kind(options.adapter) != io::AdapterKind::peft, options.adapter.string(),
+          ": is a LoRA of PEFT; `hydra import` makes an adapter of it first");
     Session session(options.base, options.adapter, options.threads);
     B& be = session.backend();
     const LlamaAdapterConfig& config = session.adapter_config();

@@ -1,5 +1,7 @@
 #include "options.hpp"
 
+#include <algorithm>
+
 #include <hydralora/io/adapter_config.hpp>
 
 namespace hydra {
@@ -72,6 +74,55 @@ Json to_json(const TrainOptions& o) {
     json.set("router_input", enum_name(a.router_input, adapter_names::router_input));
     json.set("router_bias", enum_name(a.router_bias, adapter_names::router_bias));
     return json.set("dropout_mask", enum_name(a.dropout_mask, adapter_names::dropout_mask));
+}
+
+void check_sequence_length(Index length, Index least) {
+    constexpr Index most = Index{1} << 24;  // as many positions as a model may have
+    check(length >= least && length <= most, "--length ", length, ": expected ", least, " to ", most, " tokens");
+}
+
+void check_padded_length(Index length, Index most, const char* what) {
+    const Index padded = (length + slab_rows - 1) / slab_rows * slab_rows;
+    check(padded <= most, "--length ", length, ": sequences are padded to ", padded, " tokens, ", what, " = ", most,
+          "; ask for ", most / slab_rows * slab_rows, " at most");
+}
+
+Index most_positions(const LlamaConfig& model) {
+    return model.sliding_window > 0 ? std::min(model.sliding_window, model.max_positions) : model.max_positions;
+}
+
+const char* positions_name(const LlamaConfig& model) {
+    return most_positions(model) < model.max_positions ? "sliding_window" : "max_position_embeddings";
+}
+
+void check_base_length(Index length, const LlamaConfig& model) {
+    check_padded_length(length, most_positions(model), concat("the base has ", positions_name(model)).c_str());
+}
+
+void check_options(const LoopOptions& o) {
+    const auto positive = [](const char* flag, double value) {
+        check(value > 0 && value <= 1e9, flag, " ", value, ": expected above 0, at most 1e9");
+    };
+    const auto count = [](const char* flag, Index value) {
+        check(value >= 0, flag, " ", value, ": expected 0 or more");
+    };
+    count("--eval-every", o.evaluate_every);
+    count("--save-every", o.save_every);
+    count("--eval-examples", o.evaluation.examples);
+    count("--eval-answers", o.evaluation.answers);
+    check(o.batch <= 1 << 20, "--batch ", o.batch, ": expected at most ", 1 << 20, " sequences");
+    check(o.threads >= 0 && o.threads <= 1024, "--threads ", o.threads, ": expected 0 (all) to 1024");
+    Schedule{o.schedule, o.steps > 0 ? o.steps : Index{1} << 30, o.warm_up, o.final_ratio}.validate();
+    positive("--batch", static_cast<double>(o.batch));
+    positive("--accumulation", static_cast<double>(o.accumulation));
+    positive("--epochs", o.epochs);
+    check(o.steps >= 0, "--steps ", o.steps, ": expected 0 (by --epochs) or more");
+    check(o.batch % o.accumulation == 0, "--batch ", o.batch, " cannot be made in --accumulation ", o.accumulation,
+          " equal parts");
+    check_sequence_length(o.sequence_length, 8);
+    check(o.held_out >= 0 && o.held_out < 1, "--held-out ", o.held_out, ": expected a share of the data, 0 to below 1");
+    check(o.clip >= 0, "--clip ", o.clip, ": expected 0 (none) or a norm");
+    o.adamw.validate();
 }
 
 }  // namespace hydra

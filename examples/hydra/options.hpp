@@ -18,6 +18,9 @@
 
 namespace hydra {
 
+/// Tokens per sum over tokens: sequences are padded to multiples of it, so that the parts of a step add up to the same bits.
+inline constexpr Index slab_rows = 32;
+
 /// The data and the loop: what pretrain and train share.
 struct LoopOptions {
     std::vector<std::filesystem::path> data;
@@ -98,5 +101,21 @@ struct InspectOptions {
 [[nodiscard]] hydralora::io::Json to_json(const LoopOptions& options);
 [[nodiscard]] hydralora::io::Json to_json(const PretrainOptions& options);
 [[nodiscard]] hydralora::io::Json to_json(const TrainOptions& options);
+
+/// Throws unless a sequence may have so many tokens.
+void check_sequence_length(Index length, Index least);
+
+/// Sequences are padded to multiples of slab_rows, for which the model must have room: `most` positions, said by `what`.
+void check_padded_length(Index length, Index most, const char* what);
+
+/// Positions that a model computes: all it has, or its sliding window; and the name of that key.
+[[nodiscard]] Index most_positions(const hydralora::LlamaConfig& model);
+[[nodiscard]] const char* positions_name(const hydralora::LlamaConfig& model);
+
+/// check_padded_length for the model of a base.
+void check_base_length(Index length, const hydralora::LlamaConfig& model);
+
+/// Throws, naming the flag, unless a run can be made with these options. Whether there is data is not looked at.
+void check_options(const LoopOptions& options);
 
 }  // namespace hydra

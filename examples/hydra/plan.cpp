@@ -24,9 +24,9 @@ std::string parameters_text(const TrainOptions& options, const BaseModel& base) 
     const Index all = parameter_count(base.files.views);
     const Index trainable =
         options.method == Method::full ? all : count_of(adapter_shapes(base.config, options.adapter));
-    const Index total = options.method == Method::full ? all : all + trainable;
-    return concat("parameters: ", grouped(trainable), " trainable of ", grouped(total), " (",
-                  fixed(100.0 * static_cast<double>(trainable) / static_cast<double>(total), 2), " %)\n");
+    return concat("parameters: ", grouped(trainable), " trainable (",
+                  fixed(100.0 * static_cast<double>(trainable) / static_cast<double>(all), 2), " % of the model's ",
+                  grouped(all), ")\n");
 }
 
 /// The mean of the first steps, as they would be computed.
@@ -50,41 +50,24 @@ std::string steps_text(const LoopOptions& loop, const std::vector<Domain>& domai
             first += part;
         }
     }
-    return concat("steps: ", grouped(steps), " of ", grouped(loop.batch), " sequences; ", grouped(order.epoch()),
-                  " sequences an epoch\n", "tokens a step: ", grouped(tokens / seen), ", with padding ",
-                  grouped(padded / seen), " (mean of the first ", seen, " steps)\n",
+    return concat("steps: ", grouped(steps), " of ", grouped(loop.batch), " sequences; ",
+                  counted(order.epoch(), "sequence"), " an epoch\n", "tokens a step: ", grouped(tokens / seen),
+                  ", with padding ", grouped(padded / seen), " (mean of the first ", counted(seen, "step"), ")\n",
                   "trained labels: ", fixed(100.0 * static_cast<double>(labelled) / static_cast<double>(tokens), 1),
                   " % of the tokens\n");
 }
 
-/// Printable UTF-8 as it is; the backslash, control characters, marks of direction and bytes that are no text escaped.
-std::string escaped(std::string_view text) {
-    constexpr char digits[] = "0123456789abcdef";
-    const std::string whole = readable(text);
-    std::string result;
-    for (std::size_t i = 0; i < whole.size(); ++i) {
-        const auto byte = static_cast<unsigned char>(whole[i]);
-        const auto next = i + 1 < whole.size() ? static_cast<unsigned char>(whole[i + 1]) : 0u;
-        const auto third = i + 2 < whole.size() ? static_cast<unsigned char>(whole[i + 2]) : 0u;
-        const bool direction = byte == 0xe2 && ((next == 0x80 && (third >= 0x8b && third <= 0xae)) ||
-                                                (next == 0x81 && third >= 0xa0 && third <= 0xaf));
-        if (whole[i] == '\n')
-            result += "\\n";
-        else if (whole[i] == '\t')
-            result += "\\t";
-        else if (whole[i] == '\\')
-            result += "\\\\";
-        else if (byte < 0x20 || byte == 0x7f || direction || (byte == 0xc2 && next < 0xa0))
-            result += std::string("\\x") + digits[byte >> 4] + digits[byte & 15];
-        else
-            result += whole[i];
-        if (direction || (byte == 0xc2 && next < 0xa0))  // their further bytes
-            for (const std::size_t end = i + (direction ? 2 : 1); i < end;) {
-                const auto more = static_cast<unsigned char>(whole[++i]);
-                result += std::string("\\x") + digits[more >> 4] + digits[more & 15];
-            }
+/// The text of the tokens, control tokens in single angle quotes: what a text merely spells does not look like them.
+std::string spelt(const Vocabulary& vocabulary, std::span<const std::int32_t> tokens) {
+    std::string text;
+    for (std::size_t begin = 0, end = 0; begin < tokens.size(); begin = end) {
+        const auto is_control = [&](std::size_t i) { return vocabulary.is_control(tokens[i]); };
+        const bool control = is_control(begin);
+        for (end = begin + 1; !control && end < tokens.size() && !is_control(end);) ++end;
+        const std::string part = escaped(vocabulary.spelt(tokens.subspan(begin, end - begin)));
+        text += control ? "\u2039" + part + "\u203a" : part;
     }
-    return result;
+    return text;
 }
 
 }  // namespace
@@ -116,7 +99,7 @@ std::string masked_text(const Vocabulary& vocabulary, const Example& example) {
         }
         const std::size_t border = document + 1 < begins.size() ? std::min(begins[document + 1], size) : size;
         while (end < border && trained[end] == trained[begin]) ++end;
-        const std::string part = escaped(vocabulary.spelt(std::span(tokens).subspan(begin, end - begin)));
+        const std::string part = spelt(vocabulary, std::span(tokens).subspan(begin, end - begin));
         text += trained[begin] ? "[[" + part + "]]" : part;
     }
     return tokens.size() > most ? text + concat(" ... ", tokens.size() - most, " more tokens") : text;
@@ -134,7 +117,7 @@ std::string dry_run_text(const TrainOptions& options, const BaseModel& base, con
                        : base.vocabulary.has_chat_template() ? ", that of the model's chat template"
                                                              : ", for the base has no chat template",
                        '\n');
-    text += "examples, with what is trained in [[ ]]:\n";
+    text += "examples, with what is trained in [[ ]] and control tokens in \u2039 \u203a:\n";
     // Three in all, from as many domains as there are.
     std::size_t shown = 0;
     for (std::size_t i = 0; shown < 3; ++i) {

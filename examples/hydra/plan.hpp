@@ -15,8 +15,9 @@ namespace hydra {
 [[nodiscard]] std::string dry_run_text(const TrainOptions& options, const BaseModel& base,
                                        const std::vector<Domain>& domains, const MemoryPlan& plan);
 
-/// An example as text: what is trained stands between [[ and ]], control tokens and characters that cannot be printed are
-/// spelt, and the end of a long one is left out.
+/// An example as text: what is trained stands between [[ and ]], control tokens are spelt in
+/// single angle quotes, characters that cannot be printed
+/// are spelt, and the end of a long one is left out.
 [[nodiscard]] std::string masked_text(const Vocabulary& vocabulary, const Example& example);
 
 }  // namespace hydra

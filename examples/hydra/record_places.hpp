@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
 #include <functional>
 #include <string_view>
 
@@ -10,6 +11,9 @@
 #include <hydralora/io/json.hpp>
 
 namespace hydra {
+
+/// .json and .jsonl, in letters of either case.
+[[nodiscard]] bool holds_records(const std::filesystem::path& path);
 
 /// Where a record begins.
 struct RecordPlace {

@@ -34,7 +34,7 @@ public:
     void null() { scalar("null"); }
     void boolean(bool value) { scalar(value ? "true" : "false"); }
     void integer(std::int64_t) { scalar("a number"); }
-    void unsigned_integer(std::uint64_t) { scalar("a number"); }
+    void unsigned_integer(std::uint64_t value) { scalar(wanted_ == Wanted::weight && value == 1 ? "1" : "a number"); }
     void real(double, const std::string&) { scalar("a number"); }
     void string(std::string&& value) {
         if (skipped_ > 0) return;
@@ -52,7 +52,7 @@ public:
 private:
     enum class Level { outside, record, turns, turn, parts, part };
     enum class Kind { object, array };
-    enum class Wanted { nothing, string, content, turns, refused };
+    enum class Wanted { nothing, string, content, turns, weight, refused };
 
     void begin(Kind kind) {
         if (skipped_ > 0) {
@@ -99,6 +99,9 @@ private:
                         "; turns that only call tools cannot be trained on");
         if (wanted_ == Wanted::turns)
             place_.fail("expected an array of turns as ", in_quotes(name_), ", found ", found);
+        if (wanted_ == Wanted::weight && found != "1" && found != "null")
+            place_.fail("expected 1 as the \"weight\" of a turn, found ", found,
+                        "; all turns of the assistant are trained alike: leave the key or the conversation out");
         if (wanted_ == Wanted::refused && found != "null")
             place_.fail("found ", in_quotes(name_),
                         " in a turn: calls of tools have no place in the chat formats; "
@@ -177,6 +180,7 @@ void RecordReader::key(std::string&& name) {
             want_string(content_, name_);
             wanted_ = Wanted::content;
         }
+        if (name_ == "weight") want(Wanted::weight, nullptr);
         if (name_ == "tool_calls" || name_ == "function_call") want(Wanted::refused, nullptr);
     } else if (level_ == Level::part) {
         if (name_ == "type") want_string(type_, name_);
@@ -191,6 +195,11 @@ void RecordReader::finish_record() const {
                     " or its like too");
     if (text_ && paired) place_.fail(R"(expected "text" alone or "instruction" and "output", found keys of both)");
     if (!text_ && !paired && !turns_name_) {
+        const auto has = [&](std::string_view key) {
+            return std::find(names_.begin(), names_.end(), key) != names_.end();
+        };
+        if (has("question") && has("choices"))
+            place_.fail("found a question with choices, of which nothing is learnt: `hydra eval` takes those");
         std::string found;
         for (const std::string& name : names_) found += (found.empty() ? "the keys " : ", ") + in_quotes(name);
         place_.fail(R"(expected a record with "messages", with "instruction" and "output", or with "text", found )",

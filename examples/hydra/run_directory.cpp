@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <ctime>
 #include <limits>
@@ -63,6 +64,7 @@ RunDirectory::RunDirectory(const std::filesystem::path& path, bool resume, const
         check_same_options(run_file, io::JsonView(before, name)["options"].value(), options);
         return;
     }
+    if (resume) std::fprintf(stderr, "%s: nothing to resume there, so the run begins\n", path.string().c_str());
     std::error_code error;
     std::filesystem::create_directories(path, error);
     check(!error, path.string(), ": cannot be made: ", error.message());

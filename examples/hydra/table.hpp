@@ -23,6 +23,11 @@ namespace hydra {
     return value < 0 ? "-" + digits : digits;
 }
 
+/// "1 step", "2 steps"
+[[nodiscard]] inline std::string counted(long long value, std::string_view noun) {
+    return grouped(value) + ' ' + std::string(noun) + (value == 1 ? "" : "s");
+}
+
 /// Seconds as 7s, 3m07s or 2h05m.
 [[nodiscard]] inline std::string duration(double seconds) {
     const long s = static_cast<long>(seconds + 0.5);
@@ -64,6 +69,36 @@ namespace hydra {
         }
     }
     return out;
+}
+
+/// Printable UTF-8 as it is; the backslash, control characters, marks of direction and bytes that are no text escaped.
+[[nodiscard]] inline std::string escaped(std::string_view text) {
+    constexpr char digits[] = "0123456789abcdef";
+    const std::string whole = readable(text);
+    std::string result;
+    for (std::size_t i = 0; i < whole.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(whole[i]);
+        const auto next = i + 1 < whole.size() ? static_cast<unsigned char>(whole[i + 1]) : 0u;
+        const auto third = i + 2 < whole.size() ? static_cast<unsigned char>(whole[i + 2]) : 0u;
+        const bool direction = byte == 0xe2 && ((next == 0x80 && (third >= 0x8b && third <= 0xae)) ||
+                                                (next == 0x81 && third >= 0xa0 && third <= 0xaf));
+        if (whole[i] == '\n')
+            result += "\\n";
+        else if (whole[i] == '\t')
+            result += "\\t";
+        else if (whole[i] == '\\')
+            result += "\\\\";
+        else if (byte < 0x20 || byte == 0x7f || direction || (byte == 0xc2 && next < 0xa0))
+            result += std::string("\\x") + digits[byte >> 4] + digits[byte & 15];
+        else
+            result += whole[i];
+        if (direction || (byte == 0xc2 && next < 0xa0))  // their further bytes
+            for (const std::size_t end = i + (direction ? 2 : 1); i < end;) {
+                const auto more = static_cast<unsigned char>(whole[++i]);
+                result += std::string("\\x") + digits[more >> 4] + digits[more & 15];
+            }
+    }
+    return result;
 }
 
 /// Columns as wide as their widest cell; the first to the left, the others to the right. Empty columns are left out.

@@ -19,46 +19,12 @@ using io::Json;
 
 namespace {
 
-/// Sequences are padded to multiples of slab_rows, which the model must have room for.
-void check_length(Index length, Index most, const char* what) {
-    const Index padded = (length + slab_rows - 1) / slab_rows * slab_rows;
-    check(padded <= most, "--length ", length, ": sequences are padded to ", padded, " tokens, ", what, " = ", most,
-          "; ask for ", most / slab_rows * slab_rows, " at most");
-}
-
 /// What a run is of, so that it is not resumed with something else under the same name.
 Json with_checksums(Json options, const LoopOptions& loop, const std::string& base_checksum) {
     Json sums = Json::array();
     for (const auto& path : loop.data) sums.push(io::checksum_text(io::xxh64(io::MappedFile::open(path).bytes())));
     options.set("data_checksums", sums);
     return base_checksum.empty() ? options : options.set("base_checksum", base_checksum);
-}
-
-void check_options(const LoopOptions& o) {
-    const auto positive = [](const char* flag, double value) {
-        check(value > 0 && value <= 1e9, flag, " ", value, ": expected above 0, at most 1e9");
-    };
-    const auto count = [](const char* flag, Index value) {
-        check(value >= 0, flag, " ", value, ": expected 0 or more");
-    };
-    count("--eval-every", o.evaluate_every);
-    count("--save-every", o.save_every);
-    count("--eval-examples", o.evaluation.examples);
-    count("--eval-answers", o.evaluation.answers);
-    check(o.batch <= 1 << 20, "--batch ", o.batch, ": expected at most ", 1 << 20, " sequences");
-    check(o.threads >= 0 && o.threads <= 1024, "--threads ", o.threads, ": expected 0 (all) to 1024");
-    Schedule{o.schedule, o.steps > 0 ? o.steps : Index{1} << 30, o.warm_up, o.final_ratio}.validate();
-    positive("--batch", static_cast<double>(o.batch));
-    positive("--accumulation", static_cast<double>(o.accumulation));
-    positive("--epochs", o.epochs);
-    check(o.steps >= 0, "--steps ", o.steps, ": expected 0 (by --epochs) or more");
-    check(o.batch % o.accumulation == 0, "--batch ", o.batch, " cannot be made in --accumulation ", o.accumulation,
-          " equal parts");
-    check(o.sequence_length >= 8, "--length ", o.sequence_length, ": expected at least 8 tokens");
-    check(o.held_out >= 0 && o.held_out < 1, "--held-out ", o.held_out, ": expected a share of the data, 0 to below 1");
-    check(o.clip >= 0, "--clip ", o.clip, ": expected 0 (none) or a norm");
-    check(!o.data.empty(), "no data: name at least one text or JSONL file");
-    o.adamw.validate();
 }
 
 std::vector<Domain> read_data(const LoopOptions& o, Prompts prompts, const Speech& speech) {
@@ -74,11 +40,12 @@ std::vector<Domain> read_data(const LoopOptions& o, Prompts prompts, const Speec
         std::string notes;
         if (d.truncated > 0) notes += concat(", ", d.truncated, " cut to ", o.sequence_length, " tokens");
         if (d.skipped > 0)
-            notes += concat(", ", d.skipped, " left out: no answer, or a prompt that alone fills ", o.sequence_length,
-                            " tokens");
+            notes += concat(", ", d.skipped, " left out: no answer, or a prompt that alone fills the --length of ",
+                            o.sequence_length, " tokens");
         if (d.packed > 0) notes += concat(", ", d.packed, " packed into ", d.train.size(), " sequences");
-        std::fprintf(stderr, "%s: %s bytes to predict, %zu examples to train on, %zu held out%s\n", d.name.c_str(),
-                     grouped(d.bytes).c_str(), d.packed > 0 ? static_cast<std::size_t>(d.packed) : d.train.size(),
+        std::fprintf(stderr, "%s: %s to predict, %s to train on, %zu held out%s\n", d.name.c_str(),
+                     counted(d.bytes, "byte").c_str(),
+                     counted(d.packed > 0 ? d.packed : static_cast<Index>(d.train.size()), "example").c_str(),
                      d.held_out.size(), notes.c_str());
         if (d.held_out.empty() && o.held_out > 0)
             std::fprintf(stderr, "%s: not scored, for it has too few different examples to hold any out\n",
@@ -163,8 +130,9 @@ void tell(const std::string& message) { std::fprintf(stderr, "%s\n", message.c_s
 Outcome pretrain(const PretrainOptions& options, const Surroundings& surroundings) {
     const LoopOptions& loop = options.loop;
     check_options(loop);
+    check(!loop.data.empty(), "no data: name at least one text or JSONL file");
     validate(options.model);
-    check_length(loop.sequence_length, options.model.max_positions, "--max-positions");
+    check_padded_length(loop.sequence_length, options.model.max_positions, "--max-positions");
     const Vocabulary vocabulary;
     const Speech speech{vocabulary, text::ChatFormat::hydralora};
     const auto domains = read_data(loop, Prompts::trained, speech);
@@ -213,12 +181,13 @@ Outcome train_full(const TrainOptions& options, const Surroundings& surroundings
 Outcome train(const TrainOptions& options, const Surroundings& surroundings) {
     const LoopOptions& loop = options.loop;
     check_options(loop);
+    check(!loop.data.empty(), "no data: name at least one text or JSONL file");
     check(options.method == Method::full || !options.adapter.targets.empty(),
           "--targets: name at least one linear layer");
     static_cast<void>(Vocabulary().chat_format(options.chat));  // refuses a name that is none
     B be({.threads = loop.threads, .slab_rows = slab_rows});
     BaseModel base = load_base(be, options.base, loop.sequence_length + slab_rows);
-    check_length(loop.sequence_length, base.config.max_positions, "the base has max_position_embeddings");
+    check_base_length(loop.sequence_length, base.files.config);
     if (options.method == Method::adapter)
         static_cast<void>(adapter_shapes(base.config, options.adapter));  // refuses what cannot be
     const Speech speech = speech_of(base.vocabulary, options.chat);

@@ -46,8 +46,9 @@ void add_loop(CLI::App& app, LoopOptions& o) {
     app.add_option("--steps", o.steps, "optimiser steps; 0: by --epochs")->group("Loop");
     app.add_option("--epochs", o.epochs, "passes over the training examples")->group("Loop");
     app.add_option("--batch", o.batch, "sequences a step")->group("Loop");
-    app.add_option("--accumulation", o.accumulation,
-                   "compute a step in parts of at most 1/N of its tokens, for less memory; same results")
+    app.add_option(
+           "--accumulation", o.accumulation,
+           "compute a step in parts of at most 1/N of its tokens, for less memory; same results. N divides --batch")
         ->group("Loop");
     add_enum(
         app, "--keep", o.keep, std::array<std::string_view, 2>{"all", "inputs"},
@@ -70,8 +71,8 @@ void add_loop(CLI::App& app, LoopOptions& o) {
         ->group("Loop");
     app.add_option("--save-every", o.save_every, "steps between checkpoints; 0: only at the end")->group("Loop");
     app.add_option("--lr", o.adamw.lr, "learning rate of AdamW")->group("Optimiser");
-    app.add_option("--beta1", o.adamw.beta1, "")->group("Optimiser");
-    app.add_option("--beta2", o.adamw.beta2, "")->group("Optimiser");
+    app.add_option("--beta1", o.adamw.beta1, "decay of the mean gradient")->group("Optimiser");
+    app.add_option("--beta2", o.adamw.beta2, "decay of the mean square")->group("Optimiser");
     app.add_option("--weight-decay", o.adamw.weight_decay, "decoupled; spares norms")->group("Optimiser");
     app.add_option("--lr-ratio-a", o.adamw.ratios.a, "learning rate of A over --lr")->group("Optimiser");
     app.add_option("--lr-ratio-b", o.adamw.ratios.b, "learning rate of B over --lr")->group("Optimiser");
@@ -101,8 +102,11 @@ void add_adapter(CLI::App& app, TrainOptions& o, std::vector<std::string>& targe
              "weights of the heads")
         ->group("Adapter");
     app.add_option("--top-k", a.top_k, "heads a token uses with --gate top_k")->group("Adapter");
-    add_enum(app, "--router-input", a.router_input, adapter_names::router_input, "")->group("Adapter");
-    add_enum(app, "--router-bias", a.router_bias, adapter_names::router_bias, "")->group("Adapter");
+    add_enum(app, "--router-input", a.router_input, adapter_names::router_input,
+             "what the router reads: the layer's input, or A times it")
+        ->group("Adapter");
+    add_enum(app, "--router-bias", a.router_bias, adapter_names::router_bias, "of the router's logits")
+        ->group("Adapter");
     add_enum(app, "--dropout-mask", a.dropout_mask, adapter_names::dropout_mask,
              "one mask for all heads, or one a head")
         ->group("Adapter");
@@ -150,6 +154,8 @@ struct Training {
         TrainOptions made = *options;
         apply_method(presets->method, app, made);
         made.adapter.targets = parse_targets(presets->targets);
+        check(made.method == Method::full || made.adapter.adapter.alpha > 0, "--alpha ", made.adapter.adapter.alpha,
+              ": expected above 0; an adapter scaled by 0 does nothing and learns nothing");
         return made;
     }
 };
@@ -172,12 +178,13 @@ Subcommand add_pretrain(CLI::App& app) {
     CLI::App& p = *app.add_subcommand("pretrain", "train a base model from nothing");
     add_run(p, options->loop);
     add_loop(p, options->loop);
-    p.add_option("--width", options->model.width, "")->group("Model");
-    p.add_option("--layers", options->model.layers, "")->group("Model");
+    p.add_option("--width", options->model.width, "of the residual stream")->group("Model");
+    p.add_option("--layers", options->model.layers, "blocks")->group("Model");
     p.add_option("--model-heads", options->model.heads, "query heads")->group("Model");
     p.add_option("--kv-heads", options->model.kv_heads, "key and value heads")->group("Model");
-    p.add_option("--head-dim", options->model.head_dim, "")->group("Model");
-    p.add_option("--feed-forward", options->model.feed_forward, "")->group("Model");
+    p.add_option("--head-dim", options->model.head_dim, "width of a head")->group("Model");
+    p.add_option("--feed-forward", options->model.feed_forward, "width between the feed-forward layers")
+        ->group("Model");
     p.add_option("--max-positions", options->model.max_positions, "longest sequence of the model")->group("Model");
     p.add_flag("--tied", *tied, "the output head is the embedding")->group("Model");
     return {&p, [options, tied] {

@@ -16,7 +16,9 @@ using text::Piece;
 using text::Segment;
 
 Vocabulary::Vocabulary(text::Tokenizer tokenizer, ModelTokens tokens)
-    : tokenizer_(std::move(tokenizer)), tokens_(std::move(tokens)) {}
+    : tokenizer_(std::move(tokenizer)), tokens_(std::move(tokens)) {
+    for (const std::int32_t id : tokenizer_->prefix()) static_cast<void>(known(id));
+}
 
 Vocabulary Vocabulary::absent(std::string why) {
     Vocabulary none;
@@ -69,6 +71,11 @@ std::string Vocabulary::spelt(std::span<const std::int32_t> ids) const {
     for (const std::int32_t id : ids)
         text += id == end_of_text ? std::string("<|end_of_text|>") : decode(std::span(&id, 1));
     return text;
+}
+
+bool Vocabulary::is_control(std::int32_t id) const {
+    const std::span one(&id, 1);
+    return is_bytes() ? id == end_of_text : decode(one).empty() && !spelt(one).empty();
 }
 
 std::span<const std::int32_t> Vocabulary::start() const {

@@ -60,6 +60,9 @@ public:
     /// The same with control tokens spelt, for people to look at.
     [[nodiscard]] std::string spelt(std::span<const std::int32_t> ids) const;
 
+    /// Whether the token leaves nothing in a decoded text.
+    [[nodiscard]] bool is_control(std::int32_t id) const;
+
     /// What stands before every text; may be nothing.
     [[nodiscard]] std::span<const std::int32_t> start() const;
     /// Ends a text, and the answers of chat formats that have no token of their own for it.

@@ -58,6 +58,19 @@ TEST_CASE("a configuration survives writing and reading") {
     CHECK(*json.find("fan_in_fan_out") == Json(false));
 }
 
+TEST_CASE("a module named twice is refused") {
+    AdapterFileConfig config;
+    config.target_modules = {"q_proj", "v_proj", "q_proj"};
+    const Json json = to_json(config);
+    std::string message;
+    try {
+        static_cast<void>(adapter_config_from_json(json, "a.json"));
+    } catch (const hydralora::Error& error) {
+        message = error.what();
+    }
+    CHECK_MESSAGE(message.find("\"q_proj\" is named twice") != message.npos, message);
+}
+
 TEST_CASE("the released configuration is read with the behaviour of the released code") {
     const auto config = adapter_config_from_json(parse_json(released(), "f"), "f");
     CHECK(config == AdapterFileConfig{.rank = 4,

@@ -104,6 +104,8 @@ TEST_CASE("families") {
     CHECK(read(family("qwen3", R"(,"attention_bias": true)")).attention_bias == AttentionBias::qkvo);
     CHECK(read(family("mistral", R"(,"sliding_window": 16)")).sliding_window == 16);
     CHECK(read(family("mistral", R"(,"sliding_window": null)")).sliding_window == 0);
+    CHECK(read(family("mistral", "")).sliding_window == 4096);  // as transformers' MistralConfig() has it
+    CHECK(read(family("qwen2", R"(,"use_sliding_window": true)")).sliding_window == 4096);
     CHECK(read(family("llama", R"(,"attention_bias": true)")).attention_bias == AttentionBias::qkvo);
     CHECK(has(error_of([&] { read(family("gemma2", "")); }), "found \"gemma2\""));
     CHECK(has(error_of([&] { read(family("qwen2", R"(,"architectures": ["LlamaForCausalLM"])")); }),

@@ -130,7 +130,7 @@ TEST_CASE("AdamW: a gradient factor of 0 keeps parameters and moments, whatever 
 }
 
 TEST_CASE("AdamW allocates nothing in a step") {
-    EigenBackend be({.threads = 2});
+    EigenBackend be({.threads = 1});  // a thread that has no work yet allocates when it starts, whenever that is
     auto params = test::tiny_set(be, golden::start);
     const auto grads = test::tiny_set(be, golden::gradients);
     auto state = plain.init(be, params);

@@ -95,9 +95,11 @@ void collapse(B& be, const BasicAdapterConfig<Rank, Heads>& config, const Adapte
     const Index groups = b.cols / r;  // 1, or N where each head keeps its columns
     for (Index o = 0; o < b.rows; ++o)
         for (Index j = 0; j < b.cols; ++j) {
-            double value = 0;
-            for (Index i = j / r; i < heads; i += groups)
-                value += gates[static_cast<std::size_t>(i)] * static_cast<double>(all(o, i * r + j % r));
+            const auto term = [&](Index i) {
+                return gates[static_cast<std::size_t>(i)] * static_cast<double>(all(o, i * r + j % r));
+            };
+            double value = term(j / r);  // not 0 + that, for -0 stays
+            for (Index i = j / r + groups; i < heads; i += groups) value += term(i);
             sum(o, j) = static_cast<T>(value);
         }
     be.upload(host_view(std::as_const(narrow).data(), b.rows, b.cols), b);

@@ -1,6 +1,7 @@
 // adapter_config.json of an adapter directory: the keys of PEFT that apply, those of the released HydraLoRA, and ours.
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "json.hpp"
 #include "json_view.hpp"
 #include "json_write.hpp"
+#include "quote.hpp"
 
 namespace hydralora::io {
 
@@ -76,6 +78,9 @@ inline constexpr std::string_view adapter_tensors_name = "adapter_model.safetens
     config.alpha = json["lora_alpha"].number(0, 1e9);
     config.dropout = json["lora_dropout"].number(0, 1);
     config.target_modules = json["target_modules"].strings();
+    for (auto at = config.target_modules.begin(); at != config.target_modules.end(); ++at)
+        if (std::find(config.target_modules.begin(), at, *at) != at)
+            json["target_modules"].refuse(concat("each module once, ", in_quotes(*at), " is named twice"));
     const auto text = [&](const char* key) { return ours || json[key].exists() ? json[key].string() : std::string(); };
     config.base_model_name_or_path = text("base_model_name_or_path");
     if (ours) {

@@ -49,7 +49,8 @@ inline void read_rope(const JsonView& json, LlamaConfig& c) {
 
 inline bool flag(const JsonView& value) { return value.exists() && value.boolean(); }
 
-/// [sliding_window]: of every layer for Mistral; for Qwen where use_sliding_window says so.
+/// [sliding_window]: of every layer for Mistral; for Qwen where use_sliding_window says so. null is none, and where the
+/// key is missing transformers takes 4096.
 inline void read_window(const JsonView& json, LlamaConfig& c) {
     const bool qwen = c.architecture == Architecture::qwen2 || c.architecture == Architecture::qwen3;
     bool used = c.architecture == Architecture::mistral || (qwen && flag(json["use_sliding_window"]));
@@ -57,7 +58,11 @@ inline void read_window(const JsonView& json, LlamaConfig& c) {
         for (std::size_t i = 0; i < json["layer_types"].size(); ++i)
             if (json["layer_types"].element(i).one_of({"full_attention", "sliding_attention"}) == "sliding_attention")
                 used = true;
-    if (used && json["sliding_window"].exists()) c.sliding_window = json["sliding_window"].integer(1, Index{1} << 30);
+    if (!used) return;
+    if (json["sliding_window"].exists())
+        c.sliding_window = json["sliding_window"].integer(1, Index{1} << 30);
+    else if (json.value().find("sliding_window") == nullptr)
+        c.sliding_window = 4096;
 }
 
 }  // namespace llama_config_detail

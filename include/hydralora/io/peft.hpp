@@ -118,21 +118,26 @@ inline void check_targets(const std::vector<std::string>& listed, const std::vec
 
 }  // namespace peft_detail
 
-/// The configuration of a PEFT LoRA directory, with `target_modules` as the tensors have them, checked: attention first.
-[[nodiscard]] inline AdapterFileConfig read_peft_config(const std::filesystem::path& directory) {
+/// The configuration of a PEFT LoRA directory whose tensors are `file`, with `target_modules` as the tensors have them,
+/// checked: attention first.
+[[nodiscard]] inline AdapterFileConfig read_peft_config(const std::filesystem::path& directory,
+                                                        const SafetensorsFile& file) {
     const auto path = directory / adapter_config_name;
     AdapterFileConfig config = peft_config_from_json(read_json(path, {.bytes = std::size_t{16} << 20}), path.string());
-    const auto modules = peft_detail::modules_of(SafetensorsFile::open(directory / adapter_tensors_name));
+    const auto modules = peft_detail::modules_of(file);
     peft_detail::check_targets(config.target_modules, modules, directory);
     config.target_modules = modules;
     return config;
+}
+[[nodiscard]] inline AdapterFileConfig read_peft_config(const std::filesystem::path& directory) {
+    return read_peft_config(directory, SafetensorsFile::open(directory / adapter_tensors_name));
 }
 
 /// Fills a set of parameters of one head from a PEFT LoRA directory, or throws and leaves it as it is.
 template <class P>
 AdapterFileConfig load_peft(const std::filesystem::path& directory, P&& set) {
-    const AdapterFileConfig config = read_peft_config(directory);
     const auto file = SafetensorsFile::open(directory / adapter_tensors_name);
+    const AdapterFileConfig config = read_peft_config(directory, file);
     read_adapter_tensors(file, concat("rank ", config.rank), [&](auto&& f) { peft_detail::for_each_tensor(set, f); });
     return config;
 }

@@ -330,12 +330,18 @@ TEST_CASE("what cannot be done is refused, and nothing is left") {
                           o.gates = {1, 1, 1};
                       }),
               "the adapter's gates are fixed by its gate uniform already"));
-    CHECK(has(refused(ExportKind::peft_collapsed, "routed",
+    test::set_content(m.scratch / "foreign", "not a GGUF file");
+    CHECK(has(refused(ExportKind::gguf_collapsed, "uniform",
                       [&](auto& o) {
-                          o.gates = {1, 1, 1};
-                          o.text = {m.text};
+                          o.out = m.scratch / "foreign";
+                          o.overwrite = hydra::Overwrite::replace;
                       }),
-              "--text and --gate: expected one of them"));
+              "foreign: not replaced, for it is no GGUF file"));
+    std::filesystem::remove(m.scratch / "foreign");
+    CHECK(has(refused(ExportKind::peft_collapsed, "uniform", [&](auto& o) { o.out = m.scratch / "no" / "refused"; }),
+              "no to write it into; make it first"));
+    CHECK(has(refused(ExportKind::peft_collapsed, "uniform", [&](auto& o) { o.out = o.adapter / "inside"; }),
+              "would be written over"));
     CHECK(has(refused(ExportKind::released, "routed", [&](auto& o) { o.text = {m.text}; }), "keeps the router"));
     CHECK(has(refused(ExportKind::released, "uniform", as_it_is),
               "the released layout: gate \"uniform\": expected \"softmax\""));
@@ -349,7 +355,7 @@ TEST_CASE("what cannot be done is refused, and nothing is left") {
                           o.text = {m.text};
                           o.sequence_length = 100000;
                       }),
-              "--length 100000: expected 2 to the base's max_position_embeddings = 64"));
+              "--length 100000: the base has max_position_embeddings = 64"));
 
     const auto imports = [&](const std::filesystem::path& path) {
         return error_of([&] { hydra::run_import(m.from(path, "refused")); });

@@ -237,7 +237,8 @@ TEST_CASE("an example as people see it: what is trained in brackets, nothing tha
                         render(ChatFormat::hydralora, {{Speaker::user, user}, {Speaker::assistant, assistant}}));
         return masked_text(bytes, example_of(bytes, d, 0, d.ids.size() - 1));
     };
-    const std::string end = "<|end_of_text|>";
+    const std::string end = "\u2039<|end_of_text|>\u203a";
+    CHECK(shown("<|end_of_text|>", "b") == end + "<|end_of_text|>" + end + "[[b" + end + "]]");  // spelt, it is text
     CHECK(shown("a\n", "b") == end + "a\\n" + end + "[[b" + end + "]]");
     CHECK(shown("\x1b[31m", "\xe2\x80\xae\\") == end + "\\x1b[31m" + end + "[[\\xe2\\x80\\xae\\\\" + end + "]]");
     CHECK(shown("\xc3\xa9", "\xc2\x85\x7f") == end + "\xc3\xa9" + end + "[[\\xc2\\x85\\x7f" + end + "]]");

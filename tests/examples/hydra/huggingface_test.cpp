@@ -235,7 +235,7 @@ TEST_CASE("questions that are none") {
         return message_of([&] { static_cast<void>(hydra::read_questions(line, "q.jsonl")); });
     };
     CHECK(has(refusal(R"({"choices": ["a", "b"], "answer": 0})"), "q.jsonl:1:1: \"question\": expected a string"));
-    CHECK(has(refusal(R"({"question": "x", "choices": ["a"], "answer": 0})"), "at least two choices"));
+    CHECK(has(refusal(R"({"question": "x", "choices": ["a"], "answer": 0})"), "2 to 26 choices"));
     CHECK(has(refusal(R"({"question": "x", "choices": ["a", ""], "answer": 0})"), "not empty"));
     CHECK(has(refusal("\n"
                       R"({"question": "x", "choices": ["a", "b"], "answer": 2})"),
@@ -286,6 +286,45 @@ TEST_CASE("a model with fewer rows than its tokenizer has tokens is refused wher
     CHECK(has(message, "300"));
     CHECK(has(message, "vocab"));
     CHECK(!std::filesystem::exists(scratch / "run"));
+}
+
+TEST_CASE("a tokenizer that begins every text with a token that the model has not is refused") {
+    const ScratchDirectory scratch;
+    make_model(scratch / "base");
+    const auto path = scratch / "base" / "tokenizer.json";
+    io::Json tokenizer = io::read_json(path), added = *tokenizer.find("added_tokens");
+    added.push(io::parse_json(R"({"id": 9000000, "content": "<s>", "single_word": false, "lstrip": false,
+                                  "rstrip": false, "normalized": false, "special": true})",
+                              "token"));
+    tokenizer.set("added_tokens", added);
+    tokenizer.set("post_processor", io::parse_json(R"({"type": "TemplateProcessing",
+        "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [], "special_tokens": {"<s>": {"id": "<s>", "ids": [9000000], "tokens": ["<s>"]}}})",
+                                                   "template"));
+    set_content(path, io::to_text(tokenizer, 1));
+    hydra::B be({.threads = 1});
+    const std::string message = message_of([&] { static_cast<void>(hydra::load_base(be, scratch / "base")); });
+    CHECK_MESSAGE(has(message, "9000000"), message);
+}
+
+TEST_CASE("questions alone are scored, and results are not written over what is read") {
+    hydra::EvaluateOptions options;
+    options.base = folder() / "model";
+    options.data = {folder() / "questions.jsonl"};
+    options.sequence_length = 64;
+    options.json = folder() / "scores.json";
+    hydra::run_evaluate(options);
+    const io::Json scores = io::read_json(folder() / "scores.json");
+    const std::string name = "scores.json";
+    CHECK(io::JsonView(scores, name)["domains"].size() == 0);
+    CHECK(io::JsonView(scores, name)["questions"].size() > 0);
+    const auto refusal = [&](const std::filesystem::path& json) {
+        options.json = json;
+        return message_of([&] { hydra::run_evaluate(options); });
+    };
+    CHECK(has(refusal(options.data[0]), "would be written over"));
+    CHECK(has(refusal(options.base / "config.json"), "would be written over"));
+    CHECK(has(refusal(folder() / "none" / "scores.json"), "make it first"));
 }
 
 TEST_CASE("a plan beyond the machine is said, with what takes less") {

@@ -128,6 +128,15 @@ TEST_CASE("records: what is wrong in a conversation is named by file, line and c
     CHECK(
         refused(turn(R"("role": "assistant", "content": null)")) ==
         R"(d.json:1:51: expected a string as "content", found null; turns that only call tools cannot be trained on)");
+    CHECK(
+        refused(turn(R"("role": "assistant", "weight": 0, "content": "x")")) ==
+        R"(d.json:1:48: expected 1 as the "weight" of a turn, found a number; all turns of the assistant are trained )"
+        "alike: leave the key or the conversation out");
+    CHECK(refused(turn(R"("role": "assistant", "weight": 1, "content": "x")")) == "no error");
+    CHECK(refused(R"({"question": "x", "choices": ["a", "b"], "answer": 0})") ==
+          "d.json:1:53: found a question with choices, of which nothing is learnt: `hydra eval` takes those");
+    CHECK(refused("\xef\xbb\xbf"
+                  R"({"text": "x"})") == "no error");  // a byte order mark
     CHECK(refused(turn(R"("role": 1)")) == R"(d.json:1:25: expected a string as "role", found a number)");
     CHECK(
         refused(turn(R"("role": "user", "content": {"a": 1})")) ==
