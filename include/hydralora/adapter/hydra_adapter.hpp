@@ -64,8 +64,8 @@ public:
         cache.u.resize(be, x.rows, u_cols(pass));
         cache.g.resize(be, x.rows, config_.heads);
         Scratch<B> scratch(be);
-        const auto down = scratch.template matrix<Scalar<B>>(x.rows, u_cols(pass) + config_.heads);  // (T, G*r + N)
-        const auto z = scratch.template matrix<Scalar<B>>(x.rows, config_.heads * config_.rank);     // (T, N*r)
+        const auto down = scratch.template matrix<AccumScalar<B>>(x.rows, u_cols(pass) + config_.heads);  // (T, G*r + N)
+        const auto z = scratch.template matrix<Scalar<B>>(x.rows, config_.heads * config_.rank);          // (T, N*r)
         project_down(be, x, down, pass);
         be.rows(x.rows, functor::GateAndMix<Scalar<B>, AccumScalar<B>, decltype(config_.rank), decltype(config_.heads)>{
                             down.data, cache.u.view().data, cache.g.view().data, z.data, params_.router_bias.data,
@@ -91,7 +91,7 @@ public:
         const auto dz = scratch.template matrix<Scalar<B>>(x.rows, width);  // (T, N*r)
         const auto z = scratch.template matrix<Scalar<B>>(x.rows, width);   // (T, N*r)
         const auto ddown =
-            scratch.template matrix<Scalar<B>>(x.rows, u_cols(cache.pass) + heads);  // (T, G*r + N): du, dl
+            scratch.template matrix<AccumScalar<B>>(x.rows, u_cols(cache.pass) + heads);  // (T, G*r + N): du, dl
         be.gemm(Op::none, Op::none, 1, dy, params_.B, 0, dz);
         be.rows(x.rows,
                 functor::UnmixAndGate<Scalar<B>, AccumScalar<B>, decltype(config_.rank), decltype(config_.heads)>{
@@ -177,7 +177,7 @@ private:
     }
 
     /// down (T, G*r + N) = [u | logits]
-    void project_down(B& be, ConstView<B> x, View<B> down, const Pass<B>& pass) const {
+    void project_down(B& be, ConstView<B> x, AccumView<B> down, const Pass<B>& pass) const {
         const auto u = down.col_slice(0, u_cols(pass)), logits = down.col_slice(u_cols(pass), config_.heads);
         if (!drops(pass) && routes_on_x()) return ops::down(be, x, params_.A, params_.router, down);
         if (!drops(pass)) {
@@ -190,24 +190,26 @@ private:
                 be.gemm(Op::none, Op::transpose, 1, dropped, a_of(params_.A, pass, i), 0, u_of(u, pass, i));
             }
         }
-        if (config_.routed())
-            be.gemm(Op::none, Op::transpose, 1, routes_on_x() ? x : ConstView<B>(u), params_.router, 0, logits);
+        if (!config_.routed()) return;
+        if (routes_on_x())
+            be.gemm(Op::none, Op::transpose, 1, x, params_.router, 0, logits);
+        else
+            be.gemm(Op::none, Op::transpose, 1, u, params_.router, 0, logits);
     }
 
     /// From ddown (T, G*r + N) = [du | dl]
-    void project_down_backward(B& be, ConstView<B> x, View<B> ddown, const Cache& cache, View<B> dx,
+    void project_down_backward(B& be, ConstView<B> x, AccumView<B> ddown, const Cache& cache, View<B> dx,
                                const Grads& grads) const {
         const Pass<B>& pass = cache.pass;
         const auto du = ddown.col_slice(0, u_cols(pass)), dl = ddown.col_slice(u_cols(pass), config_.heads);
         if (!drops(pass) && routes_on_x())
             return ops::down_backward(be, x, ddown, params_.A, params_.router, dx, grads.A, grads.router);
-        if (config_.routed()) {
-            Scratch<B> scratch(be);
-            const auto u = scratch.template matrix<Scalar<B>>(x.rows, routes_on_x() ? 0 : u_cols(pass));  // (T, R)
-            if (!routes_on_x()) be.cast(cache.u.view(), u);
-            be.gemm(Op::transpose, Op::none, 1, dl, routes_on_x() ? x : ConstView<B>(u), 1, grads.router);
-            const auto to = routes_on_x() ? dx : du;
-            if (!to.empty()) be.gemm(Op::none, Op::none, 1, dl, params_.router, 1, to);
+        if (config_.routed() && routes_on_x()) {
+            be.gemm(Op::transpose, Op::none, 1, dl, x, 1, grads.router);
+            if (!dx.empty()) be.gemm(Op::none, Op::none, 1, dl, params_.router, 1, dx);
+        } else if (config_.routed()) {
+            be.gemm(Op::transpose, Op::none, 1, dl, cache.u.view(), 1, grads.router);
+            be.gemm(Op::none, Op::none, 1, dl, params_.router, 1, du);
         }
         if (!drops(pass))
             return ops::down_backward(be, x, du, params_.A, ConstParamView<B>{}, dx, grads.A, ParamView<B>{});

@@ -60,7 +60,8 @@ struct Batched {
     constexpr MatrixView<T, Space> at(Index o, Index i) const {
         return {first.data + o * outer + i * inner, first.rows, first.cols, first.ld};
     }
-    constexpr operator Batched<const T, Space>() const requires(!std::is_const_v<T>) { return {first, outer, inner}; }
+    template <class U>
+    requires(std::is_same_v<U, const T>) constexpr operator Batched<U, Space>() const { return {first, outer, inner}; }
 };
 
 /// Matrices of a Batched: outer * inner.
@@ -108,7 +109,8 @@ concept MemoryBackend = requires(B& be, ViewOf<B, float> f, ViewOf<B, const floa
 
 /// Products: c = alpha op(a) op(b) + beta c with views and leading dimensions, sums in accum precision. op(a), op(b) are not
 /// both transposed. For Op::transpose on a the sum runs over rows (tokens): it is made slab by slab, each of
-/// be.slab_rows() rows and added to c in order, so that a sum over several calls has the bits of one call.
+/// be.slab_rows() rows and added to c in order, so that a sum over several calls has the bits of one call. Where the roles are
+/// of different types, a, b and c are each of any of them, and the factors are rounded to the compute type.
 template <class B>
 concept BlasBackend = requires(B& be, ConstView<B> a, View<B> c, Batched<const Scalar<B>, typename B::space> ba,
                                Batched<Scalar<B>, typename B::space> bc, AccumScalar<B> s, BatchCount n) {

@@ -70,7 +70,7 @@ void fold_tied_head(B& be, const LlamaWeights<ParamView<B>>& grads) {
     const ParamView<B> from = grads.lm_head, to = grads.embedding;
     check(from.shape() == to.shape(), "fold_tied_head: lm_head is (", from.rows, ", ", from.cols,
           "), expected that of the embedding, (", to.rows, ", ", to.cols, ")");
-    be.rows(to.rows, functor::AddRow<ParamScalar<B>>{from.data, to.data, to.cols, from.ld, to.ld});
+    be.rows(to.rows, functor::AddRow<ParamScalar<B>, AccumScalar<B>>{from.data, to.data, to.cols, from.ld, to.ld});
     be.fill(from, ParamScalar<B>{0});
 }
 

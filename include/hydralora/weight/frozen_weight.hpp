@@ -17,7 +17,7 @@ concept FrozenWeight = requires(const W& w, B& be, ConstView<B> x, View<B> y, Gr
 
 namespace functor {
 /// Row t: y (cols) += bias
-template <class T, class P>
+template <class T, class P, class A>
 struct AddBias {
     const P* bias;
     T* y;
@@ -25,7 +25,8 @@ struct AddBias {
 
     template <class Group>
     HYDRALORA_HD void operator()(const Group& group, Index t) const {
-        for (Index j = group.rank(); j < cols; j += group.size()) y[t * ld + j] += static_cast<T>(bias[j]);
+        for (Index j = group.rank(); j < cols; j += group.size()) 
+            y[t * ld + j] = static_cast<T>(static_cast<A>(y[t * ld + j]) + static_cast<A>(bias[j]));
     }
 };
 }  // namespace functor
@@ -44,7 +45,7 @@ struct DenseWeight {
               bias.cols, "), expected (1, out) = (1, ", weight.rows, ")");
         ops::stored_product(be, x, Op::transpose, weight, AccumScalar<B>{0}, y);  // (T, out)
         if (bias.empty()) return;
-        be.rows(y.rows, functor::AddBias<Scalar<B>, ParamScalar<B>>{bias.data, y.data, y.cols, y.ld});
+        be.rows(y.rows, functor::AddBias<Scalar<B>, ParamScalar<B>, AccumScalar<B>>{bias.data, y.data, y.cols, y.ld});
     }
     void apply_transposed(B& be, ConstView<B> dy, View<B> dx, Grad mode = Grad::overwrite) const {
         const auto beta = static_cast<AccumScalar<B>>(mode == Grad::accumulate ? 1 : 0);

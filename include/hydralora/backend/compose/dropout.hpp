@@ -36,7 +36,7 @@ struct DropoutMask {
 
 namespace functor {
 /// y (T, cols) = mask * x / (1 - rate), overwritten or added to.
-template <class T>
+template <class T, class A>
 struct Dropout {
     const T* x;
     T* y;
@@ -44,7 +44,7 @@ struct Dropout {
     RowNumbers rows;
     RandomKey key;
     std::uint32_t threshold;
-    T scale;
+    A scale;
     bool add;
 
     template <class Group>
@@ -68,11 +68,11 @@ struct Dropout {
 private:
     /// Without a branch, so that sixteen elements are a few instructions: a dropped one is +0, whatever it was.
     HYDRALORA_HD void apply(const T* in, const std::uint32_t* word, T* out, Index count) const {
-        using Bits = std::conditional_t<sizeof(T) == sizeof(std::uint64_t), std::uint64_t, std::uint32_t>;
+        using Bits = std::conditional_t<sizeof(A) == sizeof(std::uint64_t), std::uint64_t, std::uint32_t>;
         for (Index e = 0; e < count; ++e) {
             const Bits keep = Bits{0} - static_cast<Bits>(word[e] >= threshold);
-            const T kept = bit_cast<T>(bit_cast<Bits>(in[e] * scale) & keep);
-            out[e] = add ? out[e] + kept : kept;
+            const A kept = bit_cast<A>(bit_cast<Bits>(static_cast<A>(in[e]) * scale) & keep);
+            out[e] = static_cast<T>(add ? static_cast<A>(out[e]) + kept : kept);
         }
     }
 };
@@ -88,8 +88,8 @@ void dropout(B& be, ConstView<B> x, const DropoutMask& mask, View<B> y, Grad mod
         be.dropout(x, mask, y, mode);
     } else {
         be.rows(x.rows,
-                functor::Dropout<Scalar<B>>{x.data, y.data, x.cols, x.ld, y.ld, mask.rows, mask.key, mask.threshold(),
-                                            static_cast<Scalar<B>>(mask.scale()), mode == Grad::accumulate});
+                functor::Dropout<Scalar<B>, AccumScalar<B>>{x.data, y.data, x.cols, x.ld, y.ld, mask.rows, mask.key, mask.threshold(),
+                                            static_cast<AccumScalar<B>>(mask.scale()), mode == Grad::accumulate});
     }
 }
 

@@ -86,7 +86,7 @@ struct UnmixAndGate {
     const Acc* g;  // (T, N)
     const T* dz;   // (T, N*r)
     T* z;          // (T, N*r)
-    T* du;         // (T, G*r + N): du, then dl
+    Acc* du;       // (T, G*r + N): du, then dl
     Index ld_du;
     Acc scaling;
     bool own_u, routed;
@@ -97,31 +97,31 @@ struct UnmixAndGate {
     HYDRALORA_HD void operator()(const Group& group, Index t) const {
         const Index cols = own_u ? heads * rank : Index{rank};
         const Acc* gate = g + t * heads;
-        T* dl = du + t * ld_du + cols;
+        Acc* dl = du + t * ld_du + cols;
         Acc mean = 0;
-        for (Index j = group.rank(); j < (own_u ? Index{0} : Index{rank}); j += group.size()) du[t * ld_du + j] = T{0};
+        for (Index j = group.rank(); j < (own_u ? Index{0} : Index{rank}); j += group.size()) du[t * ld_du + j] = Acc{0};
         for (Index i = 0; i < heads; ++i) {
             const Acc weight = scaling * gate[i];
             const Acc* from = u + t * cols + (own_u ? i * rank : 0);
             const T* back = dz + (t * heads + i) * rank;
             T* mixed = z + (t * heads + i) * rank;
-            T* to = du + t * ld_du + (own_u ? i * rank : 0);
+            Acc* to = du + t * ld_du + (own_u ? i * rank : 0);
             Acc dot = 0;
             for (Index j = group.rank(); j < rank; j += group.size()) {
                 mixed[j] = static_cast<T>(weight * from[j]);
                 dot += from[j] * static_cast<Acc>(back[j]);
                 const Acc share = weight * static_cast<Acc>(back[j]);
-                to[j] = static_cast<T>(own_u ? share : static_cast<Acc>(to[j]) + share);
+                to[j] = own_u ? share : to[j] + share;
             }
             if (!routed) continue;
             const Acc dg = scaling * group.sum(dot);
             mean += gate[i] * dg;
-            if (group.rank() == 0) dl[i] = static_cast<T>(dg);
+            if (group.rank() == 0) dl[i] = dg;
         }
         if (!routed) return;
         group.sync();
         for (Index i = group.rank(); i < heads; i += group.size())
-            dl[i] = static_cast<T>(gate[i] * (static_cast<Acc>(dl[i]) - mean));
+            dl[i] = gate[i] * (dl[i] - mean);
     }
 };
 
@@ -155,7 +155,7 @@ namespace ops {
 
 /// down (T, R + N) = x [A; router]^T: both products that read x are one. The router may be empty.
 template <Backend B>
-void down(B& be, ConstView<B> x, ConstParamView<B> A, ConstParamView<B> router, View<B> down) {
+void down(B& be, ConstView<B> x, ConstParamView<B> A, ConstParamView<B> router, AccumView<B> down) {
     if constexpr (requires { be.down(x, A, router, down); }) {
         be.down(x, A, router, down);
     } else {
@@ -169,22 +169,24 @@ void down(B& be, ConstView<B> x, ConstParamView<B> A, ConstParamView<B> router, 
 
 /// The way back of down: dx += ddown [A; router], [dA; drouter] += ddown^T x. An empty dx is not wanted.
 template <Backend B>
-void down_backward(B& be, ConstView<B> x, ConstView<B> ddown, ConstParamView<B> A, ConstParamView<B> router, View<B> dx,
-                   ParamView<B> dA, ParamView<B> drouter) {
+void down_backward(B& be, ConstView<B> x, ConstAccumView<B> ddown, ConstParamView<B> A, ConstParamView<B> router,
+                   View<B> dx, ParamView<B> dA, ParamView<B> drouter) {
     if constexpr (requires { be.down_backward(x, ddown, A, router, dx, dA, drouter); }) {
         be.down_backward(x, ddown, A, router, dx, dA, drouter);
     } else {
-        Scratch<B> scratch(be);
-        const auto stacked = scratch.template matrix<Scalar<B>>(A.rows + router.rows, A.cols);  // (R + N, in)
-        const auto top = stacked.row_slice(0, A.rows), bottom = stacked.row_slice(A.rows, router.rows);
         if (!dx.empty()) {
-            be.cast(A, top);
-            if (!router.empty()) be.cast(router, bottom);
+            Scratch<B> scratch(be);
+            const auto stacked = scratch.template matrix<Scalar<B>>(A.rows + router.rows, A.cols);  // (R + N, in)
+            be.cast(A, stacked.row_slice(0, A.rows));
+            if (!router.empty()) be.cast(router, stacked.row_slice(A.rows, router.rows));
             be.gemm(Op::none, Op::none, 1, ddown, stacked, 1, dx);
         }
+        Scratch<B> scratch(be);
+        const auto sums = scratch.template matrix<AccumScalar<B>>(A.rows + router.rows, A.cols);  // (R + N, in)
+        const auto top = sums.row_slice(0, A.rows), bottom = sums.row_slice(A.rows, router.rows);
         be.cast(dA, top);
         if (!router.empty()) be.cast(drouter, bottom);
-        be.gemm(Op::transpose, Op::none, 1, ddown, x, 1, stacked);
+        be.gemm(Op::transpose, Op::none, 1, ddown, x, 1, sums);
         be.cast(top, dA);
         if (!router.empty()) be.cast(bottom, drouter);
     }

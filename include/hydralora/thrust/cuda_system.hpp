@@ -1,0 +1,258 @@
+// NVIDIA GPUs: kernels for element-wise and row-wise work, cuBLAS for products, Thrust for sorting. Compiled by nvcc.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include <thrust/sort.h>
+#include <thrust/system/cuda/execution_policy.h>
+
+#include "../backend/concept.hpp"
+#include "cuda_check.hpp"
+#include "cuda_groups.hpp"
+
+namespace hydralora {
+
+namespace functor {
+template <class T>
+struct FillRow {
+    T* to;
+    Index cols, ld;
+    T value;
+
+    template <class Group>
+    HYDRALORA_HD void operator()(const Group& group, Index t) const {
+        for (Index j = group.rank(); j < cols; j += group.size()) to[t * ld + j] = value;
+    }
+};
+
+/// Of a kernel that is only asked about.
+struct Nothing {
+    HYDRALORA_HD void operator()(Index) const {}
+};
+
+}  // namespace functor
+
+namespace cuda_detail {
+
+template <class T>
+inline constexpr cudaDataType_t data_type = CUDA_R_32F;
+template <>
+inline constexpr cudaDataType_t data_type<double> = CUDA_R_64F;
+template <>
+inline constexpr cudaDataType_t data_type<bfloat16> = CUDA_R_16BF;
+
+template <class A>
+inline constexpr cublasComputeType_t compute_type = CUBLAS_COMPUTE_32F;
+template <>
+inline constexpr cublasComputeType_t compute_type<double> = CUBLAS_COMPUTE_64F;
+
+}  // namespace cuda_detail
+
+/// ThrustBackend<CudaSystem>: one GPU, one stream.
+class CudaSystem {
+public:
+    using space = hydralora::device;
+
+    struct Options {
+        cudaStream_t stream = nullptr;    ///< the caller's; null: one of the backend's own
+        cublasHandle_t cublas = nullptr;  ///< the caller's, whose stream and workspace are set; null: one of its own
+        int device = 0;                   ///< number of the GPU; that of the stream, if one is given
+        std::size_t workspace = std::size_t{32} << 20;  ///< bytes for cuBLAS
+        Index slab_rows = 128;                          ///< rows a slab of a sum in `reduce`
+    };
+
+    explicit CudaSystem(const Options& options) : device_(device_of(options)), stream_(options.stream), cublas_(options.cublas) {
+        use();
+        check_architecture();
+        try {
+            if (stream_ == nullptr) {
+                cuda_detail::check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
+                own_stream_ = true;
+            }
+            if (cublas_ == nullptr) {
+                cuda_detail::check_cublas(cublasCreate(&cublas_), "starting cuBLAS");
+                own_cublas_ = true;
+            }
+            cuda_detail::check_cublas(cublasSetStream(cublas_, stream_), "giving cuBLAS the stream");
+            workspace_ = allocate(std::max<std::size_t>(options.workspace, 1));
+            cuda_detail::check_cublas(cublasSetWorkspace(cublas_, workspace_, options.workspace),
+                                      "giving cuBLAS its workspace");
+        } catch (...) {
+            release();
+            throw;
+        }
+    }
+    CudaSystem(const CudaSystem&) = delete;
+    CudaSystem& operator=(const CudaSystem&) = delete;
+    ~CudaSystem() { release(); }
+
+    [[nodiscard]] cudaStream_t stream() const { return stream_; }
+    [[nodiscard]] cublasHandle_t cublas() const { return cublas_; }
+    [[nodiscard]] int device() const { return device_; }
+
+    /// Waits until everything asked of the stream is done; throws what went wrong meanwhile.
+    void wait() const { cuda_detail::check_cuda(cudaStreamSynchronize(stream_), "waiting for the stream"); }
+
+    [[nodiscard]] void* allocate(std::size_t bytes) {
+        use();
+        void* p = nullptr;
+        const cudaError_t status = cudaMalloc(&p, bytes);
+        if (status == cudaErrorMemoryAllocation) {
+            static_cast<void>(cudaGetLastError());
+            std::size_t free = 0, total = 0;
+            static_cast<void>(cudaMemGetInfo(&free, &total));
+            fail("CudaBackend: out of memory on device ", device_, ": ", bytes, " bytes wanted, ", free, " of ", total,
+                 " free");
+        }
+        cuda_detail::check_cuda(status, "allocating memory");
+        return p;
+    }
+    void deallocate(void* p) noexcept { static_cast<void>(cudaFree(p)); }
+
+    template <class T>
+    void fill(MatrixView<T, space> to, T value) {
+        rows(to.rows, functor::FillRow<T>{to.data, to.cols, to.ld, value});
+    }
+    template <class T>
+    void copy(MatrixView<const T, space> from, MatrixView<T, space> to) {
+        transfer(from, to, cudaMemcpyDeviceToDevice, "copying");
+    }
+    template <class T>
+    void upload(MatrixView<const T, host> from, MatrixView<T, space> to) {
+        transfer(from, to, cudaMemcpyHostToDevice, "copying to the device");
+    }
+    template <class T>
+    void download(MatrixView<const T, space> from, MatrixView<T, host> to) {
+        transfer(from, to, cudaMemcpyDeviceToHost, "copying to the host");
+        wait();
+    }
+
+    template <class F>
+    void each(Index n, const F& f) {
+        use();
+        cuda_detail::each_kernel<<<blocks(n, cuda_detail::block_size), cuda_detail::block_size, 0, stream_>>>(n, f);
+        cuda_detail::check_cuda(cudaGetLastError(), "starting an element-wise kernel");
+    }
+    template <class F>
+    void rows(Index n, const F& f) {
+        using namespace cuda_detail;
+        use();
+        if constexpr (has_wide_rows<F>)
+            block_rows_kernel<<<blocks(n, 1), block_size, 0, stream_>>>(n, f);
+        else
+            warp_rows_kernel<<<blocks(n, block_size / warp_size), block_size, 0, stream_>>>(n, f);
+        check_cuda(cudaGetLastError(), "starting a row-wise kernel");
+    }
+    template <class Key, class Allocator>
+    void sort(Key* keys, Index n, Allocator& allocator) {
+        use();
+        ::thrust::sort(::thrust::cuda::par_nosync(allocator).on(stream_), keys, keys + n);
+    }
+
+    /// Row-major c = alpha op(a) op(b) + beta c is column-major c^T = alpha op(b)^T op(a)^T + beta c^T.
+    template <class A, class T, class TC>
+    void gemm(Op op_a, Op op_b, A alpha, MatrixView<const T, space> a, MatrixView<const T, space> b, A beta,
+              MatrixView<TC, space> c, Index) {
+        using namespace cuda_detail;
+        use();
+        check_cublas(cublasGemmEx_64(cublas_, of(op_b), of(op_a), c.cols, c.rows, op_a == Op::none ? a.cols : a.rows,
+                                     &alpha, b.data, data_type<T>, ld(b), a.data, data_type<T>, ld(a), &beta, c.data,
+                                     data_type<TC>, ld(c), compute_type<A>, CUBLAS_GEMM_DEFAULT),
+                     "a product");
+    }
+    /// One call of cuBLAS for each step of the smaller count.
+    template <class A, class T, class TC>
+    void gemm_batched(BatchCount count, Op op_a, Op op_b, A alpha, Batched<const T, space> a, Batched<const T, space> b,
+                      A beta, Batched<TC, space> c, Index) {
+        using namespace cuda_detail;
+        use();
+        const bool outer_first = count.outer <= count.inner;
+        const Index calls = outer_first ? count.outer : count.inner, together = outer_first ? count.inner : count.outer;
+        const auto stride = [&](const auto& m) { return outer_first ? m.inner : m.outer; };
+        for (Index i = 0; i < calls; ++i) {
+            const auto of_call = [&](const auto& m) { return outer_first ? m.at(i, 0).data : m.at(0, i).data; };
+            check_cublas(cublasGemmStridedBatchedEx_64(
+                             cublas_, of(op_b), of(op_a), c.first.cols, c.first.rows,
+                             op_a == Op::none ? a.first.cols : a.first.rows, &alpha, of_call(b), data_type<T>,
+                             ld(b.first), stride(b), of_call(a), data_type<T>, ld(a.first), stride(a), &beta,
+                             of_call(c), data_type<TC>, ld(c.first), stride(c), together, compute_type<A>,
+                             CUBLAS_GEMM_DEFAULT),
+                         "a batch of products");
+        }
+    }
+
+private:
+    static int device_of(const Options& options) {
+        int count = 0;
+        const cudaError_t status = cudaGetDeviceCount(&count);
+        if (status != cudaSuccess || count == 0) {
+            static_cast<void>(cudaGetLastError());
+            fail("CudaBackend: no NVIDIA GPU to run on: ",
+                 status == cudaSuccess ? "the driver lists none" : cudaGetErrorString(status),
+                 "; EigenBackend and ThrustBackend<CppSystem> run on the processor");
+        }
+        int device = options.device;
+        if (options.stream != nullptr)
+            cuda_detail::check_cuda(cudaStreamGetDevice(options.stream, &device), "asking the stream for its device");
+        check(device >= 0 && device < count, "CudaBackend: device ", device, ", expected 0 to ", count - 1);
+        return device;
+    }
+
+    /// Throws unless this program holds code for the device.
+    void check_architecture() const {
+        cudaFuncAttributes attributes{};
+        const auto kernel = &cuda_detail::each_kernel<functor::Nothing>;
+        const cudaError_t status = cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(kernel));
+        if (status == cudaSuccess) return;
+        static_cast<void>(cudaGetLastError());
+        int major = 0, minor = 0;
+        static_cast<void>(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device_));
+        static_cast<void>(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device_));
+        fail("CudaBackend: device ", device_, " has compute capability ", major, '.', minor,
+             ", for which this program was not compiled (", cudaGetErrorName(status), "); add ", major * 10 + minor,
+             " to CMAKE_CUDA_ARCHITECTURES");
+    }
+    void use() const { cuda_detail::check_cuda(cudaSetDevice(device_), "choosing the device"); }
+
+    void release() noexcept {
+        static_cast<void>(cudaSetDevice(device_));
+        if (stream_ != nullptr) static_cast<void>(cudaStreamSynchronize(stream_));
+        if (own_cublas_) static_cast<void>(cublasDestroy(cublas_));
+        if (own_stream_) static_cast<void>(cudaStreamDestroy(stream_));
+        static_cast<void>(cudaFree(workspace_));
+    }
+
+    /// Blocks for n items, `each` of them a block, which may take several.
+    static unsigned blocks(Index n, Index each) {
+        return static_cast<unsigned>(std::min<Index>((n + each - 1) / each, Index{1} << 20));
+    }
+    static cublasOperation_t of(Op op) { return op == Op::none ? CUBLAS_OP_N : CUBLAS_OP_T; }
+    /// A matrix of one row may have any leading dimension.
+    template <class T>
+    static Index ld(MatrixView<T, space> m) {
+        return std::max({m.ld, m.cols, Index{1}});
+    }
+
+    template <class From, class To>
+    void transfer(From from, To to, cudaMemcpyKind kind, const char* what) const {
+        using T = typename To::value_type;
+        use();
+        const auto bytes = [](Index elements) { return static_cast<std::size_t>(elements) * sizeof(T); };
+        const bool flat = from.contiguous() && to.contiguous();
+        const Index rows = flat ? 1 : to.rows, cols = flat ? to.size() : to.cols;
+        cuda_detail::check_cuda(
+            flat ? cudaMemcpyAsync(to.data, from.data, bytes(cols), kind, stream_)
+                 : cudaMemcpy2DAsync(to.data, bytes(to.ld), from.data, bytes(from.ld), bytes(cols),
+                                     static_cast<std::size_t>(rows), kind, stream_),
+            what);
+    }
+
+    int device_ = 0;
+    cudaStream_t stream_ = nullptr;
+    cublasHandle_t cublas_ = nullptr;
+    void* workspace_ = nullptr;
+    bool own_stream_ = false, own_cublas_ = false;
+};
+
+}  // namespace hydralora

@@ -1,0 +1,287 @@
+// The backend over Thrust: one class, whose system (CppSystem, OmpSystem, CudaSystem) is chosen by type.
+//
+// All work is ordered on the system's stream. Element-wise and row-wise work is cut by shape and type alone and sums are
+// made in a fixed order without atomics, so that a system gives the same bits from run to run, whatever its threads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+#include "../backend/concept.hpp"
+#include "../core/check.hpp"
+
+namespace hydralora {
+
+namespace functor {
+
+/// to (any ld) = from, element by element, with another type.
+template <class From, class To>
+struct CastRow {
+    const From* from;
+    To* to;
+    Index cols, ld_from, ld_to;
+
+    template <class Group>
+    HYDRALORA_HD void operator()(const Group& group, Index t) const {
+        for (Index j = group.rank(); j < cols; j += group.size()) to[t * ld_to + j] = widened<To>(from[t * ld_from + j]);
+    }
+};
+
+/// sums[s] = the sum of f(i) over slab s
+template <class F, class T>
+struct SlabSum {
+    F f;
+    T* sums;
+    Index n, slab;
+
+    template <class Group>
+    HYDRALORA_HD void operator()(const Group& group, Index s) const {
+        const Index end = (s + 1) * slab < n ? (s + 1) * slab : n;
+        T sum{};
+        for (Index i = s * slab + group.rank(); i < end; i += group.size()) sum += f(i);
+        sum = group.sum(sum);
+        if (group.rank() == 0) sums[s] = sum;
+    }
+};
+
+/// *out += the sums, one after another
+template <class T>
+struct AddSums {
+    const T* sums;
+    T* out;
+    Index count;
+
+    HYDRALORA_HD void operator()(Index) const {
+        T sum = *out;
+        for (Index s = 0; s < count; ++s) sum += sums[s];
+        *out = sum;
+    }
+};
+
+/// keys[i] = id << 32 | position: sorted, the positions of an id stand together and ascend; negative ids come last.
+struct PositionKeys {
+    const std::int32_t* ids;
+    std::uint64_t* keys;
+
+    HYDRALORA_HD void operator()(Index i) const {
+        keys[i] = static_cast<std::uint64_t>(static_cast<std::uint32_t>(ids[i])) << 32 | static_cast<std::uint64_t>(i);
+    }
+};
+
+struct PositionOfKey {
+    const std::uint64_t* keys;
+    Index* positions;
+
+    HYDRALORA_HD void operator()(Index i) const { positions[i] = static_cast<Index>(keys[i] & 0xffffffffu); }
+};
+
+/// f for the segment that begins at sorted place i, if one does: how many there are is nobody's to know beforehand.
+template <class F>
+struct AtSegmentStart {
+    const std::uint64_t* keys;
+    const Index* positions;
+    Index n;
+    F f;
+
+    template <class Group>
+    HYDRALORA_HD void operator()(const Group& group, Index i) const {
+        const auto id = static_cast<std::int32_t>(keys[i] >> 32);
+        if (id < 0 || (i > 0 && keys[i - 1] >> 32 == keys[i] >> 32)) return;
+        Index end = i + 1;
+        while (end < n && keys[end] >> 32 == keys[i] >> 32) ++end;
+        f(group, id, positions + i, end - i);
+    }
+};
+
+}  // namespace functor
+
+/// Backend on a Thrust system. Numbers: element types by role; Precision<float, bfloat16, float> computes in bfloat16
+/// with float masters and sums. Not copyable; one caller at a time; buffers must not outlive it.
+template <class System, class Numbers = Precision<float>>
+class ThrustBackend {
+    template <class T>
+    static constexpr bool is_role = std::is_same_v<std::remove_const_t<T>, typename Numbers::param> ||
+                                    std::is_same_v<std::remove_const_t<T>, typename Numbers::compute> ||
+                                    std::is_same_v<std::remove_const_t<T>, typename Numbers::accum>;
+
+public:
+    using system = System;
+    using space = typename System::space;
+    using precision = Numbers;
+    using arena_type = Arena<ThrustBackend>;
+
+    using Options = typename System::Options;
+
+    ThrustBackend() : ThrustBackend(Options{}) {}
+    explicit ThrustBackend(const Options& options) : system_(options), slab_rows_(options.slab_rows) {
+        check(slab_rows_ >= 4 && slab_rows_ % 4 == 0, "ThrustBackend: slab_rows = ", slab_rows_,
+              ", expected a positive multiple of 4");
+    }
+    /// On the caller's stream.
+    template <class Stream>
+    requires(std::is_pointer_v<Stream> && requires(Stream s) { Options{s}; })
+    explicit ThrustBackend(Stream stream) : ThrustBackend(Options{stream}) {}
+    ThrustBackend(const ThrustBackend&) = delete;
+    ThrustBackend& operator=(const ThrustBackend&) = delete;
+    ~ThrustBackend() { arena_.release(*this); }
+
+    [[nodiscard]] Index slab_rows() const { return slab_rows_; }
+    [[nodiscard]] arena_type& arena() { return arena_; }
+    [[nodiscard]] const System& on() const { return system_; }
+
+    // --- memory -----------------------------------------------------------------------------------------------------
+
+    template <class T>
+    [[nodiscard]] T* allocate(Index count) {
+        return static_cast<T*>(system_.allocate(static_cast<std::size_t>(count) * sizeof(T)));
+    }
+    template <class T>
+    void deallocate(T* p, Index) noexcept {
+        system_.deallocate(p);
+    }
+    template <class T>
+    void fill(MatrixView<T, space> to, std::type_identity_t<T> value) {
+        if (!to.empty()) system_.fill(to, value);
+    }
+    template <class From, class To>
+    void cast(MatrixView<From, space> from, MatrixView<To, space> to) {
+        using F = std::remove_const_t<From>;
+        check_same("copy", from, to);
+        if (to.empty()) return;
+        if constexpr (std::is_same_v<F, To>)
+            system_.copy(MatrixView<const To, space>(from), to);
+        else
+            system_.rows(to.rows, functor::CastRow<F, To>{from.data, to.data, to.cols, from.ld, to.ld});
+    }
+    template <class T>
+    void copy(MatrixView<const T, space> from, MatrixView<std::type_identity_t<T>, space> to) {
+        cast(from, to);
+    }
+    template <class T>
+    void copy(MatrixView<T, space> from, MatrixView<T, space> to) {
+        cast(from, to);
+    }
+    /// Elements of one type, from the host. On a device the copy may be under way when the call returns; memory that is
+    /// not page-locked has been read by then.
+    template <class From, class T>
+    void upload(MatrixView<From, host> from, MatrixView<T, space> to) {
+        static_assert(std::is_same_v<std::remove_const_t<From>, T>, "ThrustBackend: upload of another type of element");
+        check_same("upload", from, to);
+        if (!to.empty()) system_.upload(MatrixView<const T, host>(from), to);
+    }
+    /// Elements of one type, to the host; finished on return.
+    template <class From, class T>
+    void download(MatrixView<From, space> from, MatrixView<T, host> to) {
+        static_assert(std::is_same_v<std::remove_const_t<From>, T>,
+                      "ThrustBackend: download of another type of element");
+        check_same("download", from, to);
+        if (!to.empty()) system_.download(MatrixView<const T, space>(from), to);
+    }
+
+    // --- products ---------------------------------------------------------------------------------------------------
+
+    /// c (m, n) = alpha op(a) (m, k) op(b) (k, n) + beta c. Both sides are computed in the compute type: parameters, which
+    /// are small beside it, are converted first where their type is another.
+    template <class TA, class TB, class TC>
+    void gemm(Op op_a, Op op_b, std::type_identity_t<AccumScalar<ThrustBackend>> alpha, MatrixView<TA, space> a,
+              MatrixView<TB, space> b, std::type_identity_t<AccumScalar<ThrustBackend>> beta, MatrixView<TC, space> c)
+    requires(is_role<TA> && is_role<TB> && is_role<TC>)
+    {
+        check_product(op_a, op_b, a, b, c);
+        if (c.empty()) return;
+        typename arena_type::Frame frame(*this);
+        system_.gemm(op_a, op_b, alpha, computed(frame, a), computed(frame, b), beta, c, slab_rows_);
+    }
+
+    /// gemm for each matrix of the batches, all of the compute type.
+    void gemm_batched(BatchCount count, Op op_a, Op op_b, AccumScalar<ThrustBackend> alpha,
+                      Batched<const Scalar<ThrustBackend>, space> a, Batched<const Scalar<ThrustBackend>, space> b,
+                      AccumScalar<ThrustBackend> beta, Batched<Scalar<ThrustBackend>, space> c) {
+        check_product(op_a, op_b, a.first, b.first, c.first);
+        if (!c.first.empty()) system_.gemm_batched(count, op_a, op_b, alpha, a, b, beta, c, slab_rows_);
+    }
+
+    // --- element-wise and row-wise work -----------------------------------------------------------------------------
+
+    template <class F>
+    void each(Index n, const F& f) {
+        if (n > 0) system_.each(n, f);
+    }
+    template <class F>
+    void rows(Index n, const F& f) {
+        if (n > 0) system_.rows(n, f);
+    }
+
+    /// out(0, 0) += sum of f(i), slab by slab
+    template <class F, class T>
+    void reduce(Index n, const F& f, MatrixView<T, space> out) {
+        const Index slabs = (n + slab_rows_ - 1) / slab_rows_;
+        typename arena_type::Frame frame(*this);
+        const auto sums = frame.template matrix<T>(1, slabs);
+        rows(slabs, functor::SlabSum<F, T>{f, sums.data, n, slab_rows_});
+        each(1, functor::AddSums<T>{sums.data, out.data, slabs});
+    }
+
+    template <class F>
+    void segments(MatrixView<const std::int32_t, space> ids, const F& f) {
+        const Index n = ids.cols;
+        if (n == 0) return;
+        typename arena_type::Frame frame(*this);
+        const auto keys = frame.template matrix<std::uint64_t>(1, n);
+        const auto positions = frame.template matrix<Index>(1, n);
+        each(n, functor::PositionKeys{ids.data, keys.data});
+        FrameAllocator allocator{&frame};
+        system_.sort(keys.data, n, allocator);
+        each(n, functor::PositionOfKey{keys.data, positions.data});
+        rows(n, functor::AtSegmentStart<F>{keys.data, positions.data, n, f});
+    }
+
+private:
+    /// Temporary memory of Thrust's algorithms, from the arena.
+    struct FrameAllocator {
+        using value_type = char;
+        typename arena_type::Frame* frame;
+
+        char* allocate(std::ptrdiff_t bytes) { return frame->template matrix<char>(1, bytes).data; }
+        void deallocate(char*, std::size_t) {}
+    };
+
+    /// m itself, or its copy in the compute type.
+    template <class T>
+    auto computed(typename arena_type::Frame& frame, MatrixView<T, space> m) {
+        using Compute = Scalar<ThrustBackend>;
+        if constexpr (std::is_same_v<std::remove_const_t<T>, Compute>) {
+            return MatrixView<const Compute, space>(m);
+        } else {
+            const auto converted = frame.template matrix<Compute>(m.rows, m.cols);
+            cast(m, converted);
+            return MatrixView<const Compute, space>(converted);
+        }
+    }
+
+    template <class From, class To>
+    static void check_same(const char* what, const From& from, const To& to) {
+        check(from.shape() == to.shape(), "ThrustBackend: ", what, " of a (", from.rows, ", ", from.cols,
+              ") matrix to a (", to.rows, ", ", to.cols, ") one");
+    }
+
+    template <class VA, class VB, class VC>
+    static void check_product(Op op_a, Op op_b, const VA& a, const VB& b, const VC& c) {
+        const Shape sa = op_a == Op::none ? a.shape() : Shape{a.cols, a.rows};
+        const Shape sb = op_b == Op::none ? b.shape() : Shape{b.cols, b.rows};
+        check(op_a == Op::none || op_b == Op::none, "ThrustBackend: gemm with both sides transposed is not offered");
+        check(sa.rows == c.rows && sb.cols == c.cols && sa.cols == sb.rows, "ThrustBackend: gemm of (", sa.rows, ", ",
+              sa.cols, ") and (", sb.rows, ", ", sb.cols, ") into (", c.rows, ", ", c.cols, ")");
+        check((a.ld >= a.cols || a.rows <= 1) && (b.ld >= b.cols || b.rows <= 1) && (c.ld >= c.cols || c.rows <= 1),
+              "ThrustBackend: gemm with a leading dimension below the number of columns: a ", a.ld, " of ", a.cols,
+              ", b ", b.ld, " of ", b.cols, ", c ", c.ld, " of ", c.cols);
+    }
+
+    System system_;
+    Index slab_rows_;
+    arena_type arena_;
+};
+
+}  // namespace hydralora
