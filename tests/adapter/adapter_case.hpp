@@ -5,16 +5,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <hydralora/adapter/hydra_adapter.hpp>
-#include <hydralora/eigen/eigen_backend.hpp>
 #include <vector>
 
+#include "support/backend.hpp"
 #include "support/draw.hpp"
 #include "support/matrix.hpp"
 
 namespace test {
 
 using namespace hydralora;
-using Double = BasicEigenBackend<double>;
+using Double = test::BasicTestBackend<double>;
 
 /// Bounds of what is drawn.
 struct AdapterLimits {

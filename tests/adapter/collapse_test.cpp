@@ -1,11 +1,11 @@
 #include <hydralora/adapter/collapse.hpp>
 #include <hydralora/adapter/hydra_adapter.hpp>
-#include <hydralora/eigen/eigen_backend.hpp>
 
 #include <doctest/doctest.h>
 
 #include <vector>
 
+#include "support/backend.hpp"
 #include "support/matrix.hpp"
 #include "support/message_of.hpp"
 
@@ -14,7 +14,7 @@ using test::Matrix;
 using test::max_difference;
 using test::message_of;
 using test::random_matrix;
-using Be = BasicEigenBackend<double>;
+using Be = test::BasicTestBackend<double>;
 
 namespace {
 
@@ -112,7 +112,7 @@ TEST_CASE("one head alone is what the token assigned to it sees") {
 }
 
 TEST_CASE("a single head with gate 1 keeps its bits") {
-    EigenBackend be({.threads = 1});
+    test::TestBackend be({.threads = 1});
     const AdapterConfig config{.in = in, .out = out, .rank = rank, .heads = 1, .gate = Gate::none};
     auto params = make_params(be, config), collapsed = make_params(be, config);
     be.copy(random_matrix<float>(out, rank, 5).cview(), params.B.view());

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "adapter/adapter_case.hpp"
+#include "support/backend.hpp"
 #include "support/matrix.hpp"
 
 namespace {
@@ -98,12 +99,12 @@ TEST_CASE_TEMPLATE("1, 2, 3 and 4 threads: the same bits", T, float, double) {
     for (const auto& [name, config] : variants())
         for (const auto mode : {Mode::train, Mode::inference}) {
             CAPTURE(name);
-            BasicEigenBackend<T> one({.threads = 1});
+            test::BasicTestBackend<T> one({.threads = 1});
             const auto expected = step(one, config, 512, 1, mode);
             for (const int threads : {2, 3, 4}) {
                 if (mode == Mode::inference && threads != 3) continue;
                 CAPTURE(threads);
-                BasicEigenBackend<T> be({.threads = threads});
+                test::BasicTestBackend<T> be({.threads = threads});
                 check_same(step(be, config, 512, 1, mode), expected);
             }
         }
@@ -115,7 +116,7 @@ TEST_CASE_TEMPLATE("1 x 8, 2 x 4, 4 x 2 and 8 x 1 slabs of tokens: the same bits
             if (slab == 128 && sizeof(T) == 8) continue;  // the default, in the default type
             CAPTURE(name);
             CAPTURE(slab);
-            BasicEigenBackend<T> be({.threads = 2, .slab_rows = slab});
+            test::BasicTestBackend<T> be({.threads = 2, .slab_rows = slab});
             const auto expected = step(be, config, 8 * slab, 1);
             for (const Index parts : {2, 4, 8}) {
                 CAPTURE(parts);
@@ -125,7 +126,7 @@ TEST_CASE_TEMPLATE("1 x 8, 2 x 4, 4 x 2 and 8 x 1 slabs of tokens: the same bits
 }
 
 TEST_CASE_TEMPLATE("rank and heads known at compile time: the same bits as at run time", T, float, double) {
-    BasicEigenBackend<T> be({.threads = 1});
+    test::BasicTestBackend<T> be({.threads = 1});
     for (const auto sharing : {Sharing::shared_a, Sharing::own_a})
         for (const auto gate : {Gate::none, Gate::uniform, Gate::softmax, Gate::top_k, Gate::assigned})
             for (const double dropout : {0.0, 0.25}) {

@@ -10,7 +10,7 @@ namespace {
 using namespace test;
 
 struct Fixture {
-    Double be{EigenOptions{.threads = 1}};
+    Double be{test::TestOptions{.threads = 1}};
     AdapterConfig config{.in = 6, .out = 4, .rank = 2, .heads = 3};
     AdapterParams<ParamBuffer<Double>> params = make_params(be, config), grads = make_params(be, config);
     HydraAdapter<Double> adapter{be, config, views(params)};

@@ -3,9 +3,9 @@
 
 #include <cmath>
 #include <hydralora/adapter/hydra_linear.hpp>
-#include <hydralora/eigen/eigen_backend.hpp>
 #include <limits>
 
+#include "support/backend.hpp"
 #include "support/golden.hpp"
 
 namespace {
@@ -38,7 +38,7 @@ constexpr const char* names[] = {"layer_t1_i8_o8_r1_n1_b0", "layer_t7_i16_o24_r4
 template <class T>
 void check_layer(const std::string& name, const std::string& outputs, double most) {
     CAPTURE(name);
-    BasicEigenBackend<T> be({.threads = 2});
+    test::BasicTestBackend<T> be({.threads = 2});
     const GoldenLayer<T> golden(name), expected(name + outputs);
     const auto& config = golden.config;
     const auto x = golden["x"], w0 = golden["w0"], probe = golden["probe"];
@@ -50,7 +50,7 @@ void check_layer(const std::string& name, const std::string& outputs, double mos
     be.copy(golden["a"].cview(), params.A.view());
     be.copy(golden.heads("b").cview(), params.B.view());
     be.copy(golden["wg"].cview(), params.router.view());
-    const HydraLinear layer(DenseWeight<BasicEigenBackend<T>>{w0.view(), bias.view()},
+    const HydraLinear layer(DenseWeight<test::BasicTestBackend<T>>{w0.view(), bias.view()},
                             HydraAdapter(be, config, views(params)));
     typename decltype(layer)::Cache cache;
     Matrix<T> y(x.rows, config.out), dy(x.rows, config.out), dx(x.rows, config.in);
@@ -92,7 +92,7 @@ TEST_CASE("HydraLinear and AdamW in double reproduce the layer with its softmax 
 }
 
 TEST_CASE("given the recorded gates, y and the gradients of A and B are the recorded ones in double") {
-    using Double = BasicEigenBackend<double>;
+    using Double = test::BasicTestBackend<double>;
     Double be({.threads = 1});
     for (const auto* name : names) {
         CAPTURE(name);

@@ -3,10 +3,10 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <hydralora/eigen/eigen_backend.hpp>
 #include <string>
 #include <vector>
 
+#include "support/backend.hpp"
 #include "support/matrix.hpp"
 
 namespace {
@@ -51,7 +51,7 @@ TEST_CASE("roles") {
 }
 
 TEST_CASE("new parameters are zero, and views are of the same memory") {
-    EigenBackend be({.threads = 1});
+    test::TestBackend be({.threads = 1});
     auto params = make_params(be, AdapterConfig{.in = 6, .out = 5, .rank = 2, .heads = 3});
     const auto v = views(params);
     const auto& same = params;
@@ -67,7 +67,7 @@ TEST_CASE("new parameters are zero, and views are of the same memory") {
 }
 
 TEST_CASE("initialise: A and router uniform within 1 / sqrt(columns), B and bias zero") {
-    EigenBackend be({.threads = 1});
+    test::TestBackend be({.threads = 1});
     for (const auto input : {RouterInput::x, RouterInput::a_x}) {
         const AdapterConfig c{
             .in = 400, .out = 300, .rank = 64, .heads = 32, .router_input = input, .router_bias = RouterBias::trained};
@@ -98,8 +98,8 @@ TEST_CASE("initialise: A and router uniform within 1 / sqrt(columns), B and bias
 }
 
 TEST_CASE("initialise is a function of seed and stream, and the same numbers in any element type and memory") {
-    EigenBackend be({.threads = 1});
-    BasicEigenBackend<double> in_double({.threads = 3});
+    test::TestBackend be({.threads = 1});
+    test::BasicTestBackend<double> in_double({.threads = 3});
     const AdapterConfig c{.in = 17, .out = 9, .rank = 3, .heads = 4, .sharing = Sharing::own_a};
     const auto made = [&](auto& backend, Seed seed, std::uint32_t stream) {
         auto params = make_params(backend, c);

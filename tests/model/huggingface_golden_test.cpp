@@ -3,7 +3,6 @@
 // losses, gradients of the weights and of adapters in the released layer's formulation, ten AdamW steps, packed documents.
 #include <doctest/doctest.h>
 
-#include <hydralora/eigen/eigen_backend.hpp>
 #include <hydralora/io/adapter_files.hpp>
 #include <hydralora/io/llama_files.hpp>
 #include <hydralora/model/llama.hpp>
@@ -12,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/backend.hpp"
 #include "support/matrix.hpp"
 
 using namespace hydralora;
@@ -33,7 +33,7 @@ double relative(MatrixView<const T> got, const test::Matrix<double>& expected) {
 template <class B>
 struct Case {
     using T = Scalar<B>;
-    B be{EigenOptions{.threads = 2, .slab_rows = 4}};
+    B be{test::TestOptions{.threads = 2, .slab_rows = 4}};
     io::LlamaFiles<B> base;
     io::SafetensorsFile file;
     LlamaAdapterConfig config;
@@ -174,16 +174,16 @@ const std::vector<std::pair<std::string, Storage>> models{
 }  // namespace
 
 TEST_CASE("float: logits within 2e-5, loss within 1e-6, gradients and ten steps within 1e-4 of PyTorch's") {
-    for (const auto& [name, storage] : models) compare<EigenBackend>(name, storage, {2e-5, 1e-6, 1e-4, 1e-4});
+    for (const auto& [name, storage] : models) compare<test::TestBackend>(name, storage, {2e-5, 1e-6, 1e-4, 1e-4});
 }
 
 TEST_CASE("double: as close as float32 tables of angles and a record in float32 allow") {
     for (const auto& [name, storage] : models)
-        compare<BasicEigenBackend<double>>(name, storage, {2e-6, 3e-7, 5e-6, 5e-6});
+        compare<test::BasicTestBackend<double>>(name, storage, {2e-6, 3e-7, 5e-6, 5e-6});
 }
 
 TEST_CASE("old keys and new keys of config.json say the same") {
-    EigenBackend be;
+    test::TestBackend be;
     const std::string folder = HYDRALORA_TEST_DATA "/golden/models/llama_tied/";
     const auto read = [&](const char* name) {
         const io::Json document = io::read_json(folder + name);

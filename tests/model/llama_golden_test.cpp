@@ -1,16 +1,16 @@
 // The numbers of Hugging Face's LlamaForCausalLM in double: golden/make_llama.py.
 #include <doctest/doctest.h>
 
-#include <hydralora/eigen/eigen_backend.hpp>
 #include <hydralora/io/safetensors.hpp>
 #include <hydralora/model/llama.hpp>
 #include <string>
 #include <utility>
 
+#include "support/backend.hpp"
 #include "support/matrix.hpp"
 
 using namespace hydralora;
-using Double = BasicEigenBackend<double>;
+using Double = test::BasicTestBackend<double>;
 
 namespace {
 

@@ -7,12 +7,13 @@
 #include <string>
 
 #include "model_case.hpp"
+#include "support/backend.hpp"
 #include "support/same_bits.hpp"
 
 namespace {
 
 using namespace test;
-using B = EigenBackend;
+using B = test::TestBackend;
 
 /// What a trainer does between two batches, for adapters or for all weights.
 template <class Params, class Views>

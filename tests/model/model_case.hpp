@@ -2,18 +2,18 @@
 #pragma once
 
 #include <cstdint>
-#include <hydralora/eigen/eigen_backend.hpp>
 #include <hydralora/model/llama.hpp>
 #include <utility>
 #include <vector>
 
+#include "support/backend.hpp"
 #include "support/draw.hpp"
 #include "support/matrix.hpp"
 
 namespace test {
 
 using namespace hydralora;
-using Double = BasicEigenBackend<double>;
+using Double = test::BasicTestBackend<double>;
 
 inline const std::vector<Target> all_targets{Target::q_proj,    Target::k_proj,  Target::v_proj,   Target::o_proj,
                                              Target::gate_proj, Target::up_proj, Target::down_proj};

@@ -1,15 +1,15 @@
 #include <doctest/doctest.h>
 
-#include <hydralora/eigen/eigen_backend.hpp>
 #include <hydralora/model/params.hpp>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "support/backend.hpp"
 #include "support/message_of.hpp"
 
 using namespace hydralora;
-using Double = BasicEigenBackend<double>;
+using Double = test::BasicTestBackend<double>;
 
 namespace {
 

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "support/backend.hpp"
 #include "support/fill.hpp"
 #include "support/finite_difference.hpp"
 #include "support/same_bits.hpp"
@@ -104,8 +105,8 @@ void compare_forward(B& be, const Case& c, double tolerance, double size = 1) {
 }  // namespace
 
 TEST_CASE("Attention: forward against plain loops") {
-    BasicEigenBackend<double> d({.threads = 2});
-    EigenBackend f({.threads = 2});
+    test::BasicTestBackend<double> d({.threads = 2});
+    test::TestBackend f({.threads = 2});
     test::TeamBackend<double> team(3);
     for (const auto& c : small) {
         compare_forward(d, c, 1e-12);
@@ -119,15 +120,15 @@ TEST_CASE("Attention: forward against plain loops") {
 }
 
 TEST_CASE("Attention: scores of many thousands do not overflow") {
-    EigenBackend f({.threads = 1});
-    BasicEigenBackend<double> d({.threads = 1});
+    test::TestBackend f({.threads = 1});
+    test::BasicTestBackend<double> d({.threads = 1});
     const Case c{1, 20, 20, 2, 1, 16};
     compare_forward(d, c, 1e-9, 200);
     compare_forward(f, c, 2e-2, 200);  // scores near 1e4 carry float errors near 1e-3 into the exponents
 }
 
 TEST_CASE("Attention: gradients against finite differences") {
-    BasicEigenBackend<double> be({.threads = 2, .slab_rows = 16});
+    test::BasicTestBackend<double> be({.threads = 2, .slab_rows = 16});
     for (const auto& c : small) {
         Tensors<double> in(c, 2);
         const auto found = both_passes(be, c, in);
@@ -148,7 +149,7 @@ TEST_CASE("Attention: gradients against finite differences") {
 }
 
 TEST_CASE("Attention: a team of threads gives the gradients of one") {
-    BasicEigenBackend<double> one({.threads = 1});
+    test::BasicTestBackend<double> one({.threads = 1});
     test::TeamBackend<double> team(3);
     for (const auto& c : {small[4], small[6]}) {
         const Tensors<double> in(c);
@@ -159,7 +160,7 @@ TEST_CASE("Attention: a team of threads gives the gradients of one") {
 
 TEST_CASE("Attention: a query does not depend on keys it must not see, to the last bit") {
     const Case c{1, 130, 130, 2, 1, 8};
-    EigenBackend be({.threads = 1});
+    test::TestBackend be({.threads = 1});
     Tensors<float> in(c);
     const auto before = both_passes(be, c, in)[0];
     for (Index t = 100; t < 130; ++t)
@@ -172,15 +173,15 @@ TEST_CASE("Attention: a query does not depend on keys it must not see, to the la
 TEST_CASE("Attention: decoding query by query against a cache with room gives the whole") {
     const Case c{3, 70, 70, 4, 2, 8};
     const Index room = 83;
-    BasicEigenBackend<double> be({.threads = 2});
+    test::BasicTestBackend<double> be({.threads = 2});
     const Tensors<double> in(c);
     const auto whole = oracle(c, in.q, in.k, in.v);
     Matrix<double> keys(c.S * room, in.k.cols, 2), values(c.S * room, in.v.cols, 2), o(c.S, in.q.cols),
         q(c.S, in.q.cols);
     keys.fill(NAN);  // what is not filled yet must not matter
     values.fill(NAN);
-    const Attention<BasicEigenBackend<double>> attention(c.config());
-    Attention<BasicEigenBackend<double>>::Cache cache;
+    const Attention<test::BasicTestBackend<double>> attention(c.config());
+    Attention<test::BasicTestBackend<double>>::Cache cache;
     const auto decode = [&](Index first, Index count, Index keys_now) {
         Matrix<double> part(c.S * count, in.q.cols), out(c.S * count, in.q.cols);
         for (Index s = 0; s < c.S; ++s)
@@ -215,7 +216,7 @@ TEST_CASE("Attention: decoding query by query against a cache with room gives th
 TEST_CASE("Attention: a sequence's bits do not depend on the others in the call") {
     // 40 sequences of these are more than are worked on together.
     for (const Case c : {Case{3, 70, 70, 4, 2, 8}, Case{40, 65, 130, 4, 2, 8}}) {
-        EigenBackend be({.threads = 2});
+        test::TestBackend be({.threads = 2});
         const Tensors<float> in(c);
         const auto together = both_passes(be, c, in);
         Case alone = c;
@@ -240,7 +241,7 @@ TEST_CASE("Attention: a sequence's bits do not depend on the others in the call"
 TEST_CASE("Attention: threads do not change bits") {
     for (const Case c : {Case{2, 65, 65, 4, 2, 16}, Case{1, 3, 90, 6, 2, 5}}) {
         const Tensors<float> in(c);
-        test::check_threads_agree<float>([&](EigenBackend& be) { return both_passes(be, c, in); });
+        test::check_threads_agree<float>([&](test::TestBackend& be) { return both_passes(be, c, in); });
     }
 }
 
@@ -248,9 +249,9 @@ TEST_CASE("Attention: a repeated step allocates nothing") {
     const Case c{2, 130, 130, 4, 2, 8};
     const Tensors<float> in(c);
     Matrix<float> o(in.q.rows, in.q.cols), dq = o, dk(in.k.rows, in.k.cols), dv = dk;
-    EigenBackend be({.threads = 2});
-    const Attention<EigenBackend> attention(c.config());
-    Attention<EigenBackend>::Cache cache;
+    test::TestBackend be({.threads = 2});
+    const Attention<test::TestBackend> attention(c.config());
+    Attention<test::TestBackend>::Cache cache;
     test::check_second_allocates_nothing([&] {
         attention.forward(be, c.S, in.q.view(), in.k.view(), in.v.view(), o.view(), cache);
         attention.backward(be, c.S, in.q.view(), in.k.view(), in.v.view(), o.view(), in.dout.view(), cache, dq.view(),
@@ -259,8 +260,8 @@ TEST_CASE("Attention: a repeated step allocates nothing") {
 }
 
 TEST_CASE("Attention: mistakes are named with both values") {
-    EigenBackend be({.threads = 1});
-    using Layer = Attention<EigenBackend>;
+    test::TestBackend be({.threads = 1});
+    using Layer = Attention<test::TestBackend>;
     CHECK_THROWS_WITH_AS(Layer({3, 2, 4}),
                          "Attention: heads = 3, kv_heads = 2, expected heads to be a multiple of kv_heads", Error);
     const Layer attention({4, 2, 8});

@@ -1,5 +1,6 @@
 #include <hydralora/nn/cross_entropy.hpp>
 
+#include "support/backend.hpp"
 #include "support/fill.hpp"
 #include "support/finite_difference.hpp"
 #include "support/same_bits.hpp"
@@ -87,28 +88,28 @@ void compare_losses(B& be, const Case& c, double tolerance, double size = 1) {
 }  // namespace
 
 TEST_CASE("LmHeadCrossEntropy: losses against plain loops") {
-    BasicEigenBackend<double> d({.threads = 2});
-    EigenBackend f({.threads = 2});
+    test::BasicTestBackend<double> d({.threads = 2});
+    test::TestBackend f({.threads = 2});
     test::TeamBackend<double> team(3);
     for (const auto& c : small) {
         compare_losses(d, c, 1e-12);
         compare_losses(f, c, 1e-5);
         compare_losses(team, c, 1e-12);
     }
-    BasicEigenBackend<double> slabs_of_four({.threads = 2, .slab_rows = 4});
+    test::BasicTestBackend<double> slabs_of_four({.threads = 2, .slab_rows = 4});
     compare_losses(slabs_of_four, {30, 3, 70000}, 1e-12);  // chunks of 12 tokens
 }
 
 TEST_CASE("LmHeadCrossEntropy: logits of many thousands do not overflow") {
-    BasicEigenBackend<double> d({.threads = 1});
-    EigenBackend f({.threads = 1});
+    test::BasicTestBackend<double> d({.threads = 1});
+    test::TestBackend f({.threads = 1});
     compare_losses(d, {20, 16, 50}, 1e-12, 1e4);
     compare_losses(f, {20, 16, 50}, 1e-5, 1e4);
 }
 
 TEST_CASE("LmHeadCrossEntropy: gradients against finite differences, accumulated in dweight") {
-    BasicEigenBackend<double> be({.threads = 2, .slab_rows = 16});
-    using Head = LmHeadCrossEntropy<BasicEigenBackend<double>>;
+    test::BasicTestBackend<double> be({.threads = 2, .slab_rows = 16});
+    using Head = LmHeadCrossEntropy<test::BasicTestBackend<double>>;
     for (const auto& c : small) {
         auto h = random<double>(c.T, c.d, 1, 2), w = random<double>(c.V, c.d, 2, 1);
         const auto labels = random_labels(c);
@@ -144,7 +145,7 @@ TEST_CASE("LmHeadCrossEntropy: gradients against finite differences, accumulated
 
 TEST_CASE("LmHeadCrossEntropy: all ignored gives no loss and gradients of exactly zero") {
     const Case c{20, 6, 40};
-    EigenBackend be({.threads = 2});
+    test::TestBackend be({.threads = 2});
     const auto h = random<float>(c.T, c.d, 1), w = random<float>(c.V, c.d, 2);
     Matrix<std::int32_t> labels(1, c.T);
     labels.fill(ignored_label);
@@ -152,7 +153,7 @@ TEST_CASE("LmHeadCrossEntropy: all ignored gives no loss and gradients of exactl
     Matrix<float> dh(c.T, c.d), dw(c.V, c.d), per_token(1, c.T);
     dh.fill(3);
     per_token.fill(3);
-    const LmHeadCrossEntropy<EigenBackend> head(w.view());
+    const LmHeadCrossEntropy<test::TestBackend> head(w.view());
     head.loss_and_gradient(be, h.view(), labels.view(), -2.0, sum.view(), dh.view(), dw.view());
     head.loss(be, h.view(), labels.view(), sum.view());
     head.token_losses(be, h.view(), labels.view(), per_token.view());
@@ -175,7 +176,7 @@ TEST_CASE("LmHeadCrossEntropy: a team of threads gives the gradients of one") {
             be, h.view(), labels.view(), 1.0, sum.view(), dh.view(), dw.view());
         return std::vector{sum, dh, dw};
     };
-    BasicEigenBackend<double> one({.threads = 1});
+    test::BasicTestBackend<double> one({.threads = 1});
     test::TeamBackend<double> team(3);
     const auto expected = run(one), found = run(team);
     for (std::size_t i = 0; i < 3; ++i) CHECK(test::max_difference(found[i].view(), expected[i].view()) <= 1e-11);
@@ -189,12 +190,12 @@ struct Result {
 };
 
 /// Losses with and without gradients, dh and dw, from micro-batches of `size` tokens
-Result run(EigenBackend& be, const Case& c, Index size) {
+Result run(test::TestBackend& be, const Case& c, Index size) {
     const auto h = random<float>(c.T, c.d, 1), w = random<float>(c.V, c.d, 2);
     const auto labels = random_labels(c);
     Result r;
     r.gradients = {Matrix<float>(c.T, c.d), Matrix<float>(c.V, c.d)};
-    const LmHeadCrossEntropy<EigenBackend> head(w.view());
+    const LmHeadCrossEntropy<test::TestBackend> head(w.view());
     for (Index t = 0; t < c.T; t += size) {
         const auto part = h.view().row_slice(t, size);
         const auto wanted = labels.view().col_slice(t, size);
@@ -211,7 +212,7 @@ TEST_CASE("LmHeadCrossEntropy: threads and micro-batches of whole slabs do not c
     const Case c{96, 40, 20011};  // chunks of 48 tokens
     Result whole;
     for (int threads = 1; threads <= 4; ++threads) {
-        EigenBackend be({.threads = threads, .slab_rows = 16});
+        test::TestBackend be({.threads = threads, .slab_rows = 16});
         for (const Index size : {96, 48, 32, 16}) {
             if (threads > 1 && size < 96) continue;
             const Result found = run(be, c, size);
@@ -230,10 +231,10 @@ TEST_CASE("LmHeadCrossEntropy: a repeated step allocates nothing") {
     const Case c{50, 33, 129};
     const auto h = random<float>(c.T, c.d, 1), w = random<float>(c.V, c.d, 2);
     const auto labels = random_labels(c);
-    EigenBackend be({.threads = 2});
+    test::TestBackend be({.threads = 2});
     Matrix<double> sum(1, 1);
     Matrix<float> dh(c.T, c.d), dw(c.V, c.d), per_token(1, c.T);
-    const LmHeadCrossEntropy<EigenBackend> head(w.view());
+    const LmHeadCrossEntropy<test::TestBackend> head(w.view());
     test::check_second_allocates_nothing([&] {
         head.loss_and_gradient(be, h.view(), labels.view(), 1.0, sum.view(), dh.view(), dw.view());
         head.loss(be, h.view(), labels.view(), sum.view());
@@ -252,10 +253,10 @@ TEST_CASE("LmHeadCrossEntropy: mistakes are named with both values") {
         "LmHeadCrossEntropy: label -1 at (0, 2), expected -100 or at least 0 and below the vocabulary of 5", Error);
     labels(0, 2) = 5;
     CHECK_THROWS_AS(check_labels(labels.view(), 5), Error);
-    EigenBackend be({.threads = 1});
+    test::TestBackend be({.threads = 1});
     const auto w = random<float>(5, 4, 1), h = random<float>(3, 6, 1), g = random<float>(2, 4, 1);
     Matrix<double> sum(1, 1), two(1, 2);
-    const LmHeadCrossEntropy<EigenBackend> head(w.view());
+    const LmHeadCrossEntropy<test::TestBackend> head(w.view());
     CHECK_THROWS_WITH_AS(head.loss(be, h.view(), labels.view(), sum.view()),
                          "LmHeadCrossEntropy: h has 6 columns, expected the weight's 4", Error);
     CHECK_THROWS_WITH_AS(head.loss(be, g.view(), labels.view(), sum.view()),

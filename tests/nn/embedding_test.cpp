@@ -1,5 +1,6 @@
 #include <hydralora/nn/embedding.hpp>
 
+#include "support/backend.hpp"
 #include "support/fill.hpp"
 #include "support/same_bits.hpp"
 #include "support/team.hpp"
@@ -24,8 +25,8 @@ Matrix<std::int32_t> random_ids(Index tokens, std::int32_t vocabulary) {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("Embedding: forward copies rows, backward adds to them token after token", B, EigenBackend,
-                   BasicEigenBackend<double>) {
+TEST_CASE_TEMPLATE("Embedding: forward copies rows, backward adds to them token after token", B, test::TestBackend,
+                   test::BasicTestBackend<double>) {
     using T = Scalar<B>;
     B be({.threads = 2});
     constexpr Index shapes[][3] = {{1, 1, 1}, {5, 3, 20}, {40, 33, 17}, {3, 64, 200}};  // V, d, T
@@ -67,8 +68,8 @@ TEST_CASE("Embedding: threads, teams and cuts of the batch do not change bits") 
         }
         return std::vector{x, dtable};
     };
-    test::check_threads_agree<float>([&](EigenBackend& be) { return run(be, T); });
-    EigenBackend be({.threads = 2});
+    test::check_threads_agree<float>([&](test::TestBackend& be) { return run(be, T); });
+    test::TestBackend be({.threads = 2});
     test::TeamBackend<float> team(3);
     const auto whole = run(be, T), cut = run(be, 47), together = run(team, T);
     for (std::size_t i = 0; i < 2; ++i) {
@@ -81,8 +82,8 @@ TEST_CASE("Embedding: a repeated step allocates nothing") {
     const auto table = random<float>(11, 70, 1), dx = random<float>(301, 70, 2);
     const auto ids = random_ids(301, 11);
     Matrix<float> x(301, 70), dtable(11, 70);
-    EigenBackend be({.threads = 2});
-    const Embedding<EigenBackend> embedding{table.view()};
+    test::TestBackend be({.threads = 2});
+    const Embedding<test::TestBackend> embedding{table.view()};
     test::check_second_allocates_nothing([&] {
         embedding.forward(be, ids.view(), x.view());
         embedding.backward(be, ids.view(), dx.view(), dtable.view());
@@ -99,9 +100,9 @@ TEST_CASE("Embedding: mistakes are named with both values") {
     ids(0, 1) = -1;
     CHECK_THROWS_WITH_AS(check_ids(ids.view(), 6),
                          "Embedding: id -1 at (0, 1), expected at least 0 and below the vocabulary of 6", Error);
-    EigenBackend be({.threads = 1});
+    test::TestBackend be({.threads = 1});
     const auto table = random<float>(6, 4, 1);
     Matrix<float> x(2, 4);
-    CHECK_THROWS_WITH_AS((Embedding<EigenBackend>{table.view()}.forward(be, ids.view(), x.view())),
+    CHECK_THROWS_WITH_AS((Embedding<test::TestBackend>{table.view()}.forward(be, ids.view(), x.view())),
                          "Embedding: x is (2, 4), expected (3, 4)", Error);
 }

@@ -3,6 +3,7 @@
 #include <array>
 #include <memory>
 
+#include "support/backend.hpp"
 #include "support/fill.hpp"
 #include "support/finite_difference.hpp"
 #include "support/same_bits.hpp"
@@ -53,21 +54,21 @@ void compare_forward(B& be, double tolerance) {
 }  // namespace
 
 TEST_CASE("RmsNorm: forward against plain loops") {
-    BasicEigenBackend<double> d({.threads = 2});
+    test::BasicTestBackend<double> d({.threads = 2});
     compare_forward(d, 1e-12);
-    EigenBackend f({.threads = 2});
+    test::TestBackend f({.threads = 2});
     compare_forward(f, 1e-5);
     test::TeamBackend<double> team(3);
     compare_forward(team, 1e-12);
 }
 
-TEST_CASE_TEMPLATE("RmsNorm: gradients against finite differences", B, BasicEigenBackend<double>,
+TEST_CASE_TEMPLATE("RmsNorm: gradients against finite differences", B, test::BasicTestBackend<double>,
                    test::TeamBackend<double>) {
     auto be = [] {
         if constexpr (std::is_same_v<B, test::TeamBackend<double>>) {
             return std::make_unique<B>(3);
         } else {
-            return std::make_unique<B>(EigenOptions{.threads = 2, .slab_rows = 16});
+            return std::make_unique<B>(test::TestOptions{.threads = 2, .slab_rows = 16});
         }
     }();
     const std::vector<std::array<Index, 2>> some = {{1, 1}, {3, 5}, {7, 33}, {37, 20}};
@@ -107,12 +108,12 @@ TEST_CASE_TEMPLATE("RmsNorm: gradients against finite differences", B, BasicEige
 }
 
 TEST_CASE("RmsNorm: a row of zeros gives zeros, and a gradient of weight / sqrt(eps)") {
-    BasicEigenBackend<double> be({.threads = 1});
+    test::BasicTestBackend<double> be({.threads = 1});
     const auto w = random<double>(1, 5, 1);
     Matrix<double> x(2, 5), y(2, 5), dy(2, 5), dx(2, 5);
     dy.fill(1);
-    const RmsNorm<BasicEigenBackend<double>> norm({5, eps}, w.view());
-    RmsNorm<BasicEigenBackend<double>>::Cache cache;
+    const RmsNorm<test::BasicTestBackend<double>> norm({5, eps}, w.view());
+    RmsNorm<test::BasicTestBackend<double>>::Cache cache;
     norm.forward(be, x.view(), y.view(), cache);
     norm.backward(be, x.view(), dy.view(), cache, dx.view(), {});
     for (Index j = 0; j < 5; ++j) {
@@ -124,10 +125,10 @@ TEST_CASE("RmsNorm: a row of zeros gives zeros, and a gradient of weight / sqrt(
 TEST_CASE("RmsNorm: threads do not change bits") {
     const Index T = 301, d = 70;
     const auto x = random<float>(T, d, 1), w = random<float>(1, d, 2), dy = random<float>(T, d, 3);
-    test::check_threads_agree<float>([&](EigenBackend& be) {
+    test::check_threads_agree<float>([&](test::TestBackend& be) {
         Matrix<float> y(T, d), dx(T, d), dw(1, d);
-        const RmsNorm<EigenBackend> norm({d, eps}, w.view());
-        RmsNorm<EigenBackend>::Cache cache;
+        const RmsNorm<test::TestBackend> norm({d, eps}, w.view());
+        RmsNorm<test::TestBackend>::Cache cache;
         norm.forward(be, x.view(), y.view(), cache);
         norm.backward(be, x.view(), dy.view(), cache, dx.view(), dw.view());
         return std::vector{y, dx, dw};
@@ -137,11 +138,11 @@ TEST_CASE("RmsNorm: threads do not change bits") {
 TEST_CASE("RmsNorm: micro-batches of whole slabs add up to the bits of the batch") {
     const Index T = 96, d = 70;
     const auto x = random<float>(T, d, 1), w = random<float>(1, d, 2), dy = random<float>(T, d, 3);
-    EigenBackend be({.threads = 2, .slab_rows = 16});
-    const RmsNorm<EigenBackend> norm({d, eps}, w.view());
+    test::TestBackend be({.threads = 2, .slab_rows = 16});
+    const RmsNorm<test::TestBackend> norm({d, eps}, w.view());
     const auto run = [&](Index size) {
         Matrix<float> y(T, d), dx(T, d), dw(1, d);
-        RmsNorm<EigenBackend>::Cache cache;
+        RmsNorm<test::TestBackend>::Cache cache;
         for (Index t = 0; t < T; t += size) {
             const auto part = x.view().row_slice(t, size);
             norm.forward(be, part, y.view().row_slice(t, size), cache);
@@ -158,9 +159,9 @@ TEST_CASE("RmsNorm: a repeated step allocates nothing") {
     const Index T = 301, d = 70;
     const auto x = random<float>(T, d, 1), w = random<float>(1, d, 2), dy = random<float>(T, d, 3);
     Matrix<float> y(T, d), dx(T, d), dw(1, d);
-    EigenBackend be({.threads = 2});
-    const RmsNorm<EigenBackend> norm({d, eps}, w.view());
-    RmsNorm<EigenBackend>::Cache cache;
+    test::TestBackend be({.threads = 2});
+    const RmsNorm<test::TestBackend> norm({d, eps}, w.view());
+    RmsNorm<test::TestBackend>::Cache cache;
     test::check_second_allocates_nothing([&] {
         norm.forward(be, x.view(), y.view(), cache);
         norm.backward(be, x.view(), dy.view(), cache, dx.view(), dw.view());
@@ -168,10 +169,10 @@ TEST_CASE("RmsNorm: a repeated step allocates nothing") {
 }
 
 TEST_CASE("RmsNorm: mistakes are named with both values") {
-    EigenBackend be({.threads = 1});
+    test::TestBackend be({.threads = 1});
     const auto x = random<float>(3, 5, 1), w = random<float>(1, 5, 2);
     Matrix<float> y(3, 4), z(3, 5);
-    using Norm = RmsNorm<EigenBackend>;
+    using Norm = RmsNorm<test::TestBackend>;
     Norm::Cache cache;
     CHECK_THROWS_WITH_AS(Norm({6, eps}, w.view()), "RmsNorm: weight is (1, 5), expected (1, 6)", Error);
     CHECK_THROWS_WITH_AS(Norm({5, eps}, w.view()).forward(be, x.view(), y.view(), cache),

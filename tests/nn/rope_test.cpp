@@ -2,6 +2,7 @@
 
 #include <complex>
 
+#include "support/backend.hpp"
 #include "support/fill.hpp"
 #include "support/same_bits.hpp"
 #include "support/team.hpp"
@@ -90,9 +91,9 @@ void compare(B& be, double tolerance) {
 }  // namespace
 
 TEST_CASE("Rope: both ways against complex numbers, plain and llama3 frequencies") {
-    BasicEigenBackend<double> d({.threads = 2});
+    test::BasicTestBackend<double> d({.threads = 2});
     compare(d, 1e-12);
-    EigenBackend f({.threads = 2});
+    test::TestBackend f({.threads = 2});
     compare(f, 1e-5);
     test::TeamBackend<double> team(3);
     compare(team, 1e-12);
@@ -114,8 +115,8 @@ TEST_CASE("Rope: llama3 scaling has all three of its cases in the configurations
 }
 
 TEST_CASE("Rope: rotate_back is the transpose of rotate") {
-    BasicEigenBackend<double> be({.threads = 1});
-    const Rope<BasicEigenBackend<double>> rope(be, configs[2]);
+    test::BasicTestBackend<double> be({.threads = 1});
+    const Rope<test::BasicTestBackend<double>> rope(be, configs[2]);
     const auto x = random<double>(10, 128, 1), y = random<double>(10, 128, 2);
     auto rx = x, ry = y;
     rope.rotate(be, rx.view(), 10);
@@ -130,8 +131,8 @@ TEST_CASE("Rope: rotate_back is the transpose of rotate") {
 }
 
 TEST_CASE("Rope: the product of a query and a key depends on their distance alone") {
-    BasicEigenBackend<double> be({.threads = 1});
-    const Rope<BasicEigenBackend<double>> rope(be, configs[2]);
+    test::BasicTestBackend<double> be({.threads = 1});
+    const Rope<test::BasicTestBackend<double>> rope(be, configs[2]);
     const auto product = [&](Index position, Index distance) {
         auto q = random<double>(1, 64, 1), k = random<double>(1, 64, 2);
         rope.rotate(be, q.view(), 1, position + distance);
@@ -146,24 +147,24 @@ TEST_CASE("Rope: the product of a query and a key depends on their distance alon
 
 TEST_CASE("Rope: threads do not change bits, a repeated call allocates nothing") {
     const auto x = random<float>(200, 192, 1);
-    test::check_threads_agree<float>([&](EigenBackend& be) {
-        const Rope<EigenBackend> rope(be, configs[2]);
+    test::check_threads_agree<float>([&](test::TestBackend& be) {
+        const Rope<test::TestBackend> rope(be, configs[2]);
         auto y = x, z = x;
         rope.rotate(be, y.view(), 50, 3);
         rope.rotate_back(be, z.view(), 50, 3);
         return std::vector{y, z};
     });
-    EigenBackend be({.threads = 2});
-    const Rope<EigenBackend> rope(be, configs[2]);
+    test::TestBackend be({.threads = 2});
+    const Rope<test::TestBackend> rope(be, configs[2]);
     auto y = x;
     test::check_second_allocates_nothing([&] { rope.rotate(be, y.view(), 50); });
 }
 
 TEST_CASE("Rope: mistakes are named with both values") {
-    EigenBackend be({.threads = 1});
-    CHECK_THROWS_WITH_AS(Rope<EigenBackend>(be, {.head_dim = 7, .max_positions = 8}),
+    test::TestBackend be({.threads = 1});
+    CHECK_THROWS_WITH_AS(Rope<test::TestBackend>(be, {.head_dim = 7, .max_positions = 8}),
                          "Rope: head_dim = 7, expected a positive even number", Error);
-    const Rope<EigenBackend> rope(be, {.head_dim = 8, .max_positions = 8});
+    const Rope<test::TestBackend> rope(be, {.head_dim = 8, .max_positions = 8});
     Matrix<float> x(6, 16), odd(6, 12);
     CHECK_NOTHROW(rope.rotate(be, x.view(), 6, 2));
     CHECK_THROWS_WITH_AS(rope.rotate(be, x.view(), 6, 3), "Rope: positions 3 to 8, expected within max_positions = 8",

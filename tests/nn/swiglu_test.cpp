@@ -1,5 +1,6 @@
 #include <hydralora/nn/swiglu.hpp>
 
+#include "support/backend.hpp"
 #include "support/fill.hpp"
 #include "support/finite_difference.hpp"
 #include "support/same_bits.hpp"
@@ -45,16 +46,16 @@ void compare_forward(B& be, double tolerance) {
 }  // namespace
 
 TEST_CASE("Swiglu: forward against plain loops") {
-    BasicEigenBackend<double> d({.threads = 2});
+    test::BasicTestBackend<double> d({.threads = 2});
     compare_forward(d, 1e-12);
-    EigenBackend f({.threads = 2});
+    test::TestBackend f({.threads = 2});
     compare_forward(f, 1e-5);
     test::TeamBackend<double> team(3);
     compare_forward(team, 1e-12);
 }
 
 TEST_CASE("Swiglu: gradients against finite differences, also in the memory of the inputs") {
-    BasicEigenBackend<double> be({.threads = 2});
+    test::BasicTestBackend<double> be({.threads = 2});
     for (const auto& s : shapes) {
         auto gate = random<double>(s[0], s[1], 1, 2), up = random<double>(s[0], s[1], 2, 1);
         const auto dy = random<double>(s[0], s[1], 3, 4);
@@ -90,7 +91,7 @@ TEST_CASE("Swiglu: gradients against finite differences, also in the memory of t
 }
 
 TEST_CASE_TEMPLATE("Swiglu: large gates neither overflow nor lose their limits", T, float, double) {
-    BasicEigenBackend<T> be({.threads = 1});
+    test::BasicTestBackend<T> be({.threads = 1});
     Matrix<T> gate(1, 40), up(1, 40), dy(1, 40), y(1, 40), dgate(1, 40), dup(1, 40);
     for (Index j = 0; j < 40; ++j) gate(0, j) = j % 2 == 0 ? T{1e4f} : T{-1e4f};
     up.fill(T{3});
@@ -106,13 +107,13 @@ TEST_CASE_TEMPLATE("Swiglu: large gates neither overflow nor lose their limits",
 
 TEST_CASE("Swiglu: threads do not change bits, a repeated call allocates nothing") {
     const auto gate = random<float>(200, 70, 1), up = random<float>(200, 70, 2), dy = random<float>(200, 70, 3);
-    test::check_threads_agree<float>([&](EigenBackend& be) {
+    test::check_threads_agree<float>([&](test::TestBackend& be) {
         Matrix<float> y(200, 70), dgate(200, 70), dup(200, 70);
         Swiglu{}.forward(be, gate.view(), up.view(), y.view());
         Swiglu{}.backward(be, gate.view(), up.view(), dy.view(), dgate.view(), dup.view());
         return std::vector{y, dgate, dup};
     });
-    EigenBackend be({.threads = 2});
+    test::TestBackend be({.threads = 2});
     Matrix<float> y(200, 70), dgate(200, 70), dup(200, 70);
     test::check_second_allocates_nothing([&] {
         Swiglu{}.forward(be, gate.view(), up.view(), y.view());

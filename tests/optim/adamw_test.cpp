@@ -1,6 +1,5 @@
 #include <doctest/doctest.h>
 
-#include <hydralora/eigen/eigen_backend.hpp>
 #include <hydralora/optim/adamw.hpp>
 #include <hydralora/optim/clip.hpp>
 #include <limits>
@@ -8,6 +7,7 @@
 
 #include "golden/optim.hpp"
 #include "support/allocation_counter.hpp"
+#include "support/backend.hpp"
 #include "support/matrix.hpp"
 #include "tiny_set.hpp"
 
@@ -28,10 +28,10 @@ constexpr AdamW with_ratios{.lr = 1e-2,
 /// Largest relative difference to the recorded parameters after the first and after the last step.
 template <class T>
 double against_record(const AdamW& adamw, const double* record, bool clipped) {
-    BasicEigenBackend<T> be({.threads = 2});
+    test::BasicTestBackend<T> be({.threads = 2});
     auto params = test::tiny_set(be, golden::start);
     auto state = adamw.init(be, params);
-    GradientNorm<BasicEigenBackend<T>> norm;
+    GradientNorm<test::BasicTestBackend<T>> norm;
     double most = 0;
     for (int step = 0; step < steps; ++step) {
         const auto grads = test::tiny_set(be, golden::gradients + static_cast<std::size_t>(step) * test::tiny_count);
@@ -61,7 +61,7 @@ TEST_CASE("AdamW with ratios, a schedule's factor and a clipped gradient makes t
 }
 
 TEST_CASE("AdamW steps views of the caller's memory as it steps buffers, and leaves what lies between their rows") {
-    BasicEigenBackend<double> be({.threads = 2});
+    test::BasicTestBackend<double> be({.threads = 2});
     auto buffers = test::tiny_set(be, golden::start);
     const auto grads = test::tiny_set(be, golden::gradients);
     test::Matrix<double> a(3, 5, 3), b(4, 6, 1), router(2, 5, 2), norm(1, 4, 4), bias(1, 3, 1);
@@ -82,10 +82,10 @@ TEST_CASE("AdamW steps views of the caller's memory as it steps buffers, and lea
 
 TEST_CASE("AdamW: the same bits with 1, 2, 3 and 4 threads") {
     const auto run = [](int threads) {
-        EigenBackend be({.threads = threads});
+        test::TestBackend be({.threads = threads});
         auto make = [&](unsigned seed) {
-            test::TinySet<ParamBuffer<EigenBackend>> set;
-            set.A = ParamBuffer<EigenBackend>(be, 8, 5003);
+            test::TinySet<ParamBuffer<test::TestBackend>> set;
+            set.A = ParamBuffer<test::TestBackend>(be, 8, 5003);
             be.copy(test::random_matrix<float>(8, 5003, seed).cview(), set.A.view());
             return set;
         };
@@ -102,14 +102,14 @@ TEST_CASE("AdamW: the same bits with 1, 2, 3 and 4 threads") {
 }
 
 TEST_CASE("AdamW: a gradient factor of 0 keeps parameters and moments, whatever the gradient holds") {
-    EigenBackend be({.threads = 2});
+    test::TestBackend be({.threads = 2});
     auto params = test::tiny_set(be, golden::start);
     auto grads = test::tiny_set(be, golden::gradients);
     auto state = plain.init(be, params);
     plain.step(be, params, grads, state);
     const auto copy = [&](const auto& set) {
-        return map_params<ParamBuffer<EigenBackend>>(set, [&](const ParamPath&, const auto& m) {
-            ParamBuffer<EigenBackend> to(be, m.shape());
+        return map_params<ParamBuffer<test::TestBackend>>(set, [&](const ParamPath&, const auto& m) {
+            ParamBuffer<test::TestBackend> to(be, m.shape());
             be.copy(m.view(), to.view());
             return to;
         });
@@ -117,7 +117,7 @@ TEST_CASE("AdamW: a gradient factor of 0 keeps parameters and moments, whatever 
     const auto p = copy(params), m = copy(state.m), v = copy(state.v);
     for (const float bad : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
         grads.router.view()(1, 2) = bad;
-        GradientNorm<EigenBackend> norm;
+        GradientNorm<test::TestBackend> norm;
         plain.step(be, params, grads, state, {.gradient = ClipByGlobalNorm{.max_norm = 1}.factor(be, grads, norm)});
         visit([](const ParamPath& path, const auto& before,
                  const auto& after) { CHECK_MESSAGE(test::same_bits(before.view(), after.view()), path.name()); },
@@ -130,11 +130,11 @@ TEST_CASE("AdamW: a gradient factor of 0 keeps parameters and moments, whatever 
 }
 
 TEST_CASE("AdamW allocates nothing in a step") {
-    EigenBackend be({.threads = 1});  // a thread that has no work yet allocates when it starts, whenever that is
+    test::TestBackend be({.threads = 1});  // a thread that has no work yet allocates when it starts, whenever that is
     auto params = test::tiny_set(be, golden::start);
     const auto grads = test::tiny_set(be, golden::gradients);
     auto state = plain.init(be, params);
-    GradientNorm<EigenBackend> norm;
+    GradientNorm<test::TestBackend> norm;
     const auto step = [&] {
         plain.step(be, params, grads, state, {.gradient = ClipByGlobalNorm{}.factor(be, grads, norm)});
     };
@@ -145,7 +145,7 @@ TEST_CASE("AdamW allocates nothing in a step") {
 }
 
 TEST_CASE("AdamW names a tensor of the wrong shape and a hyper-parameter out of range") {
-    EigenBackend be({.threads = 1});
+    test::TestBackend be({.threads = 1});
     auto params = test::tiny_set(be, golden::start);
     auto grads = test::tiny_set(be, golden::gradients);
     auto state = plain.init(be, params);
@@ -154,11 +154,11 @@ TEST_CASE("AdamW names a tensor of the wrong shape and a hyper-parameter out of 
     CHECK_THROWS_AS((AdamW{.lr = std::numeric_limits<double>::quiet_NaN()}.step(be, params, grads, state)), Error);
     CHECK_THROWS_WITH_AS((AdamW{.beta2 = 1}.step(be, params, grads, state)),
                          "AdamW: beta2 = 1, expected at least 0 and below 1", Error);
-    grads.B = ParamBuffer<EigenBackend>(be, 6, 4);
+    grads.B = ParamBuffer<test::TestBackend>(be, 6, 4);
     CHECK_THROWS_WITH_AS(plain.step(be, params, grads, state),
                          "AdamW: the gradient of B is (6, 4), the parameter (4, 6)", Error);
     grads = test::tiny_set(be, golden::gradients);
-    state.v.norm = AccumBuffer<EigenBackend>();
+    state.v.norm = AccumBuffer<test::TestBackend>();
     CHECK_THROWS_WITH_AS(
         plain.step(be, params, grads, state),
         "AdamW: the state of norm is (0, 0), the parameter (1, 4); make it with init from these parameters", Error);

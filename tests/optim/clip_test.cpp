@@ -1,12 +1,12 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <hydralora/eigen/eigen_backend.hpp>
 #include <hydralora/optim/clip.hpp>
 #include <limits>
 
 #include "golden/optim.hpp"
 #include "support/allocation_counter.hpp"
+#include "support/backend.hpp"
 #include "support/matrix.hpp"
 #include "tiny_set.hpp"
 
@@ -18,8 +18,8 @@ constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 }  // namespace
 
 TEST_CASE("GradientNorm is the root of the sum of all squares, as torch.nn.utils.clip_grad_norm_ has it") {
-    BasicEigenBackend<double> be({.threads = 2});
-    GradientNorm<BasicEigenBackend<double>> norm;
+    test::BasicTestBackend<double> be({.threads = 2});
+    GradientNorm<test::BasicTestBackend<double>> norm;
     CHECK_THROWS_WITH_AS(static_cast<void>(norm.read(be)), "GradientNorm: read before measure", Error);
     for (std::size_t step = 0; step < 5; ++step) {
         const double* values = golden::gradients + step * test::tiny_count;
@@ -34,8 +34,8 @@ TEST_CASE("GradientNorm is the root of the sum of all squares, as torch.nn.utils
 }
 
 TEST_CASE("ClipByGlobalNorm: 0 for what is not finite, 1 for no gradient and for no limit") {
-    EigenBackend be({.threads = 1});
-    GradientNorm<EigenBackend> norm;
+    test::TestBackend be({.threads = 1});
+    GradientNorm<test::TestBackend> norm;
     auto grads = test::tiny_set(be, golden::gradients);
     CHECK(ClipByGlobalNorm{.max_norm = inf}.factor(be, grads, norm)(0, 0) == 1);
     visit([&](const ParamPath&, auto& g) { be.fill(g.view(), 0.0f); }, grads);
@@ -51,8 +51,8 @@ TEST_CASE("ClipByGlobalNorm: 0 for what is not finite, 1 for no gradient and for
 }
 
 TEST_CASE("The largest float gradients have a finite norm") {
-    EigenBackend be({.threads = 1});
-    GradientNorm<EigenBackend> norm;
+    test::TestBackend be({.threads = 1});
+    GradientNorm<test::TestBackend> norm;
     auto grads = test::tiny_set(be, golden::gradients);
     visit([&](const ParamPath&, auto& g) { be.fill(g.view(), std::numeric_limits<float>::max()); }, grads);
     CHECK(ClipByGlobalNorm{.max_norm = 1}.factor(be, grads, norm)(0, 0) > 0);
@@ -64,8 +64,8 @@ TEST_CASE("GradientNorm: the same bits for 1 to 4 threads and for rows with spac
     auto spaced = test::random_matrix<float>(67, 331, 5, 9);
     double first = 0;
     for (const int threads : {1, 2, 3, 4}) {
-        EigenBackend be({.threads = threads});
-        GradientNorm<EigenBackend> norm;
+        test::TestBackend be({.threads = threads});
+        GradientNorm<test::TestBackend> norm;
         test::TinySet<MatrixView<const float>> grads;
         grads.B = memory.view();
         static_cast<void>(ClipByGlobalNorm{}.factor(be, grads, norm));

@@ -1,11 +1,11 @@
 #include <doctest/doctest.h>
 
-#include <hydralora/eigen/eigen_backend.hpp>
 #include <hydralora/optim/clip.hpp>
 #include <hydralora/optim/sgd.hpp>
 #include <limits>
 
 #include "golden/optim.hpp"
+#include "support/backend.hpp"
 #include "support/matrix.hpp"
 #include "tiny_set.hpp"
 
@@ -17,10 +17,10 @@ constexpr double factors[] = {0.5, 1.0, 0.75, 0.5, 0.25};
 
 template <class T>
 double against_record(const Sgd& sgd, const double* record, bool clipped) {
-    BasicEigenBackend<T> be({.threads = 2});
+    test::BasicTestBackend<T> be({.threads = 2});
     auto params = test::tiny_set(be, golden::start);
     auto state = sgd.init(be, params);
-    GradientNorm<BasicEigenBackend<T>> norm;
+    GradientNorm<test::BasicTestBackend<T>> norm;
     double most = 0;
     for (int step = 0; step < 5; ++step) {
         const auto grads = test::tiny_set(be, golden::gradients + static_cast<std::size_t>(step) * test::tiny_count);
@@ -50,14 +50,14 @@ TEST_CASE("Sgd without momentum, with a schedule's factor and a clipped gradient
 }
 
 TEST_CASE("Sgd without momentum holds no velocity") {
-    EigenBackend be({.threads = 1});
+    test::TestBackend be({.threads = 1});
     const auto params = test::tiny_set(be, golden::start);
     CHECK(parameter_count(Sgd{}.init(be, params).velocity) == 0);
     CHECK(parameter_count(Sgd{.momentum = 0.5}.init(be, params).velocity) == static_cast<Index>(test::tiny_count));
 }
 
 TEST_CASE("Sgd: ratios scale the learning rate by role") {
-    BasicEigenBackend<double> be({.threads = 1});
+    test::BasicTestBackend<double> be({.threads = 1});
     auto params = test::tiny_set(be, golden::start);
     const auto before = test::tiny_set(be, golden::start);
     const auto grads = test::tiny_set(be, golden::gradients);
@@ -75,13 +75,13 @@ TEST_CASE("Sgd: ratios scale the learning rate by role") {
 }
 
 TEST_CASE("Sgd: a gradient factor of 0 keeps parameters and velocity") {
-    BasicEigenBackend<double> be({.threads = 1});
+    test::BasicTestBackend<double> be({.threads = 1});
     auto params = test::tiny_set(be, golden::start);
     auto grads = test::tiny_set(be, golden::gradients);
     const Sgd sgd{.lr = 0.5, .momentum = 0.9, .weight_decay = 0.1};
     auto state = sgd.init(be, params);
     grads.A.view()(0, 0) = std::numeric_limits<double>::quiet_NaN();
-    GradientNorm<BasicEigenBackend<double>> norm;
+    GradientNorm<test::BasicTestBackend<double>> norm;
     sgd.step(be, params, grads, state, {.gradient = ClipByGlobalNorm{}.factor(be, grads, norm)});
     CHECK(test::relative_difference(params, golden::start) == 0);
     visit([](const ParamPath&,
@@ -90,7 +90,7 @@ TEST_CASE("Sgd: a gradient factor of 0 keeps parameters and velocity") {
 }
 
 TEST_CASE("Sgd names a tensor of the wrong shape and a hyper-parameter out of range") {
-    EigenBackend be({.threads = 1});
+    test::TestBackend be({.threads = 1});
     auto params = test::tiny_set(be, golden::start);
     auto grads = test::tiny_set(be, golden::gradients);
     auto state = Sgd{}.init(be, params);
@@ -99,7 +99,7 @@ TEST_CASE("Sgd names a tensor of the wrong shape and a hyper-parameter out of ra
     CHECK_THROWS_WITH_AS((Sgd{.momentum = 0.5}.step(be, params, grads, state)),
                          "Sgd: the state of A is (0, 0), the parameter (3, 5); make it with init from these parameters",
                          Error);
-    grads.bias = ParamBuffer<EigenBackend>(be, 1, 4);
+    grads.bias = ParamBuffer<test::TestBackend>(be, 1, 4);
     CHECK_THROWS_WITH_AS(Sgd{}.step(be, params, grads, state),
                          "Sgd: the gradient of bias is (1, 4), the parameter (1, 3)", Error);
 }

@@ -3,9 +3,8 @@
 
 #include <doctest/doctest.h>
 
-#include <hydralora/eigen/eigen_backend.hpp>
-
 #include "allocation_counter.hpp"
+#include "backend.hpp"
 #include "matrix.hpp"
 
 namespace test {
@@ -13,10 +12,10 @@ namespace test {
 /// run(backend) gives a list of matrices; 2, 3 and 4 threads must give the bits of 1.
 template <class T, class Run>
 void check_threads_agree(Run&& run) {
-    hydralora::BasicEigenBackend<T> one({.threads = 1});
+    test::BasicTestBackend<T> one({.threads = 1});
     const auto expected = run(one);
     for (int threads = 2; threads <= 4; ++threads) {
-        hydralora::BasicEigenBackend<T> be({.threads = threads});
+        test::BasicTestBackend<T> be({.threads = threads});
         const auto found = run(be);
         REQUIRE(found.size() == expected.size());
         for (std::size_t i = 0; i < found.size(); ++i) {

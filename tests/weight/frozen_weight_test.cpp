@@ -2,8 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include <hydralora/eigen/eigen_backend.hpp>
-
+#include "support/backend.hpp"
 #include "support/draw.hpp"
 #include "support/matrix.hpp"
 #include "support/message_of.hpp"
@@ -20,14 +19,14 @@ using test::same_bits;
 struct WithoutTransposed {
     [[nodiscard]] Index rows() const { return 1; }
     [[nodiscard]] Index cols() const { return 1; }
-    void apply(EigenBackend&, ConstView<EigenBackend>, View<EigenBackend>) const {}
+    void apply(test::TestBackend&, ConstView<test::TestBackend>, View<test::TestBackend>) const {}
 };
-static_assert(FrozenWeight<DenseWeight<EigenBackend>, EigenBackend>);
-static_assert(!FrozenWeight<WithoutTransposed, EigenBackend>);
+static_assert(FrozenWeight<DenseWeight<test::TestBackend>, test::TestBackend>);
+static_assert(!FrozenWeight<WithoutTransposed, test::TestBackend>);
 
 TEST_CASE_TEMPLATE("a dense weight applies as plain loops do, with and without bias, at any leading dimension", T,
                    float, double) {
-    using B = BasicEigenBackend<T>;
+    using B = test::BasicTestBackend<T>;
     B be({.threads = 1});
     Draw draw(51);
     const double most = std::is_same_v<T, float> ? 1e-5 : 1e-13;
@@ -65,20 +64,20 @@ TEST_CASE("a team of threads adds the bias as one does") {
     Matrix<double> x(5, 3), w(7, 3), bias(1, 7), one(5, 7), shared(5, 7);
     for (auto* m : {&x, &w, &bias}) draw.normal(m->view());
     test::TeamBackend<double> team(3);
-    BasicEigenBackend<double> solo({.threads = 1});
-    DenseWeight<BasicEigenBackend<double>>{w.view(), bias.view()}.apply(solo, x.view(), one.view());
+    test::BasicTestBackend<double> solo({.threads = 1});
+    DenseWeight<test::BasicTestBackend<double>>{w.view(), bias.view()}.apply(solo, x.view(), one.view());
     DenseWeight<test::TeamBackend<double>>{w.view(), bias.view()}.apply(team, x.view(), shared.view());
     CHECK(same_bits(one.view(), shared.view()));
 }
 
 TEST_CASE("a bias of another length is refused") {
-    EigenBackend be({.threads = 1});
+    test::TestBackend be({.threads = 1});
     Matrix<float> x(2, 3), w(4, 3), y(2, 4), bias(1, 3), column(4, 1);
     CHECK(test::message_of([&] {
-              DenseWeight<EigenBackend>{w.view(), bias.view()}.apply(be, x.view(), y.view());
+              DenseWeight<test::TestBackend>{w.view(), bias.view()}.apply(be, x.view(), y.view());
           }) == "DenseWeight: bias is (1, 3), expected (1, out) = (1, 4)");
     CHECK(test::message_of([&] {
-              DenseWeight<EigenBackend>{w.view(), column.view()}.apply(be, x.view(), y.view());
+              DenseWeight<test::TestBackend>{w.view(), column.view()}.apply(be, x.view(), y.view());
           }) == "DenseWeight: bias is (4, 1), expected (1, out) = (1, 4)");
 }
 

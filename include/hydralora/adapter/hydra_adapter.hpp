@@ -64,8 +64,9 @@ public:
         cache.u.resize(be, x.rows, u_cols(pass));
         cache.g.resize(be, x.rows, config_.heads);
         Scratch<B> scratch(be);
-        const auto down = scratch.template matrix<AccumScalar<B>>(x.rows, u_cols(pass) + config_.heads);  // (T, G*r + N)
-        const auto z = scratch.template matrix<Scalar<B>>(x.rows, config_.heads * config_.rank);          // (T, N*r)
+        const auto down =
+            scratch.template matrix<AccumScalar<B>>(x.rows, u_cols(pass) + config_.heads);        // (T, G*r + N)
+        const auto z = scratch.template matrix<Scalar<B>>(x.rows, config_.heads * config_.rank);  // (T, N*r)
         project_down(be, x, down, pass);
         be.rows(x.rows, functor::GateAndMix<Scalar<B>, AccumScalar<B>, decltype(config_.rank), decltype(config_.heads)>{
                             down.data, cache.u.view().data, cache.g.view().data, z.data, params_.router_bias.data,

@@ -14,6 +14,9 @@ struct CppPolicy {
     static auto with(Allocator& allocator) {
         return ::thrust::cpp::par(allocator);
     }
+    struct Threads {
+        explicit Threads(int) {}
+    };
 };
 }  // namespace thrust_detail
 

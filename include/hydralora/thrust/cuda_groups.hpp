@@ -62,7 +62,9 @@ private:
 
 /// A functor whose rows are long and few says so with `static constexpr bool wide_rows = true`: a block shares each.
 template <class F>
-inline constexpr bool has_wide_rows = requires { requires F::wide_rows; };
+inline constexpr bool has_wide_rows = requires {
+    requires F::wide_rows;
+};
 
 template <class F>
 __global__ void each_kernel(Index n, F f) {

@@ -62,7 +62,8 @@ public:
         Index slab_rows = 128;                          ///< rows a slab of a sum in `reduce`
     };
 
-    explicit CudaSystem(const Options& options) : device_(device_of(options)), stream_(options.stream), cublas_(options.cublas) {
+    explicit CudaSystem(const Options& options)
+        : device_(device_of(options)), stream_(options.stream), cublas_(options.cublas) {
         use();
         check_architecture();
         try {
@@ -172,13 +173,13 @@ public:
         const auto stride = [&](const auto& m) { return outer_first ? m.inner : m.outer; };
         for (Index i = 0; i < calls; ++i) {
             const auto of_call = [&](const auto& m) { return outer_first ? m.at(i, 0).data : m.at(0, i).data; };
-            check_cublas(cublasGemmStridedBatchedEx_64(
-                             cublas_, of(op_b), of(op_a), c.first.cols, c.first.rows,
-                             op_a == Op::none ? a.first.cols : a.first.rows, &alpha, of_call(b), data_type<T>,
-                             ld(b.first), stride(b), of_call(a), data_type<T>, ld(a.first), stride(a), &beta,
-                             of_call(c), data_type<TC>, ld(c.first), stride(c), together, compute_type<A>,
-                             CUBLAS_GEMM_DEFAULT),
-                         "a batch of products");
+            check_cublas(
+                cublasGemmStridedBatchedEx_64(cublas_, of(op_b), of(op_a), c.first.cols, c.first.rows,
+                                              op_a == Op::none ? a.first.cols : a.first.rows, &alpha, of_call(b),
+                                              data_type<T>, ld(b.first), stride(b), of_call(a), data_type<T>,
+                                              ld(a.first), stride(a), &beta, of_call(c), data_type<TC>, ld(c.first),
+                                              stride(c), together, compute_type<A>, CUBLAS_GEMM_DEFAULT),
+                "a batch of products");
         }
     }
 
@@ -241,11 +242,10 @@ private:
         const auto bytes = [](Index elements) { return static_cast<std::size_t>(elements) * sizeof(T); };
         const bool flat = from.contiguous() && to.contiguous();
         const Index rows = flat ? 1 : to.rows, cols = flat ? to.size() : to.cols;
-        cuda_detail::check_cuda(
-            flat ? cudaMemcpyAsync(to.data, from.data, bytes(cols), kind, stream_)
-                 : cudaMemcpy2DAsync(to.data, bytes(to.ld), from.data, bytes(from.ld), bytes(cols),
-                                     static_cast<std::size_t>(rows), kind, stream_),
-            what);
+        cuda_detail::check_cuda(flat ? cudaMemcpyAsync(to.data, from.data, bytes(cols), kind, stream_)
+                                     : cudaMemcpy2DAsync(to.data, bytes(to.ld), from.data, bytes(from.ld), bytes(cols),
+                                                         static_cast<std::size_t>(rows), kind, stream_),
+                                what);
     }
 
     int device_ = 0;

@@ -43,17 +43,23 @@ struct ProductOfBatch {
 
 }  // namespace functor
 
-/// The system of a Thrust execution policy on the host. Policy() gives the policy, Policy::with(allocator) one whose
-/// temporary memory comes from there.
+/// How a host system works; no option changes what is computed, slab_rows changes how sums are rounded.
+struct HostOptions {
+    int threads = 0;        ///< 0: as many as the system chooses
+    Index slab_rows = 128;  ///< rows a slab of a sum over tokens
+};
+
+/// The system of a Thrust execution policy on the host. Policy()() is the policy, Policy::with(allocator) one whose temporary
+/// memory comes from there, Policy::Threads(n) an object while which lives n threads are used.
 template <class Policy>
 class HostSystem {
 public:
     using space = host;
-    struct Options {
-        Index slab_rows = 128;  ///< rows a slab of a sum over tokens
-    };
+    using Options = HostOptions;
 
-    explicit HostSystem(const Options&) {}
+    explicit HostSystem(const Options& options) : threads_(options.threads) {
+        check(threads_ >= 0 && threads_ <= 1024, "ThrustBackend: threads = ", threads_, ", expected 0 (all) to 1024");
+    }
 
     [[nodiscard]] void* allocate(std::size_t bytes) {
         void* p = ::operator new(bytes, alignment, std::nothrow);
@@ -81,6 +87,7 @@ public:
 
     template <class F>
     void each(Index n, const F& f) {
+        const typename Policy::Threads threads(threads_);
         ::thrust::for_each_n(Policy()(), ::thrust::counting_iterator<Index>(0), n, f);
     }
     template <class F>
@@ -89,6 +96,7 @@ public:
     }
     template <class Key, class Allocator>
     void sort(Key* keys, Index n, Allocator& allocator) {
+        const typename Policy::Threads threads(threads_);
         ::thrust::sort(Policy::with(allocator), keys, keys + n);
     }
 
@@ -111,9 +119,23 @@ private:
     template <class A, class TA, class TB, class TC>
     static functor::ProductTile<A, TA, TB, TC> tile(Op op_a, Op op_b, A alpha, MatrixView<const TA> a,
                                                     MatrixView<const TB> b, A beta, MatrixView<TC> c, Index slab) {
-        return {a.data, b.data, c.data, c.rows, c.cols, op_a == Op::none ? a.cols : a.rows, a.ld, b.ld, c.ld,
-                alpha,  beta,   slab,   op_a == Op::transpose, op_b == Op::transpose};
+        return {a.data,
+                b.data,
+                c.data,
+                c.rows,
+                c.cols,
+                op_a == Op::none ? a.cols : a.rows,
+                a.ld,
+                b.ld,
+                c.ld,
+                alpha,
+                beta,
+                slab,
+                op_a == Op::transpose,
+                op_b == Op::transpose};
     }
+
+    int threads_;
 };
 
 }  // namespace hydralora

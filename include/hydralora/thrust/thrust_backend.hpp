@@ -25,7 +25,8 @@ struct CastRow {
 
     template <class Group>
     HYDRALORA_HD void operator()(const Group& group, Index t) const {
-        for (Index j = group.rank(); j < cols; j += group.size()) to[t * ld_to + j] = widened<To>(from[t * ld_from + j]);
+        for (Index j = group.rank(); j < cols; j += group.size())
+            to[t * ld_to + j] = widened<To>(from[t * ld_from + j]);
     }
 };
 
@@ -121,8 +122,8 @@ public:
     }
     /// On the caller's stream.
     template <class Stream>
-    requires(std::is_pointer_v<Stream> && requires(Stream s) { Options{s}; })
-    explicit ThrustBackend(Stream stream) : ThrustBackend(Options{stream}) {}
+    requires(std::is_pointer_v<Stream>&& requires(Stream s) { Options{s}; }) explicit ThrustBackend(Stream stream)
+        : ThrustBackend(Options{stream}) {}
     ThrustBackend(const ThrustBackend&) = delete;
     ThrustBackend& operator=(const ThrustBackend&) = delete;
     ~ThrustBackend() { arena_.release(*this); }
@@ -186,9 +187,8 @@ public:
     /// are small beside it, are converted first where their type is another.
     template <class TA, class TB, class TC>
     void gemm(Op op_a, Op op_b, std::type_identity_t<AccumScalar<ThrustBackend>> alpha, MatrixView<TA, space> a,
-              MatrixView<TB, space> b, std::type_identity_t<AccumScalar<ThrustBackend>> beta, MatrixView<TC, space> c)
-    requires(is_role<TA> && is_role<TB> && is_role<TC>)
-    {
+              MatrixView<TB, space> b, std::type_identity_t<AccumScalar<ThrustBackend>> beta,
+              MatrixView<TC, space> c) requires(is_role<TA>&& is_role<TB>&& is_role<TC>) {
         check_product(op_a, op_b, a, b, c);
         if (c.empty()) return;
         typename arena_type::Frame frame(*this);

@@ -25,7 +25,7 @@ struct AddBias {
 
     template <class Group>
     HYDRALORA_HD void operator()(const Group& group, Index t) const {
-        for (Index j = group.rank(); j < cols; j += group.size()) 
+        for (Index j = group.rank(); j < cols; j += group.size())
             y[t * ld + j] = static_cast<T>(static_cast<A>(y[t * ld + j]) + static_cast<A>(bias[j]));
     }
 };

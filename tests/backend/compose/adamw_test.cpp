@@ -2,8 +2,8 @@
 
 #include <cmath>
 #include <hydralora/backend/compose/adamw.hpp>
-#include <hydralora/eigen/eigen_backend.hpp>
 
+#include "support/backend.hpp"
 #include "support/matrix.hpp"
 
 using namespace hydralora;
@@ -14,8 +14,8 @@ namespace {
 
 constexpr AdamWFactors factors{.decay = 0.99, .beta1 = 0.9, .beta2 = 0.95, .step = 0.01, .root = 0.7, .eps = 1e-6};
 
-struct CountsAdamW : EigenBackend {
-    using EigenBackend::EigenBackend;
+struct CountsAdamW : test::TestBackend {
+    using test::TestBackend::test::TestBackend;
     int calls = 0;
     void adamw(MatrixView<float>, MatrixView<const float>, MatrixView<float>, MatrixView<float>, const AdamWFactors&,
                MatrixView<const double>) {
@@ -26,7 +26,7 @@ struct CountsAdamW : EigenBackend {
 }  // namespace
 
 TEST_CASE("ops::adamw: the formula in plain loops, with strides, a gradient scale and any shape") {
-    BasicEigenBackend<double> be({.threads = 3});
+    test::BasicTestBackend<double> be({.threads = 3});
     const double scale = 0.3;
     for (const Shape s : {Shape{1, 1}, {1, 5000}, {5000, 1}, {37, 53}, {3, 1024}})
         for (const Index pad : {0, 1})
@@ -55,7 +55,7 @@ TEST_CASE("ops::adamw: the formula in plain loops, with strides, a gradient scal
 }
 
 TEST_CASE("ops::adamw: a scale of 0 writes nothing, an empty tensor is fine") {
-    EigenBackend be({.threads = 1});
+    test::TestBackend be({.threads = 1});
     const double zero = 0;
     auto p = random_matrix<float>(4, 4, 1), m = random_matrix<float>(4, 4, 2), v = random_matrix<float>(4, 4, 3);
     const auto p0 = p, m0 = m, v0 = v;

@@ -1,14 +1,14 @@
 #include <doctest/doctest.h>
 
 #include <hydralora/backend/compose/add.hpp>
-#include <hydralora/eigen/eigen_backend.hpp>
 
+#include "support/backend.hpp"
 #include "support/matrix.hpp"
 
 using namespace hydralora;
 
 TEST_CASE("add: y += x for any leading dimension, and nothing beside it") {
-    EigenBackend be({.threads = 2});
+    test::TestBackend be({.threads = 2});
     for (const Index rows : {0, 1, 9, 40})
         for (const Index cols : {1, 5, 33})
             for (const Index pad : {0, 3}) {
@@ -23,7 +23,7 @@ TEST_CASE("add: y += x for any leading dimension, and nothing beside it") {
 }
 
 TEST_CASE("add: a matrix to itself") {
-    EigenBackend be({.threads = 2});
+    test::TestBackend be({.threads = 2});
     auto y = test::random_matrix<float>(7, 5, 3);
     const auto before = y;
     ops::add(be, y.cview(), y.view());

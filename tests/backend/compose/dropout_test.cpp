@@ -2,9 +2,9 @@
 
 #include <cmath>
 #include <hydralora/backend/compose/dropout.hpp>
-#include <hydralora/eigen/eigen_backend.hpp>
 #include <initializer_list>
 
+#include "support/backend.hpp"
 #include "support/matrix.hpp"
 
 using namespace hydralora;
@@ -21,7 +21,7 @@ DropoutMask mask_of(double rate, RowNumbers rows = {}) { return {.key = key, .ro
 /// What of ones is kept, as 0 and 1 / (1 - rate).
 template <class T>
 Matrix<T> kept(Index rows, Index cols, const DropoutMask& mask, int threads = 2) {
-    BasicEigenBackend<T> be({.threads = threads});
+    test::BasicTestBackend<T> be({.threads = threads});
     Matrix<T> x(rows, cols), y(rows, cols);
     x.fill(T{1});
     ops::dropout(be, x.cview(), mask, y.view());
@@ -31,7 +31,7 @@ Matrix<T> kept(Index rows, Index cols, const DropoutMask& mask, int threads = 2)
 }  // namespace
 
 TEST_CASE("dropout: element (t, j) is kept where its random word is not below rate * 2^32") {
-    EigenBackend be({.threads = 2});
+    test::TestBackend be({.threads = 2});
     for (const Index cols : {1, 3, 4, 7, 64, 129}) {
         const auto x = random_matrix<float>(11, cols, 1, 2);
         Matrix<float> y(11, cols, 3);
@@ -61,7 +61,7 @@ TEST_CASE("dropout: the share of zeros is the rate, and the mean is kept") {
 }
 
 TEST_CASE("dropout: rate 0 is the identity, in place is fine") {
-    EigenBackend be({.threads = 2});
+    test::TestBackend be({.threads = 2});
     const auto x = random_matrix<float>(9, 33, 2);
     auto y = x;
     ops::dropout(be, y.cview(), mask_of(0), y.view());
@@ -103,7 +103,7 @@ TEST_CASE("dropout: another stream, step or seed is another mask") {
 }
 
 TEST_CASE("dropout: backward is the same mask on the gradient, overwriting or adding") {
-    BasicEigenBackend<double> be({.threads = 2});
+    test::BasicTestBackend<double> be({.threads = 2});
     const auto mask = kept<double>(15, 22, mask_of(0.25));
     const auto dy = random_matrix<double>(15, 22, 3, 1), start = random_matrix<double>(15, 22, 4, 2);
     auto dx = start;

@@ -2,15 +2,15 @@
 
 #include <cmath>
 #include <hydralora/backend/compose/norm.hpp>
-#include <hydralora/eigen/eigen_backend.hpp>
 #include <limits>
 
+#include "support/backend.hpp"
 #include "support/matrix.hpp"
 
 using namespace hydralora;
 
 TEST_CASE("add_squared_norm: the sum of all squares in double, onto what is there; padding is not read") {
-    EigenBackend be({.threads = 2});
+    test::TestBackend be({.threads = 2});
     for (const Index rows : {1, 3, 40})
         for (const Index cols : {1, 7, 8, 9, 130})
             for (const Index pad : {0, 3}) {
@@ -28,7 +28,7 @@ TEST_CASE("add_squared_norm: the sum of all squares in double, onto what is ther
 }
 
 TEST_CASE("clip_factor: min(1, most / (norm + 1e-6)), 0 where the norm is not finite") {
-    EigenBackend be({.threads = 1});
+    test::TestBackend be({.threads = 1});
     constexpr double inf = std::numeric_limits<double>::infinity();
     const auto factor = [&](double squares, double most) {
         double norm = squares, result = -1;

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <vector>
 
+#include "support/backend.hpp"
 #include "support/draw.hpp"
 #include "support/matrix.hpp"
 #include "support/team.hpp"
@@ -18,7 +19,7 @@ using test::Draw;
 using test::Matrix;
 using test::max_difference;
 using test::same_bits;
-using Double = BasicEigenBackend<double>;
+using Double = test::BasicTestBackend<double>;
 
 /// A drawn problem for the two row functors, and what they leave.
 struct Rows {

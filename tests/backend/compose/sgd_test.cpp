@@ -2,15 +2,15 @@
 
 #include <cmath>
 #include <hydralora/backend/compose/sgd.hpp>
-#include <hydralora/eigen/eigen_backend.hpp>
 
+#include "support/backend.hpp"
 #include "support/matrix.hpp"
 
 using namespace hydralora;
 using test::random_matrix;
 
 TEST_CASE("ops::sgd: the formula in plain loops, with strides, a gradient scale, with and without momentum") {
-    BasicEigenBackend<double> be({.threads = 3});
+    test::BasicTestBackend<double> be({.threads = 3});
     const double scale = 0.3;
     for (const Shape s : {Shape{1, 1}, {1, 5000}, {5000, 1}, {37, 53}})
         for (const Index pad : {0, 2})
@@ -35,7 +35,7 @@ TEST_CASE("ops::sgd: the formula in plain loops, with strides, a gradient scale,
 }
 
 TEST_CASE("ops::sgd: a scale of 0 writes nothing") {
-    EigenBackend be({.threads = 1});
+    test::TestBackend be({.threads = 1});
     const double zero = 0;
     auto p = random_matrix<float>(4, 4, 1), b = random_matrix<float>(4, 4, 2);
     const auto p0 = p, b0 = b;

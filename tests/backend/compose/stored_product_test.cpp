@@ -3,9 +3,9 @@
 
 #include <cmath>
 #include <hydralora/backend/compose/stored_product.hpp>
-#include <hydralora/eigen/eigen_backend.hpp>
 #include <vector>
 
+#include "support/backend.hpp"
 #include "support/draw.hpp"
 #include "support/matrix.hpp"
 
@@ -14,12 +14,12 @@ using namespace hydralora;
 namespace {
 
 /// Declares the gemm of floats alone, which hides those of 16 bits.
-struct FloatsOnly : EigenBackend {
-    using EigenBackend::EigenBackend;
+struct FloatsOnly : test::TestBackend {
+    using test::TestBackend::test::TestBackend;
     void gemm(Op op_a, Op op_b, float alpha, MatrixView<const float> a, MatrixView<const float> b, float beta,
               MatrixView<float> c) {
         ++products;
-        EigenBackend::gemm(op_a, op_b, alpha, a, b, beta, c);
+        test::TestBackend::gemm(op_a, op_b, alpha, a, b, beta, c);
     }
     int products = 0;
 };
@@ -54,15 +54,15 @@ void check_product(B& be, Op op, Index tokens, Index out, Index in, float beta) 
 }  // namespace
 
 TEST_CASE("stored_product: composed and the backend's own, 16 bits of both kinds and floats") {
-    FloatsOnly composed(EigenOptions{.threads = 2});
-    EigenBackend own({.threads = 2});
+    FloatsOnly composed(test::TestOptions{.threads = 2});
+    test::TestBackend own({.threads = 2});
     for (const Op op : {Op::none, Op::transpose})
         for (const float beta : {0.0f, 1.0f}) {
             check_product<FloatsOnly, bfloat16>(composed, op, 5, 900, 33, beta);
             check_product<FloatsOnly, float16>(composed, op, 1, 384, 7, beta);
-            check_product<EigenBackend, bfloat16>(own, op, 5, 900, 33, beta);
-            check_product<EigenBackend, float16>(own, op, 2, 10, 7, beta);
-            check_product<EigenBackend, float>(own, op, 5, 90, 33, beta);
+            check_product<test::TestBackend, bfloat16>(own, op, 5, 900, 33, beta);
+            check_product<test::TestBackend, float16>(own, op, 2, 10, 7, beta);
+            check_product<test::TestBackend, float>(own, op, 5, 90, 33, beta);
         }
     CHECK(composed.products > 0);
 }

@@ -87,9 +87,9 @@ void dropout(B& be, ConstView<B> x, const DropoutMask& mask, View<B> y, Grad mod
     if constexpr (requires { be.dropout(x, mask, y, mode); }) {
         be.dropout(x, mask, y, mode);
     } else {
-        be.rows(x.rows,
-                functor::Dropout<Scalar<B>, AccumScalar<B>>{x.data, y.data, x.cols, x.ld, y.ld, mask.rows, mask.key, mask.threshold(),
-                                            static_cast<AccumScalar<B>>(mask.scale()), mode == Grad::accumulate});
+        be.rows(x.rows, functor::Dropout<Scalar<B>, AccumScalar<B>>{
+                            x.data, y.data, x.cols, x.ld, y.ld, mask.rows, mask.key, mask.threshold(),
+                            static_cast<AccumScalar<B>>(mask.scale()), mode == Grad::accumulate});
     }
 }
 

@@ -99,7 +99,8 @@ struct UnmixAndGate {
         const Acc* gate = g + t * heads;
         Acc* dl = du + t * ld_du + cols;
         Acc mean = 0;
-        for (Index j = group.rank(); j < (own_u ? Index{0} : Index{rank}); j += group.size()) du[t * ld_du + j] = Acc{0};
+        for (Index j = group.rank(); j < (own_u ? Index{0} : Index{rank}); j += group.size())
+            du[t * ld_du + j] = Acc{0};
         for (Index i = 0; i < heads; ++i) {
             const Acc weight = scaling * gate[i];
             const Acc* from = u + t * cols + (own_u ? i * rank : 0);
@@ -120,8 +121,7 @@ struct UnmixAndGate {
         }
         if (!routed) return;
         group.sync();
-        for (Index i = group.rank(); i < heads; i += group.size())
-            dl[i] = gate[i] * (dl[i] - mean);
+        for (Index i = group.rank(); i < heads; i += group.size()) dl[i] = gate[i] * (dl[i] - mean);
     }
 };
 
