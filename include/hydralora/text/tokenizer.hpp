@@ -58,12 +58,14 @@ public:
         const auto plain = [&](const AddedToken& token) { return token.special && specials == Specials::as_text; };
         BpeScratch scratch;
         Words words;
+        GrowthLimit normal_limit = Normaliser::limit(text.size()), words_limit = PreTokeniser::limit(text.size());
         for (const auto& piece : parts_->verbatim.split(text, plain)) {
             if (piece.token != nullptr) {
                 ids.push_back(piece.token->id);
                 continue;
             }
-            const std::string normal = parts_->normaliser(text.substr(piece.begin, piece.end - piece.begin));
+            const std::string normal =
+                parts_->normaliser(text.substr(piece.begin, piece.end - piece.begin), normal_limit);
             for (const auto& part : parts_->normalised.split(normal, plain)) {
                 if (part.token != nullptr) {
                     ids.push_back(part.token->id);
@@ -72,7 +74,7 @@ public:
                 words.text = normal.substr(part.begin, part.end - part.begin);
                 words.ends.assign(1, words.text.size());
                 words.at_start = position == Position::first && piece.begin == 0 && part.begin == 0;
-                parts_->pre_tokeniser(words);
+                parts_->pre_tokeniser(words, words_limit);
                 std::size_t begin = 0;
                 for (const std::size_t end : words.ends) {
                     parts_->model.encode(std::string_view(words.text).substr(begin, end - begin), ids, scratch);
