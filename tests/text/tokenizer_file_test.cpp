@@ -258,4 +258,9 @@ TEST_CASE("added tokens in the text") {
     CHECK(encode(added("xab", 4) + "," + added("ax", 5), "axab") == Ids{5, 3});  // the leftmost, then the longest
     CHECK(encode(added("<x>", 4, "special") + "," + added("x", 5), "<x>a", Specials::as_text) == Ids{0});
     CHECK(encode(added("x", 4, "single_word"), "xx x ax x") == Ids{4, 0, 4});
+    // White space that the token before has taken.
+    CHECK(encode(added("-", 4, "rstrip") + "," + added("  ", 5), "-  a") == Ids{4, 5, 0});
+    CHECK(encode(added("-", 4, "rstrip") + "," + added("  ", 5, "lstrip"), "-  a") == Ids{4, 0});
+    CHECK(encode(added(" ", 4, "rstrip") + "," + added("-", 5, "lstrip"), "a   -") == Ids{0, 4, 4, 4, 5});
+    CHECK(encode(added(" ", 4, "lstrip, rstrip"), "a   b   ") == Ids{0, 4, 1, 4});
 }
