@@ -264,3 +264,64 @@ TEST_CASE("added tokens in the text") {
     CHECK(encode(added(" ", 4, "rstrip") + "," + added("-", 5, "lstrip"), "a   -") == Ids{0, 4, 4, 4, 5});
     CHECK(encode(added(" ", 4, "lstrip, rstrip"), "a   b   ") == Ids{0, 4, 1, 4});
 }
+
+// The ids of `recognised` and of `package` are those of the Python package; `as_text` is what it makes of the same text
+// when it is told to take special tokens as text, but for those special tokens.
+TEST_CASE("text does not become a special token of the model's vocabulary") {
+    const std::string vocabulary = R"({"a": 0, "b": 1, "c": 2, "ab": 3, "abc": 4, "aba": 5, "aab": 6, "<0x61>": 7})";
+    const std::string merges = R"("merges": ["a b", "ab c", "ab a", "a ab"])";
+    const auto tokenizer = [&](const std::string& tokens, const std::string& model = "") {
+        return Tokenizer::parse(file(R"("added_tokens": [)" + tokens + "]", merges + model, vocabulary), "t.json");
+    };
+    const auto as_text = [](const Tokenizer& t, const std::string& text) { return t.encode(text, Specials::as_text); };
+
+    const Tokenizer merged = tokenizer(added("ab", 3, "special"));
+    CHECK(as_text(merged, "ab") == Ids{0, 1});
+    CHECK(as_text(merged, "cab") == Ids{2, 0, 1});
+    CHECK(as_text(merged, "abc") == Ids{4});  // the package's: no special token
+    CHECK(as_text(merged, "abcabab") == Ids{4, 0, 1, 0, 1});
+    CHECK(merged.encode("cab", Specials::recognised) == Ids{2, 3});
+    CHECK(as_text(tokenizer(added("ab", 3)), "cab") == Ids{2, 3});  // not special
+
+    // One within the other.
+    CHECK(as_text(tokenizer(added("ab", 3, "special") + ", " + added("abc", 4, "special")), "abcabab") ==
+          Ids{0, 1, 2, 0, 1, 0, 1});
+
+    // Words that are looked up whole: "aba" and "cab", which no merge makes.
+    for (const char* content : {"aba", "cab"}) {
+        const std::string more = R"({"a": 0, "b": 1, "c": 2, "ab": 3, "aba": 4, "cab": 5})";
+        const std::string model = R"("ignore_merges": true, "merges": ["a b", "ab a"])";
+        const std::string word(content);
+        const int id = word == "aba" ? 4 : 5;
+        const auto whole = [&](const std::string& flags) {
+            return Tokenizer::parse(file(R"("added_tokens": [)" + added(word, id, flags) + "]", model, more), "t.json");
+        };
+        CHECK(as_text(whole("special"), word) == (id == 4 ? Ids{3, 0} : Ids{2, 3}));
+        CHECK(whole("special").encode(word, Specials::recognised) == Ids{id});
+        CHECK(as_text(whole(""), word) == Ids{id});
+    }
+
+    // A character: its bytes where the model has them, else itself, because nothing else spells it.
+    CHECK(as_text(tokenizer(added("a", 0, "special")), "ca") == Ids{2, 0});
+    CHECK(as_text(tokenizer(added("a", 0, "special"), R"(, "byte_fallback": true)"), "ca") == Ids{2, 7});
+    CHECK(as_text(tokenizer(added("a", 0, "special"), R"(, "byte_fallback": true)"), "cab") == Ids{2, 3});
+    // The unknown token stands for other text, and so do bytes.
+    CHECK(as_text(tokenizer(added("ab", 3, "special"), R"(, "unk_token": "ab")"), "cz") == Ids{2, 3});
+    CHECK(Tokenizer::parse(file(R"("added_tokens": [)" + added("<0x7A>", 4, "special") + "]",
+                                R"("byte_fallback": true, "merges": [])", R"({"a": 0, "b": 1, "c": 2, "<0x7A>": 4})"),
+                           "t.json")
+              .encode("cz") == Ids{2, 4});
+}
+
+TEST_CASE("special tokens within special tokens, a thousand deep") {
+    std::string vocabulary = R"({"a": 0)", merges, tokens;
+    for (int n = 1; n < 1000; ++n) {
+        const std::string shorter(static_cast<std::size_t>(n), 'a');
+        vocabulary += ", \"" + shorter + "a\": " + std::to_string(n);
+        merges += (n > 1 ? ", \"" : "\"") + shorter + " a\"";
+        tokens += (n > 1 ? ", " : "") + added(shorter + "a", n, "special");
+    }
+    const Tokenizer tokenizer = Tokenizer::parse(
+        file(R"("added_tokens": [)" + tokens + "]", R"("merges": [)" + merges + "]", vocabulary + "}"), "t.json");
+    CHECK(tokenizer.encode(std::string(1000, 'a')) == Ids(1000, 0));
+}

@@ -211,7 +211,13 @@ inline void read_post_processor(const JsonView& json, TokenizerParts& parts) {
     parts.decoder = read_decoder(json["decoder"]);
     parts.model = read_model(json["model"]);
     const Vocabulary& vocabulary = parts.model.vocabulary();
-    place_added_tokens(read_added_tokens(json["added_tokens"], vocabulary), json["added_tokens"], parts);
+    std::vector<AddedToken> added = read_added_tokens(json["added_tokens"], vocabulary);
+    std::vector<std::uint32_t> specials;
+    for (const AddedToken& token : added)
+        if (const std::uint32_t slot = vocabulary.find(token.content); token.special && slot != Vocabulary::none)
+            specials.push_back(slot);
+    parts.model.set_specials(std::move(specials));
+    place_added_tokens(std::move(added), json["added_tokens"], parts);
     if (vocabulary.size() > 0) parts.size = vocabulary.id(static_cast<std::uint32_t>(vocabulary.size() - 1)) + 1;
     if (!parts.added.empty()) parts.size = std::max<Index>(parts.size, parts.added.back().id + 1);
     read_post_processor(json["post_processor"], parts);
