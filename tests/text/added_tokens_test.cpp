@@ -95,7 +95,8 @@ std::vector<Cut> plain_cuts(const std::vector<AddedToken>& tokens, std::string_v
 
 std::vector<Cut> cuts_of(const std::vector<AddedToken>& tokens, std::string_view text) {
     std::vector<Cut> cuts;
-    for (const auto& piece : AddedTokens(tokens).split(text, [](const AddedToken&) { return false; }))
+    const AddedTokens added(tokens);  // which the pieces point into
+    for (const auto& piece : added.split(text, [](const AddedToken&) { return false; }))
         cuts.push_back({piece.begin, piece.end, piece.token == nullptr ? -1 : piece.token->id});
     return cuts;
 }

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "growth_limit.hpp"
 #include "normalise.hpp"
 #include "pre_tokenise.hpp"
 

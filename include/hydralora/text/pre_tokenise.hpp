@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "growth_limit.hpp"
 #include "normalise.hpp"
 #include "unicode.hpp"
 
