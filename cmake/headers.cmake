@@ -107,6 +107,7 @@ set(HYDRALORA_HEADERS
     hydralora/text/bpe.hpp
     hydralora/text/chat_format.hpp
     hydralora/text/decode.hpp
+    hydralora/text/growth_limit.hpp
     hydralora/text/normalise.hpp
     hydralora/text/pre_tokenise.hpp
     hydralora/text/tokenizer.hpp

@@ -146,16 +146,106 @@ TEST_CASE("files that contradict themselves") {
     CHECK(refused("{}").find("t.json: \"model") == 0);
 }
 
-TEST_CASE("a normaliser that swells is stopped") {
+namespace {
+
+/// `step` so many times, as a Sequence.
+std::string repeated(const std::string& list, const std::string& step, int times) {
     std::string steps;
-    for (int i = 0; i < 20; ++i)
-        steps += std::string(i > 0 ? ", " : "") +
-                 R"({"type": "Replace", "pattern": {"String": "a"}, "content": "aaaaaaaa"})";
-    const Tokenizer tokenizer =
-        Tokenizer::parse(file(R"("normalizer": {"type": "Sequence", "normalizers": [)" + steps + "]}"), "t.json");
+    for (int i = 0; i < times; ++i) steps += (i > 0 ? ", " : "") + step;
+    return R"({"type": "Sequence", ")" + list + "\": [" + steps + "]}";
+}
+std::string replace(const std::string& from, const std::string& to) {
+    return R"({"type": "Replace", "pattern": {"String": ")" + from + R"("}, "content": ")" + to + "\"}";
+}
+const std::string bytes_256(256, 'a');
+
+}  // namespace
+
+// The numbers in the messages show that a step stops where it passes the limit, not once it has written everything.
+TEST_CASE("a normaliser that swells is stopped") {
+    const auto message = [](const std::string& normalizer, const std::string& text, const std::string& members = "") {
+        const Tokenizer tokenizer = Tokenizer::parse(file(R"("normalizer": )" + normalizer + members), "t.json");
+        return test::message_of([&] { static_cast<void>(tokenizer.encode(text)); });
+    };
+    const std::string remedy = "; check the steps of tokenizer.json, or encode less at once";
+    CHECK(message(repeated("normalizers", replace("a", "aaaaaaaa"), 20), "a") ==
+          "Tokenizer: the normaliser makes 4120 bytes or more of 1, expected at most 4112" + remedy);
+    CHECK(message(replace("a", bytes_256), std::string(100000, 'a')) ==
+          "Tokenizer: the normaliser makes 1604352 bytes or more of 100000, expected at most 1604096" + remedy);
+    CHECK(message(repeated("normalizers", R"({"type": "Prepend", "prepend": ")" + bytes_256 + "\"}", 20), "b") ==
+          "Tokenizer: the normaliser makes 4353 bytes or more of 1, expected at most 4112" + remedy);
+    // Over all pieces of a text together: here are 300 of 256 bytes.
+    std::string pieces;
+    for (int i = 0; i < 300; ++i) pieces += "a<>";
+    CHECK(message(replace("a", bytes_256), pieces, R"(, "added_tokens": [)" + added("<>", 4) + "]") ==
+          "Tokenizer: the normaliser makes 18688 bytes or more of 900, expected at most 18496" + remedy);
+    CHECK(message(replace("a", bytes_256), "aaaabb") == "no error");
+}
+
+TEST_CASE("a pre-tokenizer that swells is stopped") {
+    const auto message = [](const std::string& step, const std::string& text) {
+        const auto tokenizer =
+            Tokenizer::parse(file(R"("pre_tokenizer": )" + repeated("pretokenizers", step, 32)), "t.json");
+        return test::message_of([&] { static_cast<void>(tokenizer.encode(text)); });
+    };
+    // Every step doubles what is not ASCII.
+    CHECK(message(R"({"type": "ByteLevel", "add_prefix_space": false, "use_regex": false})", "\xc3\xa9") ==
+          "Tokenizer: the pre-tokenizer makes 8192 bytes or more of 2, expected at most 4128; check the steps of "
+          "tokenizer.json, or encode less at once");
+    CHECK(message(R"({"type": "ByteLevel", "add_prefix_space": false, "use_regex": false})", "ab") == "no error");
+    // Each of these two cuts where the other has put something before a word, so that the words become more and more.
+    const auto metaspace = [](const char* c) {
+        return std::string(R"({"type": "Metaspace", "prepend_scheme": "always", "replacement": ")") + c + "\"}";
+    };
+    const std::string two = metaspace("x") + ", " + metaspace("y");
+    const auto tokenizer =
+        Tokenizer::parse(file(R"("pre_tokenizer": )" +
+                              repeated("pretokenizers", R"({"type": "Sequence", "pretokenizers": [)" + two + "]}", 16)),
+                         "t.json");
     CHECK(test::message_of([&] {
               static_cast<void>(tokenizer.encode("a"));
-          }).find("Tokenizer: the normaliser makes ") == 0);
+          }).find("Tokenizer: the pre-tokenizer makes 411") == 0);
+}
+
+TEST_CASE("a decoder that swells is stopped") {
+    const auto message = [](int times, const Ids& ids) {
+        const std::string steps = repeated("decoders", replace("a", bytes_256), times);
+        const auto tokenizer = Tokenizer::parse(file(R"("decoder": )" + steps), "t.json");
+        return test::message_of([&] { static_cast<void>(tokenizer.decode(ids)); });
+    };
+    const std::string remedy = "; check the steps of tokenizer.json, or decode less at once";
+    CHECK(message(4, {0}) == "Tokenizer: the decoder makes 4352 bytes or more of 1, expected at most 4112" + remedy);
+    CHECK(message(1, Ids(1000, 0)) ==
+          "Tokenizer: the decoder makes 20224 bytes or more of 1000, expected at most 20096" + remedy);
+    CHECK(message(1, {0, 1, 3}) == "no error");
+}
+
+TEST_CASE("added tokens that the normalizer swells are refused") {
+    std::string tokens;
+    for (int i = 0; i < 5000; ++i) tokens += (i > 0 ? ", " : "") + added("a" + std::to_string(i), 4 + i, "normalized");
+    const std::string normalizer = R"("normalizer": )" + replace("a", bytes_256);
+    CHECK(refused(file(normalizer + R"(, "added_tokens": [)" + tokens + "]")) ==
+          "t.json: \"added_tokens\": the added tokens have more than 1048576 bytes after the normalizer");
+}
+
+TEST_CASE("a template is short") {
+    const auto tokenizer = [](int before, int after, const std::string& ids) {
+        const std::string piece = R"({"SpecialToken": {"id": "x", "type_id": 0}})";
+        std::string single;
+        for (int i = 0; i < before; ++i) single += piece + ", ";
+        single += R"({"Sequence": {"id": "A", "type_id": 0}})";
+        for (int i = 0; i < after; ++i) single += ", " + piece;
+        return file(R"("post_processor": {"type": "TemplateProcessing", "single": [)" + single +
+                    R"(], "special_tokens": {"x": {"ids": )" + ids + "}}}");
+    };
+    CHECK(refused(tokenizer(32, 32, "[1]")) == "no error");
+    CHECK(refused(tokenizer(33, 32, "[]")) ==
+          "t.json: \"post_processor.single\": expected at most 65 pieces, found an array of 66 elements");
+    const std::string ids =
+        "t.json: \"post_processor.special_tokens.x.ids\": expected at most 32 ids on either side of "
+        "a text, found ";
+    CHECK(refused(tokenizer(33, 0, "[1]")) == ids + "33");
+    CHECK(refused(tokenizer(0, 17, "[1, 2]")) == ids + "34");
 }
 
 TEST_CASE("added tokens in the text") {
@@ -168,4 +258,70 @@ TEST_CASE("added tokens in the text") {
     CHECK(encode(added("xab", 4) + "," + added("ax", 5), "axab") == Ids{5, 3});  // the leftmost, then the longest
     CHECK(encode(added("<x>", 4, "special") + "," + added("x", 5), "<x>a", Specials::as_text) == Ids{0});
     CHECK(encode(added("x", 4, "single_word"), "xx x ax x") == Ids{4, 0, 4});
+    // White space that the token before has taken.
+    CHECK(encode(added("-", 4, "rstrip") + "," + added("  ", 5), "-  a") == Ids{4, 5, 0});
+    CHECK(encode(added("-", 4, "rstrip") + "," + added("  ", 5, "lstrip"), "-  a") == Ids{4, 0});
+    CHECK(encode(added(" ", 4, "rstrip") + "," + added("-", 5, "lstrip"), "a   -") == Ids{0, 4, 4, 4, 5});
+    CHECK(encode(added(" ", 4, "lstrip, rstrip"), "a   b   ") == Ids{0, 4, 1, 4});
+}
+
+// The ids of `recognised` and of `package` are those of the Python package; `as_text` is what it makes of the same text
+// when it is told to take special tokens as text, but for those special tokens.
+TEST_CASE("text does not become a special token of the model's vocabulary") {
+    const std::string vocabulary = R"({"a": 0, "b": 1, "c": 2, "ab": 3, "abc": 4, "aba": 5, "aab": 6, "<0x61>": 7})";
+    const std::string merges = R"("merges": ["a b", "ab c", "ab a", "a ab"])";
+    const auto tokenizer = [&](const std::string& tokens, const std::string& model = "") {
+        return Tokenizer::parse(file(R"("added_tokens": [)" + tokens + "]", merges + model, vocabulary), "t.json");
+    };
+    const auto as_text = [](const Tokenizer& t, const std::string& text) { return t.encode(text, Specials::as_text); };
+
+    const Tokenizer merged = tokenizer(added("ab", 3, "special"));
+    CHECK(as_text(merged, "ab") == Ids{0, 1});
+    CHECK(as_text(merged, "cab") == Ids{2, 0, 1});
+    CHECK(as_text(merged, "abc") == Ids{4});  // the package's: no special token
+    CHECK(as_text(merged, "abcabab") == Ids{4, 0, 1, 0, 1});
+    CHECK(merged.encode("cab", Specials::recognised) == Ids{2, 3});
+    CHECK(as_text(tokenizer(added("ab", 3)), "cab") == Ids{2, 3});  // not special
+
+    // One within the other.
+    CHECK(as_text(tokenizer(added("ab", 3, "special") + ", " + added("abc", 4, "special")), "abcabab") ==
+          Ids{0, 1, 2, 0, 1, 0, 1});
+
+    // Words that are looked up whole: "aba" and "cab", which no merge makes.
+    for (const char* content : {"aba", "cab"}) {
+        const std::string more = R"({"a": 0, "b": 1, "c": 2, "ab": 3, "aba": 4, "cab": 5})";
+        const std::string model = R"("ignore_merges": true, "merges": ["a b", "ab a"])";
+        const std::string word(content);
+        const int id = word == "aba" ? 4 : 5;
+        const auto whole = [&](const std::string& flags) {
+            return Tokenizer::parse(file(R"("added_tokens": [)" + added(word, id, flags) + "]", model, more), "t.json");
+        };
+        CHECK(as_text(whole("special"), word) == (id == 4 ? Ids{3, 0} : Ids{2, 3}));
+        CHECK(whole("special").encode(word, Specials::recognised) == Ids{id});
+        CHECK(as_text(whole(""), word) == Ids{id});
+    }
+
+    // A character: its bytes where the model has them, else itself, because nothing else spells it.
+    CHECK(as_text(tokenizer(added("a", 0, "special")), "ca") == Ids{2, 0});
+    CHECK(as_text(tokenizer(added("a", 0, "special"), R"(, "byte_fallback": true)"), "ca") == Ids{2, 7});
+    CHECK(as_text(tokenizer(added("a", 0, "special"), R"(, "byte_fallback": true)"), "cab") == Ids{2, 3});
+    // The unknown token stands for other text, and so do bytes.
+    CHECK(as_text(tokenizer(added("ab", 3, "special"), R"(, "unk_token": "ab")"), "cz") == Ids{2, 3});
+    CHECK(Tokenizer::parse(file(R"("added_tokens": [)" + added("<0x7A>", 4, "special") + "]",
+                                R"("byte_fallback": true, "merges": [])", R"({"a": 0, "b": 1, "c": 2, "<0x7A>": 4})"),
+                           "t.json")
+              .encode("cz") == Ids{2, 4});
+}
+
+TEST_CASE("special tokens within special tokens, a thousand deep") {
+    std::string vocabulary = R"({"a": 0)", merges, tokens;
+    for (int n = 1; n < 1000; ++n) {
+        const std::string shorter(static_cast<std::size_t>(n), 'a');
+        vocabulary += ", \"" + shorter + "a\": " + std::to_string(n);
+        merges += (n > 1 ? ", \"" : "\"") + shorter + " a\"";
+        tokens += (n > 1 ? ", " : "") + added(shorter + "a", n, "special");
+    }
+    const Tokenizer tokenizer = Tokenizer::parse(
+        file(R"("added_tokens": [)" + tokens + "]", R"("merges": [)" + merges + "]", vocabulary + "}"), "t.json");
+    CHECK(tokenizer.encode(std::string(1000, 'a')) == Ids(1000, 0));
 }

@@ -128,22 +128,31 @@ public:
     explicit AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)), matcher_(patterns(tokens_)) {}
 
     /// The pieces of the text, in order; tokens for which `plain(token)` holds are text. A token that strips takes the
-    /// white space beside it; if that runs into the next token both count, as in the Python package.
+    /// white space beside it. As in the Python package both count if that runs into the next token, unless that takes
+    /// white space before it and nothing is left.
     template <class Plain>
     [[nodiscard]] std::vector<Piece> split(std::string_view text, Plain&& plain) const {
         std::vector<Piece> pieces;
-        std::size_t done = 0;
+        std::size_t done = 0, space_end = 0;  // of the white space that was last looked for after a token
         for (const LongestMatch::Match& match : matcher_.find(text)) {
             const AddedToken& token = tokens_[match.text];
             std::size_t begin = match.begin, end = match.end;
             if (plain(token) || (token.single_word && !stands_alone(text, begin, end))) continue;
             if (token.lstrip) {
-                while (begin > 0 && is(space, character_before(text, begin)))
+                // No further than `done`, and below not where it is known already: many tokens may stand in one run.
+                while (begin > done && is(space, character_before(text, begin)))
                     begin -= character_before(text, begin).bytes;
                 begin = std::max(begin, done);
             }
-            if (token.rstrip)
-                while (end < text.size() && is(space, character_at(text, end))) end += character_at(text, end).bytes;
+            if (token.rstrip) {
+                if (end >= space_end) {
+                    space_end = end;
+                    while (space_end < text.size() && is(space, character_at(text, space_end)))
+                        space_end += character_at(text, space_end).bytes;
+                }
+                end = space_end;
+            }
+            if (begin >= end) continue;  // all of it is white space that the token before has taken
             if (done < begin) pieces.push_back({done, begin, nullptr});
             pieces.push_back({begin, end, &token});
             done = end;

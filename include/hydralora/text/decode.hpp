@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "growth_limit.hpp"
 #include "normalise.hpp"
 #include "pre_tokenise.hpp"
 
@@ -41,8 +42,10 @@ inline void fuse(Tokens& tokens) {
     tokens.assign(1, std::move(all));
 }
 
-inline void apply(const Replace& step, Tokens& tokens) {
-    for (std::string& token : tokens) token = replaced(token, step);
+/// The only step that can make its tokens longer.
+inline void apply(const Replace& step, Tokens& tokens, GrowthLimit& limit) {
+    limit.next_step();
+    for (std::string& token : tokens) token = replaced(token, step, [&](std::size_t bytes) { limit.add(bytes); });
 }
 
 /// The byte of <0xHH>, -1 for other tokens.
@@ -58,7 +61,7 @@ inline void apply(const Replace& step, Tokens& tokens) {
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-inline void apply(const ByteFallback&, Tokens& tokens) {
+inline void apply(const ByteFallback&, Tokens& tokens, GrowthLimit&) {
     Tokens result;
     bool in_bytes = false;
     for (std::string& token : tokens) {
@@ -73,9 +76,9 @@ inline void apply(const ByteFallback&, Tokens& tokens) {
     tokens = std::move(result);
 }
 
-inline void apply(const Fuse&, Tokens& tokens) { fuse(tokens); }
+inline void apply(const Fuse&, Tokens& tokens, GrowthLimit&) { fuse(tokens); }
 
-inline void apply(const Strip& step, Tokens& tokens) {
+inline void apply(const Strip& step, Tokens& tokens, GrowthLimit&) {
     for (std::string& token : tokens) {
         std::string_view text = token;
         for (std::size_t n = 0; n < step.start && text.starts_with(step.content); ++n)
@@ -86,12 +89,12 @@ inline void apply(const Strip& step, Tokens& tokens) {
     }
 }
 
-inline void apply(const FromByteLevel&, Tokens& tokens) {
+inline void apply(const FromByteLevel&, Tokens& tokens, GrowthLimit&) {
     for (std::string& token : tokens) token = from_byte_alphabet(token);
     fuse(tokens);
 }
 
-inline void apply(const FromMetaspace& step, Tokens& tokens) {
+inline void apply(const FromMetaspace& step, Tokens& tokens, GrowthLimit&) {
     for (std::size_t i = 0; i < tokens.size(); ++i)
         tokens[i] = replaced(tokens[i], {step.replacement, i == 0 && step.prepended ? "" : " "});
 }
@@ -104,7 +107,11 @@ struct Decoder {
     std::string separator;
 
     [[nodiscard]] std::string operator()(std::vector<std::string> tokens) const {
-        for (const DecodeStep& step : steps) std::visit([&](const auto& s) { decode_detail::apply(s, tokens); }, step);
+        std::size_t bytes = 0;
+        for (const std::string& token : tokens) bytes += token.size();
+        GrowthLimit limit("the decoder", "decode", bytes);
+        for (const DecodeStep& step : steps)
+            std::visit([&](const auto& s) { decode_detail::apply(s, tokens, limit); }, step);
         std::string text;
         for (std::size_t i = 0; i < tokens.size(); ++i) text += (i > 0 ? separator : "") + tokens[i];
         return text;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "../core/check.hpp"
+#include "growth_limit.hpp"
 #include "unicode.hpp"
 
 namespace hydralora::text {
@@ -152,34 +153,51 @@ struct Replace {
     std::string from, to;  // from is not empty
 };
 
-[[nodiscard]] inline std::string replaced(std::string_view text, const Replace& rule) {
+/// `count(bytes)` is called before so many are written.
+template <class Count>
+[[nodiscard]] std::string replaced(std::string_view text, const Replace& rule, Count&& count) {
     std::string result;
     result.reserve(text.size());
     for (std::size_t i = 0; i < text.size();) {
         const std::size_t found = std::min(text.find(rule.from, i), text.size());
+        count(found - i + (found < text.size() ? rule.to.size() : 0));
         result += text.substr(i, found - i);
         if (found < text.size()) result += rule.to;
         i = found + (found < text.size() ? rule.from.size() : 0);
     }
     return result;
 }
+[[nodiscard]] inline std::string replaced(std::string_view text, const Replace& rule) {
+    return replaced(text, rule, [](std::size_t) {});
+}
 
 /// The steps of a file's normalizer, in order.
 struct Normaliser {
     std::vector<std::variant<Nfc, Prepend, Replace>> steps;
 
-    [[nodiscard]] std::string operator()(std::string_view text) const {
-        const std::size_t most = 16 * text.size() + 4096;
+    [[nodiscard]] static GrowthLimit limit(std::size_t bytes) { return {"the normaliser", "encode", bytes}; }
+
+    /// One `limit` serves all pieces of a text.
+    [[nodiscard]] std::string operator()(std::string_view text, GrowthLimit& limit) const {
         std::string result(text);
         for (const auto& step : steps) {
-            if (std::holds_alternative<Nfc>(step)) result = nfc(result);
-            if (const auto* rule = std::get_if<Prepend>(&step); rule != nullptr && !result.empty())
-                result.insert(0, rule->text);
-            if (const auto* rule = std::get_if<Replace>(&step)) result = replaced(result, *rule);
-            check(result.size() <= most, "Tokenizer: the normaliser makes ", result.size(), " bytes of ", text.size(),
-                  ", expected at most ", most);
+            limit.next_step();
+            if (std::holds_alternative<Nfc>(step)) {
+                result = nfc(result);  // at most three times the bytes
+                limit.add(result.size());
+            } else if (const auto* prefix = std::get_if<Prepend>(&step); prefix != nullptr && !result.empty()) {
+                limit.add(prefix->text.size() + result.size());
+                result.insert(0, prefix->text);
+            } else if (const auto* rule = std::get_if<Replace>(&step)) {
+                result = replaced(result, *rule, [&](std::size_t bytes) { limit.add(bytes); });
+            }
         }
+        limit.keep();
         return result;
+    }
+    [[nodiscard]] std::string operator()(std::string_view text) const {
+        GrowthLimit alone = limit(text.size());
+        return (*this)(text, alone);
     }
 };
 

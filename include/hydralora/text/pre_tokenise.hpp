@@ -12,6 +12,8 @@
 #include <variant>
 #include <vector>
 
+#include "growth_limit.hpp"
+#include "normalise.hpp"
 #include "unicode.hpp"
 
 namespace hydralora::text {
@@ -191,25 +193,28 @@ void cut(Words& words, Next&& next) {
     }
     words.ends = std::move(ends);
 }
-/// Replaces every word: `change(word, first)` is its new text.
+/// Replaces every word: `changed(word, first)` is its new text.
 template <class Change>
-void change(Words& words, Change&& changed) {
+void change(Words& words, GrowthLimit& limit, Change&& changed) {
+    limit.next_step();
     std::string text;
     std::size_t begin = 0;
     bool first = words.at_start;
     for (std::size_t& end : words.ends) {
-        text += changed(std::string_view(words.text).substr(begin, end - begin), first);
+        const std::string word = changed(std::string_view(words.text).substr(begin, end - begin), first);
+        limit.add(word.size());
+        text += word;
         begin = std::exchange(end, text.size());
         first = false;
     }
     words.text = std::move(text);
 }
 
-inline void apply(const SplitByPattern& step, Words& words) {
+inline void apply(const SplitByPattern& step, Words& words, GrowthLimit&) {
     cut(words, [&](std::string_view word, std::size_t i) { return match_end(step.pattern, word, i); });
 }
 
-inline void apply(const Digits& step, Words& words) {
+inline void apply(const Digits& step, Words& words, GrowthLimit&) {
     cut(words, [&](std::string_view word, std::size_t i) {
         const auto is_digit = [](Character c) { return (properties(c.code) & digit) != 0; };
         Character c = character_at(word, i);
@@ -223,16 +228,17 @@ inline void apply(const Digits& step, Words& words) {
     });
 }
 
-inline void apply(const PrefixSpace&, Words& words) {
-    change(words, [](std::string_view word, bool) { return (word.starts_with(' ') ? "" : " ") + std::string(word); });
+inline void apply(const PrefixSpace&, Words& words, GrowthLimit& limit) {
+    change(words, limit,
+           [](std::string_view word, bool) { return (word.starts_with(' ') ? "" : " ") + std::string(word); });
 }
 
-inline void apply(const ToByteLevel&, Words& words) {
-    change(words, [](std::string_view word, bool) { return to_byte_alphabet(word); });
+inline void apply(const ToByteLevel&, Words& words, GrowthLimit& limit) {
+    change(words, limit, [](std::string_view word, bool) { return to_byte_alphabet(word); });
 }
 
-inline void apply(const Metaspace& step, Words& words) {
-    change(words, [&](std::string_view word, bool first) {
+inline void apply(const Metaspace& step, Words& words, GrowthLimit& limit) {
+    change(words, limit, [&](std::string_view word, bool first) {
         std::string text;
         for (const char c : word) c == ' ' ? text += step.replacement : text += c;
         const bool prepend =
@@ -252,8 +258,13 @@ inline void apply(const Metaspace& step, Words& words) {
 struct PreTokeniser {
     std::vector<PreTokenStep> steps;
 
-    void operator()(Words& words) const {
-        for (const PreTokenStep& step : steps) std::visit([&](const auto& s) { words_detail::apply(s, words); }, step);
+    [[nodiscard]] static GrowthLimit limit(std::size_t bytes) { return {"the pre-tokenizer", "encode", bytes}; }
+
+    /// One `limit` serves all pieces of a text.
+    void operator()(Words& words, GrowthLimit& limit) const {
+        for (const PreTokenStep& step : steps)
+            std::visit([&](const auto& s) { words_detail::apply(s, words, limit); }, step);
+        limit.keep();
     }
 };
 

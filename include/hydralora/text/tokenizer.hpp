@@ -23,10 +23,6 @@
 
 namespace hydralora::text {
 
-/// What special tokens (added ones with `special`, such as <|im_end|>) spelled out in a text are. Text from outside
-/// must not reach the model as control tokens, so `as_text` is the default; a chat template needs `recognised`.
-enum class Specials { as_text, recognised };
-
 /// Where a piece of text stands: some tokenizers put a space before the first one only.
 enum class Position { first, later };
 
@@ -42,6 +38,9 @@ enum class Decode { without_specials, with_specials };
 /// The file's `truncation` and `padding` are not looked at: cutting and filling are the caller's. Bytes of the text
 /// that are no UTF-8 are characters of their own, so nothing is lost where the vocabulary has all bytes. What the
 /// package drops is dropped: characters without token where there is no unknown token, ids that no token has.
+///
+/// Where special tokens are text, no text makes one. The package stops looking for them then, but its model still makes
+/// those that its vocabulary and its merges hold; here they are written with the tokens that they are joined from.
 class Tokenizer {
 public:
     [[nodiscard]] static Tokenizer open(const std::filesystem::path& tokenizer_json) {
@@ -58,12 +57,14 @@ public:
         const auto plain = [&](const AddedToken& token) { return token.special && specials == Specials::as_text; };
         BpeScratch scratch;
         Words words;
+        GrowthLimit normal_limit = Normaliser::limit(text.size()), words_limit = PreTokeniser::limit(text.size());
         for (const auto& piece : parts_->verbatim.split(text, plain)) {
             if (piece.token != nullptr) {
                 ids.push_back(piece.token->id);
                 continue;
             }
-            const std::string normal = parts_->normaliser(text.substr(piece.begin, piece.end - piece.begin));
+            const std::string normal =
+                parts_->normaliser(text.substr(piece.begin, piece.end - piece.begin), normal_limit);
             for (const auto& part : parts_->normalised.split(normal, plain)) {
                 if (part.token != nullptr) {
                     ids.push_back(part.token->id);
@@ -72,10 +73,11 @@ public:
                 words.text = normal.substr(part.begin, part.end - part.begin);
                 words.ends.assign(1, words.text.size());
                 words.at_start = position == Position::first && piece.begin == 0 && part.begin == 0;
-                parts_->pre_tokeniser(words);
+                parts_->pre_tokeniser(words, words_limit);
                 std::size_t begin = 0;
                 for (const std::size_t end : words.ends) {
-                    parts_->model.encode(std::string_view(words.text).substr(begin, end - begin), ids, scratch);
+                    parts_->model.encode(std::string_view(words.text).substr(begin, end - begin), ids, scratch,
+                                         specials);
                     begin = end;
                 }
             }

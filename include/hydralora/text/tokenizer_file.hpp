@@ -148,10 +148,14 @@ inline constexpr std::size_t most_added = std::size_t{1} << 16, most_added_bytes
 inline void place_added_tokens(std::vector<AddedToken> tokens, const JsonView& json, TokenizerParts& parts) {
     std::stable_sort(tokens.begin(), tokens.end(), [](const auto& a, const auto& b) { return a.special > b.special; });
     std::vector<AddedToken> verbatim, normalised;
+    std::size_t bytes = 0;
     for (AddedToken& token : tokens) {
         token.pattern = token.normalized ? parts.normaliser(token.content) : token.content;
         if (token.pattern.empty())
             fail(json.where(), ": the normalizer leaves nothing of the token ", in_quotes(token.content));
+        bytes += token.pattern.size();
+        check(bytes <= most_added_bytes, json.where(), ": the added tokens have more than ", most_added_bytes,
+              " bytes after the normalizer");
         (token.normalized ? normalised : verbatim).push_back(token);
     }
     parts.verbatim = AddedTokens(std::move(verbatim));
@@ -169,6 +173,9 @@ inline void read_post_processor(const JsonView& json, TokenizerParts& parts) {
             refuse(part, "post_processor", "ByteLevel, TemplateProcessing or a Sequence of them");
         check(!std::exchange(found, true), part.where(), ": expected one TemplateProcessing, found a second");
         const JsonView single = part["single"];
+        // Each piece is looked up in a list as long.
+        constexpr std::size_t most_pieces = 2 * most_steps + 1;
+        if (single.array().size() > most_pieces) single.refuse(concat("at most ", most_pieces, " pieces"));
         bool before = true;
         for (std::size_t i = 0; i < single.array().size(); ++i) {
             const JsonView piece = single.element(i);
@@ -179,9 +186,11 @@ inline void read_post_processor(const JsonView& json, TokenizerParts& parts) {
             }
             const JsonView ids = part["special_tokens"][piece["SpecialToken"]["id"].string()]["ids"];
             auto& list = before ? parts.prefix : parts.suffix;
-            for (std::size_t k = 0; k < ids.array().size(); ++k)
+            if (ids.array().size() > most_steps - list.size())
+                fail(ids.where(), ": expected at most ", most_steps, " ids on either side of a text, found ",
+                     list.size() + ids.size());
+            for (std::size_t k = 0; k < ids.size(); ++k)
                 list.push_back(static_cast<std::int32_t>(ids.element(k).integer(0, parts.size - 1)));
-            check(list.size() <= most_steps, ids.where(), ": expected at most ", most_steps, " ids around a text");
         }
         check(!before, single.where(), ": expected a Sequence with the id ", in_quotes("A"), ", found none");
     });
@@ -202,7 +211,13 @@ inline void read_post_processor(const JsonView& json, TokenizerParts& parts) {
     parts.decoder = read_decoder(json["decoder"]);
     parts.model = read_model(json["model"]);
     const Vocabulary& vocabulary = parts.model.vocabulary();
-    place_added_tokens(read_added_tokens(json["added_tokens"], vocabulary), json["added_tokens"], parts);
+    std::vector<AddedToken> added = read_added_tokens(json["added_tokens"], vocabulary);
+    std::vector<std::uint32_t> specials;
+    for (const AddedToken& token : added)
+        if (const std::uint32_t slot = vocabulary.find(token.content); token.special && slot != Vocabulary::none)
+            specials.push_back(slot);
+    parts.model.set_specials(std::move(specials));
+    place_added_tokens(std::move(added), json["added_tokens"], parts);
     if (vocabulary.size() > 0) parts.size = vocabulary.id(static_cast<std::uint32_t>(vocabulary.size() - 1)) + 1;
     if (!parts.added.empty()) parts.size = std::max<Index>(parts.size, parts.added.back().id + 1);
     read_post_processor(json["post_processor"], parts);
