@@ -39,6 +39,16 @@ set(HYDRALORA_HEADERS
     hydralora/eigen/eigen_backend.hpp
     hydralora/eigen/product.hpp
     hydralora/eigen/thread_pool.hpp
+    # thrust
+    hydralora/thrust.hpp
+    hydralora/thrust/cpp_system.hpp
+    hydralora/thrust/cuda_check.hpp
+    hydralora/thrust/cuda_groups.hpp
+    hydralora/thrust/cuda_system.hpp
+    hydralora/thrust/host_product.hpp
+    hydralora/thrust/host_system.hpp
+    hydralora/thrust/omp_system.hpp
+    hydralora/thrust/thrust_backend.hpp
     # weight
     hydralora/weight/frozen_weight.hpp
     # adapter

@@ -9,7 +9,7 @@
 namespace test {
 template <class T>
 using BasicTestBackend = hydralora::BasicEigenBackend<T>;
-using TestOptions = EigenOptions;
+using TestOptions = hydralora::EigenOptions;
 }
 
 #else

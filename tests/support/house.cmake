@@ -12,13 +12,16 @@ set(alone ${HYDRALORA_HEADERS})
 if(NOT TARGET hydralora::io)
     list(FILTER alone EXCLUDE REGEX "^hydralora/(io|text)/")
 endif()
-list(FILTER alone EXCLUDE REGEX "^hydralora/thrust[./]")
+list(FILTER alone EXCLUDE REGEX "^hydralora/thrust/(cuda|omp)_")  # of other compilers and flags
+if(NOT TARGET hydralora::thrust_host)
+    list(FILTER alone EXCLUDE REGEX "^hydralora/thrust[./]")
+endif()
 list(JOIN alone "\n" alone)
 file(WRITE "${CMAKE_CURRENT_BINARY_DIR}/headers_alone.txt" "${alone}\n")
 
 # -idirafter, because it marks a folder as foreign and, unlike -isystem, does not reorder /usr/include.
 set(flags "-I\"${PROJECT_SOURCE_DIR}/include\"\n")
-foreach(library Eigen3::Eigen nlohmann_json::nlohmann_json)
+foreach(library Eigen3::Eigen nlohmann_json::nlohmann_json hydralora::thrust_host)
     if(TARGET ${library})
         set(folders "$<TARGET_PROPERTY:${library},INTERFACE_INCLUDE_DIRECTORIES>")
         string(APPEND flags "$<$<BOOL:${folders}>:-idirafter \"$<JOIN:${folders},\" -idirafter \">\">\n")

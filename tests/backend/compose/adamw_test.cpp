@@ -15,7 +15,7 @@ namespace {
 constexpr AdamWFactors factors{.decay = 0.99, .beta1 = 0.9, .beta2 = 0.95, .step = 0.01, .root = 0.7, .eps = 1e-6};
 
 struct CountsAdamW : test::TestBackend {
-    using test::TestBackend::test::TestBackend;
+    explicit CountsAdamW(const test::TestOptions& options) : test::TestBackend(options) {}
     int calls = 0;
     void adamw(MatrixView<float>, MatrixView<const float>, MatrixView<float>, MatrixView<float>, const AdamWFactors&,
                MatrixView<const double>) {
@@ -69,7 +69,7 @@ TEST_CASE("ops::adamw: a scale of 0 writes nothing, an empty tensor is fine") {
 }
 
 TEST_CASE("ops::adamw: a backend's own is used") {
-    CountsAdamW be({.threads = 1});
+    CountsAdamW be(test::TestOptions{.threads = 1});
     auto p = random_matrix<float>(4, 4, 1);
     const auto p0 = p;
     ops::adamw(be, p.view(), p.cview(), p.view(), p.view(), factors);

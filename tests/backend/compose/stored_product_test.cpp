@@ -15,7 +15,7 @@ namespace {
 
 /// Declares the gemm of floats alone, which hides those of 16 bits.
 struct FloatsOnly : test::TestBackend {
-    using test::TestBackend::test::TestBackend;
+    explicit FloatsOnly(const test::TestOptions& options) : test::TestBackend(options) {}
     void gemm(Op op_a, Op op_b, float alpha, MatrixView<const float> a, MatrixView<const float> b, float beta,
               MatrixView<float> c) {
         ++products;

@@ -1,0 +1,101 @@
+// The device beside Thrust's sequential system, which the whole suite of tests holds. Exits with 77 where there is no GPU.
+#include <cstdio>
+#include <hydralora/thrust.hpp>
+#include <string>
+
+#include "tiny_training.hpp"
+
+using namespace hydralora;
+
+namespace {
+
+int failures = 0;
+
+void expect(bool holds, const std::string& what) {
+    if (holds) return;
+    std::printf("FAILED: %s\n", what.c_str());
+    ++failures;
+}
+
+void expect_near(double found, double most, const std::string& what) {
+    std::printf("%-60s %.2e (at most %.0e)\n", what.c_str(), found, most);
+    expect(found <= most, what);
+}
+
+void trainings_agree() {
+    Index number = 0;
+    for (const test::Training& training : test::trainings()) {
+        CudaBackend gpu;
+        ThrustBackend<CppSystem> cpu;
+        const auto expected = test::train_adapters(cpu, training), found = test::train_adapters(gpu, training);
+        const std::string name = "adapters, training " + std::to_string(number++);
+        expect_near(test::difference(expected.losses, found.losses, 1e-3), 1e-4, name + ": losses");
+        expect(test::train_adapters(gpu, training).parameters == found.parameters, name + ": same bits again");
+    }
+    CudaBackend gpu;
+    ThrustBackend<CppSystem> cpu;
+    const auto expected = test::train_whole(cpu, {}), found = test::train_whole(gpu, {});
+    expect_near(test::difference(expected.losses, found.losses, 1e-3), 1e-4, "whole model: losses");
+    expect(test::train_whole(gpu, {}).parameters == found.parameters, "whole model: same bits again");
+}
+
+void bfloat16_stays_near() {
+    using Half = Precision<float, bfloat16, float>;
+    ThrustBackend<CudaSystem, Half> gpu;
+    ThrustBackend<CppSystem> cpu;
+    const auto expected = test::train_adapters(cpu, {}), found = test::train_adapters(gpu, {});
+    expect_near(test::difference(expected.losses, found.losses, 1e-3), 2e-2, "bfloat16: losses");
+}
+
+void own_stream_and_handle() {
+    cudaStream_t stream = nullptr;
+    cublasHandle_t cublas = nullptr;
+    cuda_detail::check_cuda(cudaStreamCreate(&stream), "making a stream");
+    cuda_detail::check_cublas(cublasCreate(&cublas), "starting cuBLAS");
+    {
+        CudaBackend be({.stream = stream, .cublas = cublas});
+        expect(be.on().stream() == stream && be.on().cublas() == cublas, "the caller's stream and handle are used");
+        CudaBackend brief{stream};
+        expect(!test::train_adapters(brief, {.steps = 2}).losses.empty(), "training on the caller's stream");
+    }
+    cuda_detail::check_cublas(cublasDestroy(cublas), "ending cuBLAS");
+    cuda_detail::check_cuda(cudaStreamDestroy(stream), "ending a stream");
+}
+
+void out_of_memory_is_named() {
+    CudaBackend be;
+    std::string message;
+    try {
+        const Buffer<CudaBackend, float> too_much(be, Index{1} << 22, Index{1} << 22);
+    } catch (const Error& error) {
+        message = error.what();
+    }
+    expect(message.find("out of memory on device 0: 70368744177664 bytes wanted") != message.npos, message);
+    const Buffer<CudaBackend, float> small(be, 16, 16);
+    expect(!small.empty(), "a smaller buffer after one too large");
+}
+
+}  // namespace
+
+int main() {
+    int devices = 0;
+    if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
+        std::string message;
+        try {
+            CudaBackend be;
+        } catch (const Error& error) {
+            message = error.what();
+        }
+        std::printf("skipped: %s\n", message.c_str());
+        return message.find("no NVIDIA GPU to run on") == message.npos ? 1 : 77;
+    }
+    try {
+        trainings_agree();
+        bfloat16_stays_near();
+        own_stream_and_handle();
+        out_of_memory_is_named();
+    } catch (const std::exception& error) {
+        expect(false, error.what());
+    }
+    return failures == 0 ? 0 : 1;
+}
