@@ -32,7 +32,11 @@ if [[ -n $fuzz && $preset == asan ]]; then
 fi
 
 source cmake/install_dependencies.sh
-install_dependencies \
+thrust=()  # comes with a CUDA toolkit, and is not mixed with another
+if ! command -v nvcc > /dev/null && [[ ! -d /usr/local/cuda ]]; then
+    thrust=("?thrust/version.h:libthrust-dev:tests of the second backend on the host")
+fi
+install_dependencies "${thrust[@]}" \
     "g++:g++:compiles the tests" \
     "make:make:drives the build" \
     "cmake:cmake:configures the build and runs the tests" \

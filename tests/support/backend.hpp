@@ -35,10 +35,6 @@ public:
     void rows(hydralora::Index n, const F& f) {
         use_omp() ? omp_.rows(n, f) : CppSystem::rows(n, f);
     }
-    template <class Key, class Allocator>
-    void sort(Key* keys, hydralora::Index n, Allocator& allocator) {
-        use_omp() ? omp_.sort(keys, n, allocator) : CppSystem::sort(keys, n, allocator);
-    }
     template <class... Arguments>
     void gemm(const Arguments&... arguments) {
         use_omp() ? omp_.gemm(arguments...) : CppSystem::gemm(arguments...);

@@ -3,11 +3,16 @@
 #include <hydralora/thrust.hpp>
 #include <string>
 
-#include "tiny_training.hpp"
+#include "support/tiny_training.hpp"
 
 using namespace hydralora;
 
 namespace {
+
+// Memory of the host does not pass for the device's, nor the other way round.
+static_assert(!std::is_convertible_v<MatrixView<float>, View<CudaBackend>>);
+static_assert(!std::is_convertible_v<View<CudaBackend>, MatrixView<float>>);
+static_assert(Backend<CudaBackend> && Backend<ThrustBackend<CudaSystem, Precision<float, bfloat16, float>>>);
 
 int failures = 0;
 

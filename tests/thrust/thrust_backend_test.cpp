@@ -12,7 +12,7 @@
 #include "support/draw.hpp"
 #include "support/matrix.hpp"
 #include "support/message_of.hpp"
-#include "tiny_training.hpp"
+#include "support/tiny_training.hpp"
 
 using namespace hydralora;
 using test::Matrix;
@@ -65,8 +65,11 @@ void check_gemm(B& be, Op op_a, Op op_b, Index m, Index n, Index k, float alpha,
             }
             double sum = 0;
             for (Index p = 0; p < k; ++p)
-                sum += number(sa[static_cast<std::size_t>(op_a == Op::none ? i * (a.cols + 1) + p : p * (a.cols + 1) + i)]) *
-                       number(sb[static_cast<std::size_t>(op_b == Op::none ? p * (b.cols + 2) + j : j * (b.cols + 2) + p)]);
+                sum +=
+                    number(
+                        sa[static_cast<std::size_t>(op_a == Op::none ? i * (a.cols + 1) + p : p * (a.cols + 1) + i)]) *
+                    number(
+                        sb[static_cast<std::size_t>(op_b == Op::none ? p * (b.cols + 2) + j : j * (b.cols + 2) + p)]);
             const double expected = static_cast<double>(alpha) * sum + static_cast<double>(beta) * number(before[at]);
             REQUIRE(std::abs(number(sc[at]) - expected) <= tolerance * (1 + std::abs(expected)));
         }
@@ -74,7 +77,8 @@ void check_gemm(B& be, Op op_a, Op op_b, Index m, Index n, Index k, float alpha,
 
 template <class B>
 void check_products(B& be) {
-    for (const auto& [op_a, op_b] : {std::pair{Op::none, Op::none}, {Op::none, Op::transpose}, {Op::transpose, Op::none}})
+    for (const auto& [op_a, op_b] :
+         {std::pair{Op::none, Op::none}, {Op::none, Op::transpose}, {Op::transpose, Op::none}})
         for (const auto& [m, n, k] : {std::tuple<Index, Index, Index>{1, 1, 1}, {3, 5, 7}, {17, 130, 33}, {40, 2, 300}})
             for (const float beta : {0.0f, 1.0f, -0.5f}) {
                 check_gemm<B, float, float, float>(be, op_a, op_b, m, n, k, 0.7f, beta, 2e-5);
@@ -101,7 +105,8 @@ TEST_CASE("thrust: products against plain loops, on both host systems") {
 
 TEST_CASE("thrust: with bfloat16 to compute, any side of a product may be a float, and the sum is one") {
     ThrustBackend<CppSystem, Half> be;
-    for (const auto& [op_a, op_b] : {std::pair{Op::none, Op::none}, {Op::none, Op::transpose}, {Op::transpose, Op::none}}) {
+    for (const auto& [op_a, op_b] :
+         {std::pair{Op::none, Op::none}, {Op::none, Op::transpose}, {Op::transpose, Op::none}}) {
         check_gemm<decltype(be), bfloat16, bfloat16, float>(be, op_a, op_b, 9, 11, 40, 1, 1, 2e-5);
         check_gemm<decltype(be), bfloat16, bfloat16, bfloat16>(be, op_a, op_b, 9, 11, 40, 1, 0, 5e-3);
         check_gemm<decltype(be), float, bfloat16, float>(be, op_a, op_b, 9, 11, 40, 1, 1, 5e-2);  // a is rounded

@@ -10,10 +10,6 @@ namespace hydralora {
 namespace thrust_detail {
 struct CppPolicy {
     auto operator()() const { return ::thrust::cpp::par; }
-    template <class Allocator>
-    static auto with(Allocator& allocator) {
-        return ::thrust::cpp::par(allocator);
-    }
     struct Threads {
         explicit Threads(int) {}
     };

@@ -55,9 +55,10 @@ public:
     using space = hydralora::device;
 
     struct Options {
-        cudaStream_t stream = nullptr;    ///< the caller's; null: one of the backend's own
-        cublasHandle_t cublas = nullptr;  ///< the caller's, whose stream and workspace are set; null: one of its own
-        int device = 0;                   ///< number of the GPU; that of the stream, if one is given
+        cudaStream_t stream = nullptr;  ///< the caller's; null: one of the backend's own
+        cublasHandle_t cublas =
+            nullptr;     ///< the caller's, whose stream, workspace and pointer mode are set; null: one of its own
+        int device = 0;  ///< number of the GPU; that of the stream, if one is given
         std::size_t workspace = std::size_t{32} << 20;  ///< bytes for cuBLAS
         Index slab_rows = 128;                          ///< rows a slab of a sum in `reduce`
     };
@@ -75,6 +76,8 @@ public:
                 cuda_detail::check_cublas(cublasCreate(&cublas_), "starting cuBLAS");
                 own_cublas_ = true;
             }
+            cuda_detail::check_cublas(cublasGetStream(cublas_, &former_stream_), "asking cuBLAS for its stream");
+            cuda_detail::check_cublas(cublasSetPointerMode(cublas_, CUBLAS_POINTER_MODE_HOST), "setting up cuBLAS");
             cuda_detail::check_cublas(cublasSetStream(cublas_, stream_), "giving cuBLAS the stream");
             workspace_ = allocate(std::max<std::size_t>(options.workspace, 1));
             cuda_detail::check_cublas(cublasSetWorkspace(cublas_, workspace_, options.workspace),
@@ -219,7 +222,10 @@ private:
     void release() noexcept {
         static_cast<void>(cudaSetDevice(device_));
         if (stream_ != nullptr) static_cast<void>(cudaStreamSynchronize(stream_));
-        if (own_cublas_) static_cast<void>(cublasDestroy(cublas_));
+        if (own_cublas_)
+            static_cast<void>(cublasDestroy(cublas_));
+        else if (workspace_ != nullptr)  // the caller's forgets the workspace with the stream
+            static_cast<void>(cublasSetStream(cublas_, former_stream_));
         if (own_stream_) static_cast<void>(cudaStreamDestroy(stream_));
         static_cast<void>(cudaFree(workspace_));
     }
@@ -249,7 +255,7 @@ private:
     }
 
     int device_ = 0;
-    cudaStream_t stream_ = nullptr;
+    cudaStream_t stream_ = nullptr, former_stream_ = nullptr;
     cublasHandle_t cublas_ = nullptr;
     void* workspace_ = nullptr;
     bool own_stream_ = false, own_cublas_ = false;

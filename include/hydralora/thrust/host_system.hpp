@@ -8,6 +8,7 @@
 #include <thrust/for_each.h>
 #include <thrust/iterator/counting_iterator.h>
 #include <thrust/sort.h>
+#include <thrust/system/cpp/execution_policy.h>
 
 #include "../backend/concept.hpp"
 #include "../backend/group.hpp"
@@ -49,8 +50,8 @@ struct HostOptions {
     Index slab_rows = 128;  ///< rows a slab of a sum over tokens
 };
 
-/// The system of a Thrust execution policy on the host. Policy()() is the policy, Policy::with(allocator) one whose temporary
-/// memory comes from there, Policy::Threads(n) an object while which lives n threads are used.
+/// The system of a Thrust execution policy on the host. Policy()() is the policy, Policy::Threads(n) an object while which
+/// lives n threads are used.
 template <class Policy>
 class HostSystem {
 public:
@@ -87,6 +88,10 @@ public:
 
     template <class F>
     void each(Index n, const F& f) {
+        if (n == 1 || threads_ == 1) {  // without a team of threads, which OpenMP would allocate
+            for (Index i = 0; i < n; ++i) f(i);
+            return;
+        }
         const typename Policy::Threads threads(threads_);
         ::thrust::for_each_n(Policy()(), ::thrust::counting_iterator<Index>(0), n, f);
     }
@@ -94,10 +99,10 @@ public:
     void rows(Index n, const F& f) {
         each(n, functor::AloneInRow<F>{f});
     }
+    /// By one thread: OpenMP's sort allocates, and the keys are as few as the tokens.
     template <class Key, class Allocator>
     void sort(Key* keys, Index n, Allocator& allocator) {
-        const typename Policy::Threads threads(threads_);
-        ::thrust::sort(Policy::with(allocator), keys, keys + n);
+        ::thrust::sort(::thrust::cpp::par(allocator), keys, keys + n);
     }
 
     template <class A, class TA, class TB, class TC>

@@ -12,10 +12,6 @@ namespace hydralora {
 namespace thrust_detail {
 struct OmpPolicy {
     auto operator()() const { return ::thrust::omp::par; }
-    template <class Allocator>
-    static auto with(Allocator& allocator) {
-        return ::thrust::omp::par(allocator);
-    }
     /// The calling thread's number of threads, put back at the end.
     class Threads {
     public:

@@ -22,6 +22,8 @@ namespace functor {
 /// scale * (softmax(logits) - one_hot(label)), 0 where ignored.
 template <class T, class A, class L>
 struct SoftmaxCrossEntropy {
+    static constexpr bool wide_rows = true;  // a GPU gives each a block of threads
+
     T* logits;  // (T, V)
     const std::int32_t* labels;
     L* losses;

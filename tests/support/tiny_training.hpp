@@ -66,7 +66,8 @@ Trained run(B& be, const hydralora::Llama<B>& model, Set& set, Set& grads, const
     Buffer<B, std::int32_t> ids_there(be, 1, tokens), labels_there(be, 1, tokens);
     be.upload(host_view(ids.data(), 1, tokens), ids_there.view());
     be.upload(host_view(labels.data(), 1, tokens), labels_there.view());
-    const TokenBatch<B> batch{std::as_const(ids_there).view(), std::as_const(labels_there).view(), training.sequences, {}};
+    const TokenBatch<B> batch{
+        std::as_const(ids_there).view(), std::as_const(labels_there).view(), training.sequences, {}};
 
     const AdamW adamw{.lr = 5e-3};
     auto state = adamw.init(be, set);
@@ -104,7 +105,8 @@ Trained train_adapters(B& be, const Training& training) {
     for (std::size_t t = 0; t < target_count; ++t) adapters.targets.push_back(static_cast<Target>(t));
     auto weights = make_buffers(be, weight_shapes(config));
     initialise(be, weights, config, Seed{1});
-    auto set = make_buffers(be, adapter_shapes(config, adapters)), grads = make_buffers(be, adapter_shapes(config, adapters));
+    auto set = make_buffers(be, adapter_shapes(config, adapters)),
+         grads = make_buffers(be, adapter_shapes(config, adapters));
     initialise(be, set, config, adapters, Seed{2});
     const Llama<B> model(be, config, views(std::as_const(weights)), adapters, views(std::as_const(set)));
     return tiny_training_detail::run(be, model, set, grads, training);
