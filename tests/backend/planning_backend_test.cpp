@@ -79,7 +79,7 @@ TEST_CASE("buffers are counted to the byte, scratch memory to what was drawn") {
               {plan.address<double>(8), 1, 1}, [&] { planned = plan.memory().now; });
         CHECK(plan.memory().now == 0);
 
-        CountingBackend real(test::TestOptions{.threads = 2, .slab_rows = 32});
+        CountingBackend real(EigenOptions{.threads = 2, .slab_rows = 32});
         const std::vector<std::int32_t> ids(256, 7);
         double loss = 0;
         Index held = 0;

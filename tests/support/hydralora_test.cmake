@@ -59,5 +59,8 @@ function(hydralora_thrust_tests paths)
     foreach(system cpp omp)
         add_test(NAME thrust.${system} COMMAND thrust_host_tests)
         set_tests_properties(thrust.${system} PROPERTIES ENVIRONMENT "HYDRALORA_TEST_SYSTEM=${system}" LABELS thrust)
+        if(system STREQUAL "omp")  # teams of threads that wait for one another spinning
+            set_tests_properties(thrust.omp PROPERTIES PROCESSORS 2)
+        endif()
     endforeach()
 endfunction()
