@@ -29,8 +29,8 @@ void check_cudnn(cudnnStatus_t status, const char* what) {
 /// Names of a graph's tensors for the one who brings their memory.
 enum Uid : std::int64_t { uid_q = 1, uid_k, uid_v, uid_o, uid_statistics, uid_do, uid_dq, uid_dk, uid_dv };
 
-/// All that distinguishes two graphs.
-using Key = std::array<Index, 17>;
+/// All that distinguishes two graphs of calls that the rule lets through.
+using Key = std::array<Index, 16>;
 
 Key key_of(const Problem& problem) {
     const AttentionShape& s = problem.shape;
@@ -43,7 +43,6 @@ Key key_of(const Problem& problem) {
             s.kv_heads,
             s.head_dim,
             s.kv_stride(),
-            s.starts == nullptr ? 0 : 1,
             ld.q,
             ld.k,
             ld.v,
@@ -171,14 +170,13 @@ struct Attention::Implementation {
     Platform platform;
     cudnnHandle_t handle = nullptr;
     std::map<Key, Entry> entries;
+    Plan refused;  // by the rule, the last one
 
     void use() const { cuda_detail::check_cuda(cudaSetDevice(device), "choosing the device"); }
 
     Entry make(const Problem& problem) const {
         Entry entry;
         Plan& plan = entry.plan;
-        plan.refusal = refusal(problem, platform);
-        if (!plan.taken()) return entry;
         use();
         plan.refusal = complaint_of([&] {
             entry.graph = Builder(problem, platform.compute_capability).build();
@@ -192,6 +190,7 @@ struct Attention::Implementation {
         return entry;
     }
 
+    /// Of a call that the rule lets through: others are many, as a cache of keys grows, and nothing is kept of them.
     Entry& entry_of(const Problem& problem) {
         const Key key = key_of(problem);
         auto found = entries.find(key);
@@ -199,11 +198,18 @@ struct Attention::Implementation {
         return found->second;
     }
 
+    const Plan& plan(const Problem& problem) {
+        const std::string_view why = refusal(problem, platform);
+        if (why.empty()) return entry_of(problem).plan;
+        refused = {0, std::string(why)};
+        return refused;
+    }
+
     template <class Fill>
     void run(const Problem& problem, void* workspace, Fill&& fill) {
+        const Plan& asked = plan(problem);
+        check(asked.taken(), "CudnnBackend: attention that cuDNN does not take was to be run: ", asked.refusal);
         Entry& entry = entry_of(problem);
-        check(entry.plan.taken(),
-              "CudnnBackend: attention that cuDNN does not take was to be run: ", entry.plan.refusal);
         fill(entry.memory);
         use();
         const std::string complaint =
@@ -250,7 +256,7 @@ Attention::Attention(CUstream_st* stream, int device, const Options& options)
 
 Attention::~Attention() { implementation_->release(); }
 
-const Plan& Attention::plan(const Problem& problem) { return implementation_->entry_of(problem).plan; }
+const Plan& Attention::plan(const Problem& problem) { return implementation_->plan(problem); }
 
 void Attention::run(const Problem& problem, const ForwardMemory& memory, void* workspace) {
     implementation_->run(problem, workspace, [&](auto& of) {

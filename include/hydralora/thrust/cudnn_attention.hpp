@@ -118,6 +118,7 @@ public:
     Attention& operator=(const Attention&) = delete;
     ~Attention();
 
+    /// Valid until the next call.
     [[nodiscard]] const Plan& plan(const Problem& problem);
 
     /// Of a plan that is taken: all memory aligned to 16 bytes, workspace to 256 and as large as the plan says.
