@@ -33,8 +33,8 @@ elseif(hydralora_cudnn_number VERSION_LESS 9.16)
     set(hydralora_cudnn_missing "cuDNN 9.16 or later (${hydralora_cudnn_number} in ${HYDRALORA_CUDNN_INCLUDE_DIR})")
 elseif(NOT HYDRALORA_CUDNN_FRONTEND_INCLUDE_DIR)
     set(hydralora_cudnn_missing "cudnn-frontend")
-elseif(hydralora_cudnn_frontend_number VERSION_LESS 1.16)
-    set(hydralora_cudnn_missing "cudnn-frontend 1.16 or later (${hydralora_cudnn_frontend_number} in ${HYDRALORA_CUDNN_FRONTEND_INCLUDE_DIR})")
+elseif(hydralora_cudnn_frontend_number VERSION_LESS 1.21)
+    set(hydralora_cudnn_missing "cudnn-frontend 1.21 or later (${hydralora_cudnn_frontend_number} in ${HYDRALORA_CUDNN_FRONTEND_INCLUDE_DIR})")
 endif()
 
 if(NOT hydralora_cudnn_missing AND NOT TARGET hydralora::cudnn)
@@ -45,7 +45,7 @@ if(NOT hydralora_cudnn_missing AND NOT TARGET hydralora::cudnn)
         "${HYDRALORA_CUDNN_FRONTEND_INCLUDE_DIR}" "${HYDRALORA_CUDNN_INCLUDE_DIR}")
     target_link_libraries(hydralora_cudnn
         PUBLIC hydralora::cuda PRIVATE "${HYDRALORA_CUDNN_LIBRARY}" ${CMAKE_DL_LIBS})
-    if(TARGET CUDA::nvrtc)  # which later frontends name, though not for attention
-        target_link_libraries(hydralora_cudnn PRIVATE CUDA::nvrtc)
+    if(CUDA_nvrtc_LIBRARY)  # which the frontend names, though not for attention; CUDA::nvrtc would need a driver to start
+        target_link_libraries(hydralora_cudnn PRIVATE "${CUDA_nvrtc_LIBRARY}")
     endif()
 endif()
