@@ -1,0 +1,164 @@
+// Rows about a whole training step: forward, backward, clipping, AdamW and zeroing of gradients with adapters on all seven
+// projections, over the frozen step: the same model with the same weights in the same memory and a list of adapters that is
+// empty, so that it computes the loss and the gradient of every activation down to the first block's input and nothing else.
+#pragma once
+
+#include <hydralora/model/llama.hpp>
+#include <hydralora/optim/adamw.hpp>
+#include <hydralora/optim/clip.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "linear_forms.hpp"
+
+namespace bench {
+
+struct StepCase {
+    std::string words;
+    hydralora::LlamaConfig model;
+    Index sequences, length;
+    double target;
+};
+
+[[nodiscard]] inline std::vector<StepCase> step_cases(const Sizes& sizes) {
+    const Index length = sizes.of(2048, 16);
+    const std::string tokens = ", T = 4 x " + std::to_string(length);
+    StepCase block{.words = "7B-shaped block" + tokens,
+                   .model = {.vocabulary = 32,  // a head and a loss that take next to nothing
+                             .width = 4096,
+                             .layers = 1,
+                             .heads = 32,
+                             .kv_heads = 32,
+                             .head_dim = 128,
+                             .feed_forward = 11008,
+                             .max_positions = length},
+                   .sequences = 4,
+                   .length = length,
+                   .target = 1.10};
+    StepCase whole{.words = "1B-shaped model" + tokens,
+                   .model = {.vocabulary = 32000,
+                             .width = 2048,
+                             .layers = 16,
+                             .heads = 32,
+                             .kv_heads = 8,
+                             .head_dim = 64,
+                             .feed_forward = 8192,
+                             .max_positions = length},
+                   .sequences = 4,
+                   .length = length,
+                   .target = 1.15};
+    for (StepCase* c : {&block, &whole}) {
+        if (!sizes.tiny) continue;
+        c->model.width = 32;
+        c->model.heads = 4;
+        c->model.kv_heads = c == &block ? 4 : 2;
+        c->model.head_dim = 8;
+        c->model.feed_forward = 48;
+        c->model.layers = c == &block ? 1 : 2;
+        c->model.vocabulary = 40;
+    }
+    return {block, whole};
+}
+
+/// Frozen weights in 16 bits, norms in the parameters' type, and one batch.
+template <class B>
+struct FrozenModel {
+    B be;
+    StepCase c;
+    std::vector<hydralora::ActivationBuffer<B>> matrices;
+    std::vector<hydralora::ParamBuffer<B>> norms;
+    hydralora::LlamaWeights<hydralora::StoredView<B>> weights;
+    hydralora::Buffer<B, std::int32_t> ids, labels;
+    hydralora::Buffer<B, double> loss;
+    typename hydralora::Llama<B>::Cache cache;
+
+    explicit FrozenModel(const StepCase& of)
+        : c(of), ids(be, 1, of.sequences * of.length), labels(be, 1, ids.cols()), loss(be, 1, 1) {
+        using namespace hydralora;
+        weights = map_params<StoredView<B>>(weight_shapes(c.model), [&](const ParamPath& path, const Shape& s) {
+            if (path.role == Role::norm) {
+                norms.emplace_back(be, s);
+                be.fill(norms.back().view(), 1);
+                return StoredView<B>(ConstParamView<B>(norms.back().view()));
+            }
+            matrices.push_back(
+                noise<Scalar<B>>(be, s.rows, s.cols, static_cast<std::uint32_t>(matrices.size()), 0.03f));
+            return StoredView<B>(ConstView<B>(matrices.back().view()));
+        });
+        std::vector<std::int32_t> values(static_cast<std::size_t>(ids.cols()));
+        const auto draw = [&](std::uint32_t stream, Buffer<B, std::int32_t>& to) {
+            for (std::size_t t = 0; t < values.size(); ++t)
+                values[t] = static_cast<std::int32_t>(
+                    uniform_below({Seed{7}, stream, 0}, t, static_cast<std::uint32_t>(c.model.vocabulary)));
+            be.upload(host_view(values.data(), 1, to.cols()), to.view());
+        };
+        draw(0, ids);
+        draw(1, labels);
+    }
+    [[nodiscard]] hydralora::TokenBatch<B> batch() const { return {ids.view(), labels.view(), c.sequences}; }
+};
+
+enum class Adapted { nothing, everything };
+
+template <class B>
+struct TrainingStep {
+    FrozenModel<B>& on;
+    hydralora::LlamaAdapterConfig config;
+    hydralora::LlamaAdapters<hydralora::ParamBuffer<B>> params, grads;
+    hydralora::AdamW rule{.lr = 1e-4};
+    decltype(rule.init(on.be, params)) state;
+    hydralora::GradientNorm<B> norm;
+    hydralora::Llama<B> model;
+
+    TrainingStep(FrozenModel<B>& m, Adapted which)
+        : on(m),
+          config(config_of(which)),
+          params(make_buffers(m.be, adapter_shapes(m.c.model, config))),
+          grads(make_buffers(m.be, adapter_shapes(m.c.model, config))),
+          state(rule.init(m.be, params)),
+          model(m.be, m.c.model, m.weights, config, hydralora::views(std::as_const(params))) {
+        initialise(m.be, params, m.c.model, config, hydralora::Seed{2});
+    }
+
+    void operator()() {
+        using namespace hydralora;
+        const double scale = 1.0 / static_cast<double>(on.ids.cols());
+        model.forward(on.be, on.batch(), on.cache);
+        model.backward(on.be, on.batch(), scale, on.cache, on.loss.view(), views(grads));
+        if (config.targets.empty()) return;
+        rule.step(on.be, params, grads, state, {.gradient = ClipByGlobalNorm{}.factor(on.be, grads, norm)});
+        visit([&](const ParamPath&, auto& g) { on.be.fill(g.view(), 0); }, grads);
+    }
+
+private:
+    static hydralora::LlamaAdapterConfig config_of(Adapted which) {
+        hydralora::LlamaAdapterConfig c{.adapter = {.rank = bench_rank, .heads = bench_heads, .alpha = 32},
+                                        .targets = {}};
+        for (std::size_t t = 0; which == Adapted::everything && t < hydralora::target_count; ++t)
+            c.targets.push_back(static_cast<hydralora::Target>(t));
+        return c;
+    }
+};
+
+template <class D>
+void step_rows(Report& report, const Sizes& sizes) {
+    using B = HalfBackend<D>;
+    for (const StepCase& c : step_cases(sizes)) {
+        report.add(
+            {{"training step / frozen fwd+dX", c.words, "x", at_most(c.target)},
+             {"frozen fwd+dX", c.words, "ms"},
+             {"training step", c.words, "ms"},
+             {"training step", c.words, "tokens/s"}},
+            [&] {
+                const auto model = std::make_unique<FrozenModel<B>>(c);
+                TrainingStep<B> frozen(*model, Adapted::nothing), adapted(*model, Adapted::everything);
+                const Times t = interleave<D>(model->be, {[&] { frozen(); }, [&] { adapted(); }}, sizes.effort(8));
+                std::vector<double> rate;
+                for (const double s : t[1]) rate.push_back(static_cast<double>(model->ids.cols()) / s);
+                return std::vector<Spread>{spread_of(ratios(t[1], t[0])), in_ms(t[0]), in_ms(t[1]), spread_of(rate)};
+            });
+    }
+}
+
+}  // namespace bench
