@@ -56,6 +56,8 @@ set(HYDRALORA_HEADERS
     hydralora/adapter/config.hpp
     hydralora/adapter/hydra_adapter.hpp
     hydralora/adapter/hydra_linear.hpp
+    hydralora/adapter/joined_linear.hpp
+    hydralora/adapter/joined_weight.hpp
     hydralora/adapter/params.hpp
     # nn
     hydralora/nn/attention.hpp
@@ -68,6 +70,7 @@ set(HYDRALORA_HEADERS
     hydralora/model/block.hpp
     hydralora/model/config.hpp
     hydralora/model/generate.hpp
+    hydralora/model/joined.hpp
     hydralora/model/llama.hpp
     hydralora/model/params.hpp
     # optim
