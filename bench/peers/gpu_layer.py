@@ -26,7 +26,7 @@ import sys
 import time
 
 RANK, HEADS, ALPHA, DROPOUT = 8, 4, 32.0, 0.05
-NAMES = {"ratio": "released in PyTorch / HydraLinear, fwd+bwd", "matmul": "torch.matmul / our product",
+NAMES = {"ratio": "released in PyTorch / our layer, fwd+bwd", "matmul": "torch.matmul / our product",
          "saved": "saved by the adapters: released (counted in PyTorch) / ours"}
 
 
@@ -221,7 +221,7 @@ def measure(torch, args, emit):
                 emit(row(NAMES["ratio"], case + hydra, "x", over(times, "released", "our_layer"), target))
                 emit(row(NAMES["ratio"], case + hydra + ", dropout 0.05", "x",
                          over(times, "released_dropout", "our_layer_dropout")))
-                emit(row("fused by hand in PyTorch / HydraLinear, fwd+bwd", case + hydra, "x",
+                emit(row("fused by hand in PyTorch / our layer, fwd+bwd", case + hydra, "x",
                          over(times, "fused", "our_layer")))
                 times = interleave(products, args.rounds, args.block)
                 emit(row(NAMES["matmul"], "x W^T " + case, "x", over(times, "matmul", "our_product"), 0.97))

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <hydralora/adapter/hydra_linear.hpp>
+#include <hydralora/adapter/joined_linear.hpp>
 #include <string>
 
 #include "measure.hpp"
@@ -63,6 +64,7 @@ struct FrozenForm {
 /// HydraLinear: the adapter is added after the frozen product, with passes of its own over y and dx (beta = 1).
 template <class B>
 struct AddedForm {
+    static constexpr const char* name = "HydraLinear";
     LinearMemory<B>& m;
     hydralora::AdapterParams<hydralora::ParamBuffer<B>> params, grads;
     hydralora::HydraLinear<B> layer;
@@ -87,9 +89,51 @@ struct AddedForm {
     }
 };
 
+/// JoinedLinear: the adapter rides inside the frozen product. Its x and dy have room behind their rows.
+template <class B>
+struct JoinedForm {
+    static constexpr const char* name = "JoinedLinear";
+    LinearMemory<B>& m;
+    hydralora::AdapterParams<hydralora::ParamBuffer<B>> params, grads;
+    hydralora::JoinedWeight<B> weight;
+    hydralora::JoinedLinear<B> layer;
+    hydralora::ActivationBuffer<B> x, dy;
+    typename hydralora::JoinedLinear<B>::Cache cache;
+
+    explicit JoinedForm(LinearMemory<B>& memory, double dropout = 0)
+        : m(memory),
+          params(make_params(memory.be, adapter_of(memory.shape))),
+          grads(make_params(memory.be, adapter_of(memory.shape))),
+          weight(memory.be, adapter_of(memory.shape)),
+          layer(memory.be, weight,
+                hydralora::HydraAdapter<B>(memory.be, adapter_of(memory.shape, dropout),
+                                           hydralora::views(std::as_const(params)))),
+          x(noise<hydralora::Scalar<B>>(memory.be, memory.shape.tokens, layer.x_ld(), 2)),
+          dy(noise<hydralora::Scalar<B>>(memory.be, memory.shape.tokens, layer.dy_ld(), 3, 0.01f)) {
+        m.be.copy(hydralora::ConstView<B>(m.w.view()), weight.frozen());
+        initialise(m.be, params, adapter_of(m.shape), hydralora::Seed{42});
+        fill_with_noise(m.be, params.B, 4, 0.02f);
+    }
+
+    void prepare() { weight.refresh(m.be, params); }
+    void forward() { layer.forward(m.be, x_view(), m.y.view(), cache); }
+    void backward() {
+        layer.backward(m.be, x_view(), dy.view().col_slice(0, m.shape.out), cache, m.dx.view(),
+                       hydralora::views(grads));
+    }
+    /// With the room behind x, which stands as long as x does, though layers of one input share it.
+    [[nodiscard]] Index saved_bytes() const {
+        return (cache.u.size() + cache.g.size()) * static_cast<Index>(sizeof(hydralora::AccumScalar<B>)) +
+               m.shape.tokens * weight.shape().tail_cols() * static_cast<Index>(sizeof(hydralora::Scalar<B>));
+    }
+
+private:
+    [[nodiscard]] hydralora::View<B> x_view() { return x.view().col_slice(0, m.shape.in); }
+};
+
 /// The form that the targets are about.
 template <class B>
-using BestForm = AddedForm<B>;
+using BestForm = JoinedForm<B>;
 
 template <class Form>
 void step(Form& form) {

@@ -22,22 +22,33 @@ void linear_rows(Report& report, const Sizes& sizes) {
     using B = HalfBackend<D>;
     for (const LinearCase& c : linear_cases(sizes)) {
         const std::string words = c.shape.words() + ", r = 8, N = 4";
-        report.add({{"HydraLinear fwd+bwd / frozen fwd+dX", words, "x", at_most(c.target)},
+        const std::string best = BestForm<B>::name, added = AddedForm<B>::name;
+        report.add({{best + " fwd+bwd / frozen fwd+dX", words, "x", at_most(c.target)},
+                    {added + " fwd+bwd / frozen fwd+dX", words, "x"},
                     {"frozen fwd+dX", c.shape.words(), "ms"},
                     {"frozen fwd+dX", c.shape.words(), "TFLOP/s"},
-                    {"HydraLinear fwd+bwd", words, "ms"},
-                    {"HydraLinear fwd+bwd, dropout 0.05", words, "ms"}},
+                    {best + " fwd+bwd", words, "ms"},
+                    {best + " fwd+bwd, dropout 0.05", words, "ms"},
+                    {added + " fwd+bwd", words, "ms"}},
                    [&] {
                        B be;
                        LinearMemory<B> memory(be, c.shape);
                        FrozenForm<B> frozen{memory};
                        BestForm<B> layer(memory), dropping(memory, 0.05);
+                       AddedForm<B> after(memory);
                        const Times t = interleave<D>(
-                           be, {[&] { step(frozen); }, [&] { step(layer); }, [&] { step(dropping); }}, sizes.effort(3));
+                           be,
+                           {[&] { step(frozen); }, [&] { step(layer); }, [&] { step(dropping); }, [&] { step(after); }},
+                           sizes.effort(4));
                        std::vector<double> rate;
                        for (const double s : t[0]) rate.push_back(2e-12 * c.shape.flops() / s);
-                       return std::vector<Spread>{spread_of(ratios(t[1], t[0])), in_ms(t[0]), spread_of(rate),
-                                                  in_ms(t[1]), in_ms(t[2])};
+                       return std::vector<Spread>{spread_of(ratios(t[1], t[0])),
+                                                  spread_of(ratios(t[3], t[0])),
+                                                  in_ms(t[0]),
+                                                  spread_of(rate),
+                                                  in_ms(t[1]),
+                                                  in_ms(t[2]),
+                                                  in_ms(t[3])};
                    });
     }
 }

@@ -7,6 +7,7 @@
 #include <hydralora/optim/adamw.hpp>
 #include <hydralora/optim/clip.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -99,13 +100,15 @@ struct FrozenModel {
     [[nodiscard]] hydralora::TokenBatch<B> batch() const { return {ids.view(), labels.view(), c.sequences}; }
 };
 
-enum class Adapted { nothing, everything };
+/// Adapters on no projection; on all of them, added after the frozen product or joined with it.
+enum class Adapted { nothing, added, joined };
 
 template <class B>
 struct TrainingStep {
     FrozenModel<B>& on;
     hydralora::LlamaAdapterConfig config;
     hydralora::LlamaAdapters<hydralora::ParamBuffer<B>> params, grads;
+    std::optional<hydralora::JoinedProjections<B>> joined;
     hydralora::AdamW rule{.lr = 1e-4};
     decltype(rule.init(on.be, params)) state;
     hydralora::GradientNorm<B> norm;
@@ -117,9 +120,7 @@ struct TrainingStep {
           params(make_buffers(m.be, adapter_shapes(m.c.model, config))),
           grads(make_buffers(m.be, adapter_shapes(m.c.model, config))),
           state(rule.init(m.be, params)),
-          model(m.be, m.c.model, m.weights, config, hydralora::views(std::as_const(params))) {
-        initialise(m.be, params, m.c.model, config, hydralora::Seed{2});
-    }
+          model(make_model(which)) {}
 
     void operator()() {
         using namespace hydralora;
@@ -129,13 +130,22 @@ struct TrainingStep {
         if (config.targets.empty()) return;
         rule.step(on.be, params, grads, state, {.gradient = ClipByGlobalNorm{}.factor(on.be, grads, norm)});
         visit([&](const ParamPath&, auto& g) { on.be.fill(g.view(), 0); }, grads);
+        if (joined) joined->refresh(on.be, params);
     }
 
 private:
+    hydralora::Llama<B> make_model(Adapted which) {
+        using namespace hydralora;
+        initialise(on.be, params, on.c.model, config, Seed{2});
+        if (which != Adapted::joined) return {on.be, on.c.model, on.weights, config, views(std::as_const(params))};
+        joined.emplace(on.be, on.c.model, config);
+        joined->copy_frozen(on.be, on.weights);
+        return {on.be, on.c.model, on.weights, config, views(std::as_const(params)), *joined};
+    }
     static hydralora::LlamaAdapterConfig config_of(Adapted which) {
         hydralora::LlamaAdapterConfig c{.adapter = {.rank = bench_rank, .heads = bench_heads, .alpha = 32},
                                         .targets = {}};
-        for (std::size_t t = 0; which == Adapted::everything && t < hydralora::target_count; ++t)
+        for (std::size_t t = 0; which != Adapted::nothing && t < hydralora::target_count; ++t)
             c.targets.push_back(static_cast<hydralora::Target>(t));
         return c;
     }
@@ -145,19 +155,27 @@ template <class D>
 void step_rows(Report& report, const Sizes& sizes) {
     using B = HalfBackend<D>;
     for (const StepCase& c : step_cases(sizes)) {
-        report.add(
-            {{"training step / frozen fwd+dX", c.words, "x", at_most(c.target)},
-             {"frozen fwd+dX", c.words, "ms"},
-             {"training step", c.words, "ms"},
-             {"training step", c.words, "tokens/s"}},
-            [&] {
-                const auto model = std::make_unique<FrozenModel<B>>(c);
-                TrainingStep<B> frozen(*model, Adapted::nothing), adapted(*model, Adapted::everything);
-                const Times t = interleave<D>(model->be, {[&] { frozen(); }, [&] { adapted(); }}, sizes.effort(8));
-                std::vector<double> rate;
-                for (const double s : t[1]) rate.push_back(static_cast<double>(model->ids.cols()) / s);
-                return std::vector<Spread>{spread_of(ratios(t[1], t[0])), in_ms(t[0]), in_ms(t[1]), spread_of(rate)};
-            });
+        report.add({{"training step, joined / frozen fwd+dX", c.words, "x", at_most(c.target)},
+                    {"training step, added / frozen fwd+dX", c.words, "x"},
+                    {"frozen fwd+dX", c.words, "ms"},
+                    {"training step, joined", c.words, "ms"},
+                    {"training step, added", c.words, "ms"},
+                    {"training step, joined", c.words, "tokens/s"}},
+                   [&] {
+                       const auto model = std::make_unique<FrozenModel<B>>(c);
+                       TrainingStep<B> frozen(*model, Adapted::nothing), joined(*model, Adapted::joined),
+                           added(*model, Adapted::added);
+                       const Times t = interleave<D>(
+                           model->be, {[&] { frozen(); }, [&] { joined(); }, [&] { added(); }}, sizes.effort(12));
+                       std::vector<double> rate;
+                       for (const double s : t[1]) rate.push_back(static_cast<double>(model->ids.cols()) / s);
+                       return std::vector<Spread>{spread_of(ratios(t[1], t[0])),
+                                                  spread_of(ratios(t[2], t[0])),
+                                                  in_ms(t[0]),
+                                                  in_ms(t[1]),
+                                                  in_ms(t[2]),
+                                                  spread_of(rate)};
+                   });
     }
 }
 

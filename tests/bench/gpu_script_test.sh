@@ -76,7 +76,7 @@ says "cuda_test plain: passed" "$folder/table.md"
 says "cuda_test memcheck: passed" "$folder/table.md"
 says "cuda_test racecheck: passed" "$folder/table.md"
 says "not measured: no PyTorch" "$folder/table.md"
-for row in "HydraLinear fwd+bwd / frozen fwd+dX" "training step / frozen fwd+dX" "share of the copy bandwidth" \
+for row in "JoinedLinear fwd+bwd / frozen fwd+dX" "training step, joined / frozen fwd+dX" "share of the copy bandwidth" \
     "loss after 20 steps" "released (by formula) / ours" "7B-shaped block" "1B-shaped model"; do
     says "$row" "$folder/table.md"
 done
@@ -97,13 +97,13 @@ says "| beside | all | 3 [2, 4] | >= 2.5 | holds |"
 says "nothing, all is there"
 silent "cuda_test"
 gpu 0 --skip-rows
-silent "HydraLinear"
+silent "JoinedLinear"
 says "cuda_test memcheck: passed"
 
 # No time: everything is named and left out.
 gpu 0 --minutes 0 --python with_torch
 says "cuda_test plain: left out, the time is spent"
-says "| training step / frozen fwd+dX | 1B-shaped model, T = 4 x 16 | - | <= 1.15 | not measured: the time is spent |"
+says "| training step, joined / frozen fwd+dX | 1B-shaped model, T = 4 x 16 | - | <= 1.15 | not measured: the time is spent |"
 says "| torch.matmul / our product | all | - | >= 0.97 | not measured: the time is spent |"
 
 # Failures.
