@@ -62,6 +62,18 @@ struct StepCase {
     return {block, whole};
 }
 
+/// Of the frozen step: each product with a weight forward and back to its input; attention's two products forward, which
+/// with their gradients and the scores made again are seven, of the pairs that see each other.
+[[nodiscard]] inline double frozen_flops(const StepCase& c) {
+    const auto& m = c.model;
+    double weights = static_cast<double>(m.vocabulary * m.width);
+    for (std::size_t t = 0; t < hydralora::target_count; ++t)
+        weights += static_cast<double>(m.layers * target_shape(m, static_cast<hydralora::Target>(t)).size());
+    const double pairs = 0.5 * static_cast<double>(c.sequences * c.length * (c.length + 1));
+    return 4 * weights * static_cast<double>(c.sequences * c.length) +
+           14 * static_cast<double>(m.layers * m.q_width()) * pairs;
+}
+
 /// Frozen weights in 16 bits, norms in the parameters' type, and one batch.
 template <class B>
 struct FrozenModel {
@@ -158,6 +170,7 @@ void step_rows(Report& report, const Sizes& sizes) {
         report.add({{"training step, joined / frozen fwd+dX", c.words, "x", at_most(c.target)},
                     {"training step, added / frozen fwd+dX", c.words, "x"},
                     {"frozen fwd+dX", c.words, "ms"},
+                    {"frozen fwd+dX", c.words, "TFLOP/s"},
                     {"training step, joined", c.words, "ms"},
                     {"training step, added", c.words, "ms"},
                     {"training step, joined", c.words, "tokens/s"}},
@@ -167,15 +180,34 @@ void step_rows(Report& report, const Sizes& sizes) {
                            added(*model, Adapted::added);
                        const Times t = interleave<D>(
                            model->be, {[&] { frozen(); }, [&] { joined(); }, [&] { added(); }}, sizes.effort(12));
-                       std::vector<double> rate;
+                       std::vector<double> rate, flops;
+                       for (const double s : t[0]) flops.push_back(1e-12 * frozen_flops(c) / s);
                        for (const double s : t[1]) rate.push_back(static_cast<double>(model->ids.cols()) / s);
                        return std::vector<Spread>{spread_of(ratios(t[1], t[0])),
                                                   spread_of(ratios(t[2], t[0])),
                                                   in_ms(t[0]),
+                                                  spread_of(flops),
                                                   in_ms(t[1]),
                                                   in_ms(t[2]),
                                                   spread_of(rate)};
                    });
+        if constexpr (requires(HalfBackend<D> & be, Case run) { D::captured(be, run); }) {
+            report.add({{"training step, joined / frozen fwd+dX, both as CUDA graphs", c.words, "x"},
+                        {"training step, joined, as a CUDA graph", c.words, "ms"}},
+                       [&] {
+                           const auto model = std::make_unique<FrozenModel<B>>(c);
+                           TrainingStep<B> frozen(*model, Adapted::nothing), joined(*model, Adapted::joined);
+                           const Case plain_frozen = [&] { frozen(); }, plain_joined = [&] { joined(); };
+                           for (int i = 0; i < 2; ++i) {  // until nothing is allocated any more
+                               plain_frozen();
+                               plain_joined();
+                           }
+                           const Times t = interleave<D>(
+                               model->be, {D::captured(model->be, plain_frozen), D::captured(model->be, plain_joined)},
+                               sizes.effort(8));
+                           return std::vector<Spread>{spread_of(ratios(t[1], t[0])), in_ms(t[1])};
+                       });
+        }
     }
 }
 
