@@ -81,18 +81,16 @@ Times interleave(B& be, const std::vector<Case>& cases, const Effort& effort) {
     const int rounds = rounds_within(effort.seconds, round);
     const std::size_t n = cases.size();
     typename D::Marks marks(be);
-    for (int r = 0; r < rounds; ++r) {
-        for (std::size_t i = 0; i < n; ++i) {
-            const std::size_t c = (i + static_cast<std::size_t>(r)) % n;
-            marks.add();
-            for (int k = 0; k < repeats[c]; ++k) cases[c]();
-        }
+    for (std::size_t b = 0; b < static_cast<std::size_t>(rounds) * n; ++b) {
+        const std::size_t c = turn_of(b, n);
+        marks.add();
+        for (int k = 0; k < repeats[c]; ++k) cases[c]();
     }
     marks.add();
     const std::vector<double> blocks = marks.seconds();
     Times times(n);
     for (std::size_t b = 0; b < blocks.size(); ++b) {
-        const std::size_t c = (b % n + b / n) % n;
+        const std::size_t c = turn_of(b, n);
         times[c].push_back(blocks[b] / repeats[c]);
     }
     return times;

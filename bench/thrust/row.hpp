@@ -107,6 +107,9 @@ namespace row_detail {
     return wanted < 5 ? 5 : wanted > most ? most | 1 : static_cast<int>(wanted) | 1;
 }
 
+/// The case whose turn a block is, n cases a round, another one first in each.
+[[nodiscard]] constexpr std::size_t turn_of(std::size_t block, std::size_t n) { return (block % n + block / n) % n; }
+
 /// How often a case is repeated between two marks of the clock, so that these are at least `least` seconds apart.
 [[nodiscard]] inline int repeats_for(double least, double case_seconds) {
     const double wanted = least / (case_seconds > 1e-9 ? case_seconds : 1e-9);

@@ -51,6 +51,12 @@ TEST_CASE("ratios are of the rounds, and their median is that of the ratios") {
     CHECK(only(7).least == 7);
 }
 
+TEST_CASE("each case has one turn a round, and each is first in turn") {
+    std::vector<std::size_t> turns;
+    for (std::size_t block = 0; block < 9; ++block) turns.push_back(turn_of(block, 3));
+    CHECK(turns == std::vector<std::size_t>{0, 1, 2, 1, 2, 0, 2, 0, 1});
+}
+
 TEST_CASE("rounds are odd, five at least; repeats fill a block") {
     CHECK(rounds_within(1, 10) == 5);
     CHECK(rounds_within(1, 0.1) == 11);
