@@ -44,10 +44,12 @@ set(HYDRALORA_HEADERS
     hydralora/thrust/cpp_system.hpp
     hydralora/thrust/cuda_check.hpp
     hydralora/thrust/cuda_groups.hpp
+    hydralora/thrust/cuda_product.hpp
     hydralora/thrust/cuda_system.hpp
     hydralora/thrust/host_product.hpp
     hydralora/thrust/host_system.hpp
     hydralora/thrust/omp_system.hpp
+    hydralora/thrust/product_plans.hpp
     hydralora/thrust/thrust_backend.hpp
     # weight
     hydralora/weight/frozen_weight.hpp

@@ -1,8 +1,9 @@
-// NVIDIA GPUs: kernels for element-wise and row-wise work, cuBLAS for products, Thrust for sorting. Compiled by nvcc.
+// NVIDIA GPUs: kernels for element-wise and row-wise work, cuBLASLt for products, Thrust for sorting. Compiled by nvcc.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 
 #include <thrust/sort.h>
 #include <thrust/system/cuda/execution_policy.h>
@@ -10,6 +11,7 @@
 #include "../backend/concept.hpp"
 #include "cuda_check.hpp"
 #include "cuda_groups.hpp"
+#include "cuda_product.hpp"
 
 namespace hydralora {
 
@@ -33,22 +35,6 @@ struct Nothing {
 
 }  // namespace functor
 
-namespace cuda_detail {
-
-template <class T>
-inline constexpr cudaDataType_t data_type = CUDA_R_32F;
-template <>
-inline constexpr cudaDataType_t data_type<double> = CUDA_R_64F;
-template <>
-inline constexpr cudaDataType_t data_type<bfloat16> = CUDA_R_16BF;
-
-template <class A>
-inline constexpr cublasComputeType_t compute_type = CUBLAS_COMPUTE_32F;
-template <>
-inline constexpr cublasComputeType_t compute_type<double> = CUBLAS_COMPUTE_64F;
-
-}  // namespace cuda_detail
-
 /// ThrustBackend<CudaSystem>: one GPU, one stream.
 class CudaSystem {
 public:
@@ -59,7 +45,7 @@ public:
         cublasHandle_t cublas =
             nullptr;     ///< the caller's, whose stream, workspace and pointer mode are set; null: one of its own
         int device = 0;  ///< number of the GPU; that of the stream, if one is given
-        std::size_t workspace = std::size_t{32} << 20;  ///< bytes for cuBLAS
+        std::size_t workspace = std::size_t{32} << 20;  ///< bytes for products
         Index slab_rows = 128;                          ///< rows a slab of a sum in `reduce`
     };
 
@@ -82,6 +68,7 @@ public:
             workspace_ = allocate(std::max<std::size_t>(options.workspace, 1));
             cuda_detail::check_cublas(cublasSetWorkspace(cublas_, workspace_, options.workspace),
                                       "giving cuBLAS its workspace");
+            products_.emplace(cublas_, stream_, workspace_, options.workspace);
         } catch (...) {
             release();
             throw;
@@ -154,36 +141,27 @@ public:
         ::thrust::sort(::thrust::cuda::par_nosync(allocator).on(stream_), keys, keys + n);
     }
 
-    /// Row-major c = alpha op(a) op(b) + beta c is column-major c^T = alpha op(b)^T op(a)^T + beta c^T.
+    /// c = alpha op(a) op(b) + beta c; see CudaProducts.
     template <class A, class T, class TC>
     void gemm(Op op_a, Op op_b, A alpha, MatrixView<const T, space> a, MatrixView<const T, space> b, A beta,
               MatrixView<TC, space> c, Index) {
-        using namespace cuda_detail;
         use();
-        check_cublas(cublasGemmEx_64(cublas_, of(op_b), of(op_a), c.cols, c.rows, op_a == Op::none ? a.cols : a.rows,
-                                     &alpha, b.data, data_type<T>, ld(b), a.data, data_type<T>, ld(a), &beta, c.data,
-                                     data_type<TC>, ld(c), compute_type<A>, CUBLAS_GEMM_DEFAULT),
-                     "a product");
+        (*products_)(op_a, op_b, alpha, a, b, beta, c);
     }
-    /// One call of cuBLAS for each step of the smaller count.
+    /// One call where the outer stride of each side continues its inner one, else one for each step of the smaller count.
     template <class A, class T, class TC>
     void gemm_batched(BatchCount count, Op op_a, Op op_b, A alpha, Batched<const T, space> a, Batched<const T, space> b,
                       A beta, Batched<TC, space> c, Index) {
-        using namespace cuda_detail;
         use();
+        const auto continues = [&](const auto& m) { return count.outer == 1 || m.outer == m.inner * count.inner; };
+        if (continues(a) && continues(b) && continues(c)) count = {1, count.outer * count.inner};
         const bool outer_first = count.outer <= count.inner;
         const Index calls = outer_first ? count.outer : count.inner, together = outer_first ? count.inner : count.outer;
         const auto stride = [&](const auto& m) { return outer_first ? m.inner : m.outer; };
-        for (Index i = 0; i < calls; ++i) {
-            const auto of_call = [&](const auto& m) { return outer_first ? m.at(i, 0).data : m.at(0, i).data; };
-            check_cublas(
-                cublasGemmStridedBatchedEx_64(cublas_, of(op_b), of(op_a), c.first.cols, c.first.rows,
-                                              op_a == Op::none ? a.first.cols : a.first.rows, &alpha, of_call(b),
-                                              data_type<T>, ld(b.first), stride(b), of_call(a), data_type<T>,
-                                              ld(a.first), stride(a), &beta, of_call(c), data_type<TC>, ld(c.first),
-                                              stride(c), together, compute_type<A>, CUBLAS_GEMM_DEFAULT),
-                "a batch of products");
-        }
+        const auto of_call = [&](const auto& m, Index i) { return outer_first ? m.at(i, 0) : m.at(0, i); };
+        for (Index i = 0; i < calls; ++i)
+            (*products_)(op_a, op_b, alpha, of_call(a, i), of_call(b, i), beta, of_call(c, i), together, stride(a),
+                         stride(b), stride(c));
     }
 
 private:
@@ -234,12 +212,6 @@ private:
     static unsigned blocks(Index n, Index each) {
         return static_cast<unsigned>(std::min<Index>((n + each - 1) / each, Index{1} << 20));
     }
-    static cublasOperation_t of(Op op) { return op == Op::none ? CUBLAS_OP_N : CUBLAS_OP_T; }
-    /// A matrix of one row may have any leading dimension.
-    template <class T>
-    static Index ld(MatrixView<T, space> m) {
-        return std::max({m.ld, m.cols, Index{1}});
-    }
 
     template <class From, class To>
     void transfer(From from, To to, cudaMemcpyKind kind, const char* what) const {
@@ -258,6 +230,7 @@ private:
     cudaStream_t stream_ = nullptr, former_stream_ = nullptr;
     cublasHandle_t cublas_ = nullptr;
     void* workspace_ = nullptr;
+    std::optional<cuda_detail::CudaProducts> products_;
     bool own_stream_ = false, own_cublas_ = false;
 };
 
