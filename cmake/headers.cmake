@@ -27,6 +27,7 @@ set(HYDRALORA_HEADERS
     hydralora/backend/compose/rms_norm.hpp
     hydralora/backend/compose/rope.hpp
     hydralora/backend/compose/route.hpp
+    hydralora/backend/compose/row_access.hpp
     hydralora/backend/compose/row_loops.hpp
     hydralora/backend/compose/sgd.hpp
     hydralora/backend/compose/stored_product.hpp
@@ -43,6 +44,7 @@ set(HYDRALORA_HEADERS
     hydralora/thrust.hpp
     hydralora/thrust/cpp_system.hpp
     hydralora/thrust/cuda_check.hpp
+    hydralora/thrust/cuda_functors.hpp
     hydralora/thrust/cuda_groups.hpp
     hydralora/thrust/cuda_product.hpp
     hydralora/thrust/cuda_system.hpp

@@ -10,30 +10,11 @@
 
 #include "../backend/concept.hpp"
 #include "cuda_check.hpp"
+#include "cuda_functors.hpp"
 #include "cuda_groups.hpp"
 #include "cuda_product.hpp"
 
 namespace hydralora {
-
-namespace functor {
-template <class T>
-struct FillRow {
-    T* to;
-    Index cols, ld;
-    T value;
-
-    template <class Group>
-    HYDRALORA_HD void operator()(const Group& group, Index t) const {
-        for (Index j = group.rank(); j < cols; j += group.size()) to[t * ld + j] = value;
-    }
-};
-
-/// Of a kernel that is only asked about.
-struct Nothing {
-    HYDRALORA_HD void operator()(Index) const {}
-};
-
-}  // namespace functor
 
 /// ThrustBackend<CudaSystem>: one GPU, one stream.
 class CudaSystem {
@@ -103,7 +84,8 @@ public:
 
     template <class T>
     void fill(MatrixView<T, space> to, T value) {
-        rows(to.rows, functor::FillRow<T>{to.data, to.cols, to.ld, value});
+        const auto elements = ElementRows::of(to.shape(), to);
+        rows(elements.count(), functor::FillRow<T>{to.data, elements.step(to.ld), elements, value});
     }
     template <class T>
     void copy(MatrixView<const T, space> from, MatrixView<T, space> to) {
@@ -145,6 +127,8 @@ public:
     template <class A, class T, class TC>
     void gemm(Op op_a, Op op_b, A alpha, MatrixView<const T, space> a, MatrixView<const T, space> b, A beta,
               MatrixView<TC, space> c, Index) {
+        if ((op_a == Op::none ? a.cols : a.rows) == 0)  // nothing to add up
+            return rows(c.rows, functor::ScaleRow<TC, A>{c.data, c.cols, c.ld, beta});
         use();
         (*products_)(op_a, op_b, alpha, a, b, beta, c);
     }

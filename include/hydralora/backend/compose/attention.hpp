@@ -67,11 +67,11 @@ struct CausalSoftmax {
         const Index n = visible - first;
         T* all = scores + row * block.cols;
         T* s = all + first;
-        const A top = row_max<A>(group, n, [s](Index j) { return static_cast<A>(s[j]); });
-        row_map<A>(group, n, s, [s, top](Index j) { return exponential(static_cast<A>(s[j]) - top); });
-        const A sum = row_sum<A>(group, n, [s](Index j) { return static_cast<A>(s[j]); });
-        const A inverse = A{1} / sum;
-        row_map<A>(group, n, s, [s, inverse](Index j) { return static_cast<A>(s[j]) * inverse; });
+        const A top = row_max<A>(group, n, s);
+        const auto weigh = [top](A& score) { score = exponential(score - top); };
+        row_map<A>(group, n, weigh, s);
+        const A sum = row_sum<A>(group, n, Itself{}, static_cast<const T*>(s));
+        row_map<A>(group, n, MultiplyBy<A>{A{1} / sum}, s);
         row_fill(group, Index{0}, first, all, T{});
         row_fill(group, visible, block.cols, all, T{});
         if (group.rank() == 0) log_sum_exp[token * ld_log_sum_exp + head] = top + std::log(sum);
@@ -96,14 +96,15 @@ struct CausalSoftmaxBackward {
         T* p = all_p + first;
         T* d = all_d + first;
         const A top = log_sum_exp[token * ld_log_sum_exp + head], mean = delta[token * ld_delta + head];
-        row_map<A>(group, visible - first, p, d, [p, d, top, mean](Index j) {
-            const A probability = exponential(static_cast<A>(p[j]) - top);
-            return Both<A>{probability, probability * (static_cast<A>(d[j]) - mean)};
-        });
-        for (T* each : {all_p, all_d}) {
-            row_fill(group, Index{0}, first, each, T{});
-            row_fill(group, visible, block.cols, each, T{});
-        }
+        const auto gradients = [top, mean](A& score, A& back) {
+            score = exponential(score - top);
+            back = score * (back - mean);
+        };
+        row_map<A>(group, visible - first, gradients, p, d);
+        row_fill(group, Index{0}, first, all_p, T{});
+        row_fill(group, visible, block.cols, all_p, T{});
+        row_fill(group, Index{0}, first, all_d, T{});
+        row_fill(group, visible, block.cols, all_d, T{});
     }
 };
 
@@ -120,8 +121,7 @@ struct HeadDots {
         for (Index h = 0; h < heads; ++h) {
             const T* a = x + t * ldx + h * head_dim;
             const T* b = y + t * ldy + h * head_dim;
-            const A dot =
-                row_sum<A>(group, head_dim, [a, b](Index j) { return static_cast<A>(a[j]) * static_cast<A>(b[j]); });
+            const A dot = row_sum<A>(group, head_dim, Product{}, a, b);
             if (group.rank() == 0) delta[t * ld_delta + h] = dot;
         }
     }
