@@ -45,6 +45,7 @@ set(HYDRALORA_HEADERS
     hydralora/thrust/cpp_system.hpp
     hydralora/thrust/cuda_check.hpp
     hydralora/thrust/cuda_functors.hpp
+    hydralora/thrust/cuda_graph.hpp
     hydralora/thrust/cuda_groups.hpp
     hydralora/thrust/cuda_product.hpp
     hydralora/thrust/cuda_system.hpp

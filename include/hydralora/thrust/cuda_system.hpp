@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <optional>
+#include <vector>
 
 #include <thrust/sort.h>
 #include <thrust/system/cuda/execution_policy.h>
@@ -64,10 +65,24 @@ public:
     [[nodiscard]] int device() const { return device_; }
 
     /// Waits until everything asked of the stream is done; throws what went wrong meanwhile.
-    void wait() const { cuda_detail::check_cuda(cudaStreamSynchronize(stream_), "waiting for the stream"); }
+    void wait() const {
+        check(!capturing(),
+              "CudaBackend: a wait while the stream is captured into a graph; wait when the graph has run");
+        cuda_detail::check_cuda(cudaStreamSynchronize(stream_), "waiting for the stream");
+    }
+
+    /// Whether the stream's work is kept for a CUDA graph instead of being done: neither memory nor results are to be had.
+    [[nodiscard]] bool capturing() const noexcept {
+        cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+        return cudaStreamIsCapturing(stream_, &status) == cudaSuccess && status != cudaStreamCaptureStatusNone;
+    }
 
     [[nodiscard]] void* allocate(std::size_t bytes) {
         use();
+        check(!capturing(), "CudaBackend: ", bytes,
+              " bytes of memory wanted while the stream is captured into a graph; run "
+              "the step once without a graph first, so that all its memory is there");
+        static_cast<void>(free_deferred());
         void* p = nullptr;
         const cudaError_t status = cudaMalloc(&p, bytes);
         if (status == cudaErrorMemoryAllocation) {
@@ -80,7 +95,24 @@ public:
         cuda_detail::check_cuda(status, "allocating memory");
         return p;
     }
-    void deallocate(void* p) noexcept { static_cast<void>(cudaFree(p)); }
+    /// During a capture the memory is kept until its end, for what was captured may hold its address.
+    void deallocate(void* p) noexcept {
+        if (!capturing()) {
+            static_cast<void>(cudaFree(p));
+            return;
+        }
+        try {
+            deferred_.push_back(p);
+        } catch (...) {  // no room even for the address: better lost than freed
+        }
+    }
+    /// Frees what was given back during a capture that has ended, and says whether there was any.
+    [[nodiscard]] bool free_deferred() noexcept {
+        const bool any = !deferred_.empty();
+        for (void* p : deferred_) static_cast<void>(cudaFree(p));
+        deferred_.clear();
+        return any;
+    }
 
     template <class T>
     void fill(MatrixView<T, space> to, T value) {
@@ -93,10 +125,15 @@ public:
     }
     template <class T>
     void upload(MatrixView<const T, host> from, MatrixView<T, space> to) {
+        check(!capturing(),
+              "CudaBackend: an upload while the stream is captured into a graph, which would read the host's "
+              "memory later; upload before the graph is run");
         transfer(from, to, cudaMemcpyHostToDevice, "copying to the device");
     }
     template <class T>
     void download(MatrixView<const T, space> from, MatrixView<T, host> to) {
+        check(!capturing(),
+              "CudaBackend: a download while the stream is captured into a graph; download when the graph has run");
         transfer(from, to, cudaMemcpyDeviceToHost, "copying to the host");
         wait();
     }
@@ -189,6 +226,7 @@ private:
         else if (workspace_ != nullptr)  // the caller's forgets the workspace with the stream
             static_cast<void>(cublasSetStream(cublas_, former_stream_));
         if (own_stream_) static_cast<void>(cudaStreamDestroy(stream_));
+        static_cast<void>(free_deferred());
         static_cast<void>(cudaFree(workspace_));
     }
 
@@ -214,6 +252,7 @@ private:
     cudaStream_t stream_ = nullptr, former_stream_ = nullptr;
     cublasHandle_t cublas_ = nullptr;
     void* workspace_ = nullptr;
+    std::vector<void*> deferred_;
     std::optional<cuda_detail::CudaProducts> products_;
     bool own_stream_ = false, own_cublas_ = false;
 };

@@ -133,6 +133,7 @@ public:
     [[nodiscard]] Index slab_rows() const { return slab_rows_; }
     [[nodiscard]] arena_type& arena() { return arena_; }
     [[nodiscard]] const System& on() const { return system_; }
+    [[nodiscard]] System& on() { return system_; }
 
     // --- memory -----------------------------------------------------------------------------------------------------
 
