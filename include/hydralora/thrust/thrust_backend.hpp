@@ -135,6 +135,10 @@ public:
     [[nodiscard]] const System& on() const { return system_; }
     [[nodiscard]] System& on() { return system_; }
 
+    /// How attention cuts its work, where the system has a way of its own.
+    [[nodiscard]] auto attention_cut() const requires requires { System::attention_cut; }
+    { return System::attention_cut; }
+
     // --- memory -----------------------------------------------------------------------------------------------------
 
     template <class T>

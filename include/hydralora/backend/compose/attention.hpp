@@ -26,6 +26,13 @@ struct AttentionShape {
     [[nodiscard]] double scale() const { return 1.0 / std::sqrt(static_cast<double>(head_dim)); }
 };
 
+/// How attention is cut: queries a block, and scores held at a time unless one sequence needs more. These are for a CPU's
+/// caches; a backend with other wishes has a member `attention_cut()`. The first changes how sums over keys are rounded in
+/// backward, the second nothing.
+struct AttentionCut {
+    Index queries = 64, scores = Index{1} << 19;
+};
+
 namespace attention_detail {
 
 /// One query head of each group, a block of queries, some sequences: matrix b = (sequence, kv head) has `rows` rows of
@@ -131,20 +138,25 @@ struct HeadDots {
 
 namespace attention_detail {
 
-inline constexpr Index block_queries = 64;
-inline constexpr Index most_scores = Index{1} << 19;  // held at a time, unless one sequence needs more
+template <class B>
+[[nodiscard]] AttentionCut cut_of(const B& be) {
+    if constexpr (requires { be.attention_cut(); })
+        return be.attention_cut();
+    else
+        return {};
+}
 
 /// Cuts the work: visit(s, n, q0, block) for n sequences from s and the block of queries from q0, last block first. The
 /// cut of a sequence does not depend on the others.
 template <class Visit>
-void for_each_block(const AttentionShape& shape, Visit&& visit) {
-    const Index widest = shape.kv_heads * std::min(block_queries, shape.queries) * shape.keys;
+void for_each_block(const AttentionCut& cut, const AttentionShape& shape, Visit&& visit) {
+    const Index widest = shape.kv_heads * std::min(cut.queries, shape.queries) * shape.keys;
     const Index together =
-        std::clamp(most_scores / std::max<Index>(widest, 1), Index{1}, std::max<Index>(shape.sequences, 1));
-    const Index blocks = (shape.queries + block_queries - 1) / block_queries;
+        std::clamp(cut.scores / std::max<Index>(widest, 1), Index{1}, std::max<Index>(shape.sequences, 1));
+    const Index blocks = (shape.queries + cut.queries - 1) / cut.queries;
     for (Index s = 0; s < shape.sequences; s += together) {
         for (Index b = blocks - 1; b >= 0; --b) {
-            const Index q0 = b * block_queries, rows = std::min(block_queries, shape.queries - q0);
+            const Index q0 = b * cut.queries, rows = std::min(cut.queries, shape.queries - q0);
             const Index before = shape.keys - shape.queries + q0;
             visit(s, std::min(together, shape.sequences - s), q0,
                   Block{rows, before + rows, before + 1, s * shape.queries + q0, shape.queries, shape.kv_heads,
@@ -184,7 +196,7 @@ void attention(B& be, const AttentionShape& shape, ConstView<B> q, ConstView<B> 
         using A = AccumScalar<B>;
         using space = typename B::space;
         const Index stride = shape.kv_stride(), D = shape.head_dim;
-        for_each_block(shape, [&](Index s, Index n, Index q0, Block block) {
+        for_each_block(cut_of(be), shape, [&](Index s, Index n, Index q0, Block block) {
             Scratch<B> scratch(be);
             const BatchCount batch{n, shape.kv_heads};
             const auto memory =
@@ -223,7 +235,7 @@ void attention_backward(B& be, const AttentionShape& shape, ConstView<B> q, Cons
         Scratch<B> kept(be);
         const auto delta = kept.template matrix<A>(q.rows, shape.heads);  // (S*L, heads)
         be.rows(q.rows, functor::HeadDots<T, A>{do_.data, o.data, delta.data, shape.heads, D, do_.ld, o.ld, delta.ld});
-        for_each_block(shape, [&](Index s, Index n, Index q0, Block block) {
+        for_each_block(cut_of(be), shape, [&](Index s, Index n, Index q0, Block block) {
             Scratch<B> scratch(be);
             const BatchCount batch{n, shape.kv_heads};
             const auto memory =
