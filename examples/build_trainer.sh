@@ -9,8 +9,10 @@ install_dependencies \
     "nlohmann/json.hpp:nlohmann-json3-dev:reads model and adapter files" \
     "CLI/CLI.hpp:libcli11-dev:command line of the trainer"
 
+cuda=OFF  # compiling for a GPU takes minutes
+if command -v nvidia-smi > /dev/null; then cuda=ON; fi
 echo "== Building the trainer (release, for this machine's processor)"
-cmake --preset release -DHYDRALORA_BUILD_BENCH=OFF > /dev/null
+cmake --preset release -DHYDRALORA_BUILD_BENCH=OFF -DHYDRALORA_CUDA=$cuda > /dev/null
 cmake --build --preset release --parallel "$(nproc)" --target hydra make_data > /dev/null
 hydra=build/release/examples/hydra/hydra
 make_data=build/release/examples/make_data

@@ -2,7 +2,7 @@
 # tests/run.sh [--long] [--asan] [--fuzz [seconds]]: installs what is missing, builds and runs the tests.
 #   --long            the longer tier (more random trials, up to 90 minutes on two cores)
 #   --asan            under the address and undefined-behaviour sanitizers, in a build folder of its own
-#   --fuzz [seconds]  the fuzz tests alone, each for so many seconds (180) instead of 20; what they found is kept in
+#   --fuzz [seconds]  the fuzz tests alone, each for so many seconds (180) instead of 10; what they found is kept in
 #                     build/dev/tests/fuzz and started from the next time
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -89,6 +89,14 @@ MemoryPlan memory_plan(const LlamaConfig& config, Index weight_bytes, Index proc
 
     P be(slab_rows);
     const auto shapes = weight_shapes(config);
+    plan.device = options.loop.place.device;
+    if (plan.device == Device::cuda) {
+        Index elements = 0;
+        visit([&](const ParamPath&, const Shape& shape) { elements += shape.size(); }, shapes);
+        plan.weights = elements * (options.loop.place.numbers == Numbers::bfloat16 ? 2 : 4);
+        if (options.method == Method::full) plan.weights = 0;  // they are what is trained
+        plan.threads = plan.process = 0;
+    }
     const auto make_views = [&](const ParamPath&, const Shape& s) {
         return StoredView<P>(ConstParamView<P>{be.address<const float>(s.size() * 4), s.rows, s.cols});
     };
@@ -116,12 +124,13 @@ MemoryPlan memory_plan(const LlamaConfig& config, Index weight_bytes, Index proc
 }
 
 std::string plan_table(const MemoryPlan& plan) {
-    Table table({"memory at the peak", "MiB"});
-    table.add({"weights, in their files' memory", mebibytes(plan.weights)});
+    const bool gpu = plan.device == Device::cuda;
+    Table table({gpu ? "memory of the GPU at the peak, at most" : "memory at the peak", "MiB"});
+    table.add({gpu ? "weights" : "weights, in their files' memory", mebibytes(plan.weights)});
     table.add({"trained parameters, gradients, moments", mebibytes(plan.parameters)});
     table.add({"activations and scratch", mebibytes(plan.activations)});
-    table.add({"packing memory of the threads", mebibytes(plan.threads)});
-    table.add({"the program and what it holds now", mebibytes(plan.process)});
+    if (!gpu) table.add({"packing memory of the threads", mebibytes(plan.threads)});
+    if (!gpu) table.add({"the program and what it holds now", mebibytes(plan.process)});
     table.add({"in all", mebibytes(plan.total())});
     return table.text();
 }
@@ -137,6 +146,7 @@ Index machine_memory() {
 }
 
 std::string memory_warning(const MemoryPlan& plan, const TrainOptions& options) {
+    if (plan.device == Device::cuda) return {};  // which says so itself, by what it could not give
     const Index machine = machine_memory();
     if (plan.total() <= machine) return {};
     const bool keeps_all = options.loop.keep == Keep::all;

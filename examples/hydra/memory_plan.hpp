@@ -7,9 +7,11 @@
 
 namespace hydra {
 
-/// Bytes resident at the peak of a run, by what they are for.
+/// Bytes held at the peak of a run, by what they are for, where it computes: on a GPU nothing is mapped, and in bfloat16
+/// activations take less than is planned.
 struct MemoryPlan {
-    Index weights = 0;      // the base's files, mapped and all read
+    Device device = Device::cpu;
+    Index weights = 0;      // the base's files, mapped and all read; on a GPU a copy
     Index parameters = 0;   // what is trained, its gradients and AdamW's moments
     Index activations = 0;  // what a part of a step keeps for its way back, and works in
     Index threads = 0;      // packing memory of the products
