@@ -12,6 +12,8 @@ struct CudaDevice {
     template <class Numbers>
     using Backend = hydralora::ThrustBackend<hydralora::CudaSystem, Numbers>;
 
+    static constexpr const char* attention = "attention composed";
+
     /// The work that `run` asks of the backend's stream, as a CUDA graph: one call of the host. It must allocate nothing.
     template <class B>
     [[nodiscard]] static Case captured(B& be, const Case& run) {
