@@ -50,6 +50,19 @@ TEST_CASE("ClipByGlobalNorm: 0 for what is not finite, 1 for no gradient and for
         CHECK_THROWS_AS(static_cast<void>(ClipByGlobalNorm{.max_norm = limit}.factor(be, grads, norm)), Error);
 }
 
+TEST_CASE("ClipByGlobalNorm: 0 beside a loss that is not finite, as without one beside a finite loss") {
+    test::TestBackend be({.threads = 1});
+    GradientNorm<test::TestBackend> norm;
+    const auto grads = test::tiny_set(be, golden::gradients);
+    const ClipByGlobalNorm clip{.max_norm = 0.5};
+    const double without = clip.factor(be, grads, norm)(0, 0), length = norm.read(be);
+    CHECK(without > 0);
+    for (const double loss : {2.5, 0.0, not_a_number, inf, -inf}) {
+        CHECK(clip.factor(be, grads, norm, host_view(&loss, 1, 1))(0, 0) == (std::isfinite(loss) ? without : 0));
+        CHECK(norm.read(be) == length);
+    }
+}
+
 TEST_CASE("The largest float gradients have a finite norm") {
     test::TestBackend be({.threads = 1});
     GradientNorm<test::TestBackend> norm;

@@ -34,17 +34,20 @@ struct SquaredTerm {
     }
 };
 
-/// norm = sqrt(norm); factor = min(1, most / (norm + 1e-6)), or 0 where the norm is not finite.
+/// norm = sqrt(norm); factor = min(1, most / (norm + 1e-6)), or 0 where the norm or the loss (null: none) is not finite.
 struct ClipFactor {
     double* norm;
     double* factor;
+    const double* loss;
     double most;
 
     HYDRALORA_HD void operator()(Index) const {
         const double value = std::sqrt(*norm);
         const double ratio = most / (value + 1e-6);
         *norm = value;
-        *factor = value - value != 0 ? 0.0 : ratio < 1 ? ratio : 1.0;  // inf - inf and NaN - NaN are NaN
+        const double of_loss = loss != nullptr ? *loss : 0.0;
+        const bool finite = value - value == 0 && of_loss - of_loss == 0;  // inf - inf and NaN - NaN are NaN
+        *factor = !finite ? 0.0 : ratio < 1 ? ratio : 1.0;
     }
 };
 
@@ -65,10 +68,11 @@ void add_squared_norm(B& be, MatrixView<T, typename B::space> x, ViewOf<B, doubl
 }
 
 /// norm (1, 1): its square root takes the place of a sum of squares; factor (1, 1) = min(1, most / (norm + 1e-6)) as
-/// torch.nn.utils.clip_grad_norm_ has it, 0 if the norm is not finite.
+/// torch.nn.utils.clip_grad_norm_ has it, 0 if the norm is not finite, nor the loss (1, 1), where there is one.
 template <Backend B>
-void clip_factor(B& be, ViewOf<B, double> norm, double most, ViewOf<B, double> factor) {
-    be.each(1, functor::ClipFactor{norm.data, factor.data, most});
+void clip_factor(B& be, ViewOf<B, double> norm, double most, ViewOf<B, double> factor,
+                 ViewOf<B, const double> loss = {}) {
+    be.each(1, functor::ClipFactor{norm.data, factor.data, loss.data, most});
 }
 
 }  // namespace ops
