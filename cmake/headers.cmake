@@ -27,6 +27,7 @@ set(HYDRALORA_HEADERS
     hydralora/backend/compose/rms_norm.hpp
     hydralora/backend/compose/rope.hpp
     hydralora/backend/compose/route.hpp
+    hydralora/backend/compose/row_access.hpp
     hydralora/backend/compose/row_loops.hpp
     hydralora/backend/compose/sgd.hpp
     hydralora/backend/compose/stored_product.hpp
@@ -43,7 +44,10 @@ set(HYDRALORA_HEADERS
     hydralora/thrust.hpp
     hydralora/thrust/cpp_system.hpp
     hydralora/thrust/cuda_check.hpp
+    hydralora/thrust/cuda_functors.hpp
+    hydralora/thrust/cuda_graph.hpp
     hydralora/thrust/cuda_groups.hpp
+    hydralora/thrust/cuda_product.hpp
     hydralora/thrust/cuda_system.hpp
     hydralora/thrust/cudnn_attention.cpp
     hydralora/thrust/cudnn_attention.hpp
@@ -51,6 +55,7 @@ set(HYDRALORA_HEADERS
     hydralora/thrust/host_product.hpp
     hydralora/thrust/host_system.hpp
     hydralora/thrust/omp_system.hpp
+    hydralora/thrust/product_plans.hpp
     hydralora/thrust/thrust_backend.hpp
     # weight
     hydralora/weight/frozen_weight.hpp

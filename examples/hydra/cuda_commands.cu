@@ -3,11 +3,27 @@
 #include <hydralora/thrust.hpp>
 
 #include "commands_with.hpp"
+#include "recorder.hpp"
 #include "train_with.hpp"
 
 namespace hydra {
 
 using namespace hydralora;
+
+/// A step is one CUDA graph.
+template <class Numbers>
+class Recorder<ThrustBackend<CudaSystem, Numbers>> {
+public:
+    explicit Recorder(ThrustBackend<CudaSystem, Numbers>& be) : graph_(be) {}
+
+    template <class F>
+    void run(F&& f) {
+        graph_.run(std::forward<F>(f));
+    }
+
+private:
+    CudaGraph graph_;
+};
 
 using Bfloat16Backend = ThrustBackend<CudaSystem, Precision<float, bfloat16, float>>;
 

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <set>
 #include <tuple>
@@ -28,14 +29,15 @@ struct LoopResult {
 };
 
 /// Trains `params` (what `model` reads) until options.steps. All there is to save is the parameters, the optimiser's moments
-/// and counts: the data and every mask follow from seed and step.
+/// and counts: the data and every mask follow from seed and step. `changed` is called after each change of the parameters.
 template <hydralora::Backend B, class Set>
 class Loop {
 public:
     using Model = hydralora::Llama<B>;
 
-    Loop(B& be, const Model& model, Set& params, const std::vector<Domain>& domains, const LoopOptions& options,
-         RunDirectory& run, const Surroundings& surroundings)
+    Loop(
+        B& be, const Model& model, Set& params, const std::vector<Domain>& domains, const LoopOptions& options,
+        RunDirectory& run, const Surroundings& surroundings, std::function<void()> changed = [] {})
         : be_(be),
           model_(model),
           params_(params),
@@ -46,6 +48,7 @@ public:
           options_(options),
           run_(run),
           surroundings_(surroundings),
+          changed_(std::move(changed)),
           order_(domains, options.mix, hydralora::Seed{options.seed}),
           grad_views_(hydralora::views(grads_)),
           loss_sum_(be, 1, 1),
@@ -87,6 +90,7 @@ public:
         state_.steps = state["optimiser_steps"].integer(0, checkpoint.step);
         guard_.skipped = state["skipped"].integer(0, checkpoint.step);
         guard_.in_a_row = state["skipped_in_a_row"].integer(0, checkpoint.step);
+        changed_();
     }
 
     /// evaluate(step) is called every evaluate_every steps.
@@ -201,6 +205,7 @@ private:
         step.lr = options_.adamw.lr * scale.lr;
         options_.adamw.step(be_, params_, grads_, state_, scale);
         --state_.steps;  // counted when it is known to have been made
+        changed_();
     }
 
     void write_metrics(const Step& s, double seconds) {
@@ -247,6 +252,7 @@ private:
     LoopOptions options_;
     RunDirectory& run_;
     const Surroundings& surroundings_;
+    std::function<void()> changed_;
     ExampleOrder order_;
     decltype(hydralora::views(std::declval<Set&>())) grad_views_;
     hydralora::ParamBuffer<B> head_gradient_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -113,29 +114,62 @@ void upload_as(B& be, const hydralora::StoredView<HostBackend>& from, hydralora:
     });
 }
 
-/// A base's weights where B computes: on the host in the mapped files, elsewhere in copies, matrices in B's compute type.
+/// Whether adapters ride inside the frozen products of B, in the joined form: where passes over memory are what costs.
+template <class B>
+inline constexpr bool joins = !std::is_same_v<B, HostBackend>;
+
+/// A base's weights where B computes: on the host in the mapped files, elsewhere in copies, matrices in B's compute type,
+/// those that have an adapter in their joined form.
 template <hydralora::Backend B>
 class PlacedWeights {
 public:
-    PlacedWeights(B& be, const BaseModel& base) {
-        if constexpr (std::is_same_v<B, HostBackend>) {
+    PlacedWeights() = default;
+    /// adapters: null for none.
+    PlacedWeights(B& be, const BaseModel& base, const hydralora::LlamaAdapterConfig* adapters) {
+        using namespace hydralora;
+        if constexpr (!joins<B>) {
             views_ = base.files.views;
         } else {
-            matrices_ = base.files.views.template like<hydralora::ActivationBuffer<B>>();
-            vectors_ = base.files.views.template like<hydralora::ParamBuffer<B>>();
-            views_ = base.files.views.template like<hydralora::StoredView<B>>();
-            hydralora::visit(
-                [&](const hydralora::ParamPath& path, const auto& from, auto& matrix, auto& vector, auto& view) {
-                    if (path.role == hydralora::Role::weight)
+            const auto& files = base.files.views;
+            matrices_ = files.template like<ActivationBuffer<B>>();
+            vectors_ = files.template like<ParamBuffer<B>>();
+            views_ = files.template like<StoredView<B>>();
+            if (adapters != nullptr) {
+                joined_.emplace(be, base.config, *adapters);
+                for (Index l = 0; l < base.config.layers; ++l)
+                    for (const Target t : adapters->targets) {
+                        const auto layer = static_cast<std::size_t>(l);
+                        const View<B> to = joined_->frozen(l, t);
+                        upload_as(be, files.layers[layer].projections[index_of(t)], to);
+                        views_.layers[layer].projections[index_of(t)] = ConstView<B>(to);
+                    }
+            }
+            visit(
+                [&](const ParamPath& path, const auto& from, auto& matrix, auto& vector, auto& view) {
+                    if (!view.empty()) return;
+                    if (path.role == Role::weight)
                         view = placed(be, from, matrix);
                     else
                         view = placed(be, from, vector);
                 },
-                base.files.views, matrices_, vectors_, views_);
+                files, matrices_, vectors_, views_);
         }
     }
 
+    /// The whole base: what reads these does without the adapters.
     [[nodiscard]] const hydralora::LlamaWeights<hydralora::StoredView<B>>& views() const { return views_; }
+
+    /// The base with the adapters of the constructor's configuration.
+    [[nodiscard]] hydralora::Llama<B> adapted(B& be, const BaseModel& base, const hydralora::LlamaAdapterConfig& config,
+                                              const hydralora::LlamaAdapters<hydralora::ConstParamView<B>>& adapters) {
+        if (joined_) return {be, base.config, views_, config, adapters, *joined_};
+        return {be, base.config, views_, config, adapters};
+    }
+
+    /// To be called after each change of the adapters' parameters.
+    void refresh(B& be, const AdapterBuffers<B>& adapters) {
+        if (joined_) joined_->refresh(be, adapters);
+    }
 
 private:
     template <class T>
@@ -148,6 +182,7 @@ private:
 
     hydralora::LlamaWeights<hydralora::ActivationBuffer<B>> matrices_;
     hydralora::LlamaWeights<hydralora::ParamBuffer<B>> vectors_;
+    std::optional<hydralora::JoinedProjections<B>> joined_;
     hydralora::LlamaWeights<hydralora::StoredView<B>> views_;
 };
 

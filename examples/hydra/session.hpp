@@ -31,8 +31,9 @@ public:
     template <class Options>
     BasicSession(const std::filesystem::path& base, const std::filesystem::path& adapter, const Options& options,
                  Index positions = 0)
-        : be_(options), base_(load_base(host_, base, positions)), weights_(be_, base_), adapted_(!adapter.empty()) {
+        : be_(options), base_(load_base(host_, base, positions)), adapted_(!adapter.empty()) {
         if (!adapted_) {
+            weights_ = PlacedWeights<B>(be_, base_, nullptr);
             model_.emplace(be_, base_.config, weights_.views());
             return;
         }
@@ -44,7 +45,8 @@ public:
         hydralora::io::load_adapter(adapter, read, base_.checksum);
         adapters_ = hydralora::make_buffers(be_, shapes);
         upload_set(be_, read, adapters_);
-        model_.emplace(be_, base_.config, weights_.views(), config_, hydralora::views(std::as_const(adapters_)));
+        weights_ = PlacedWeights<B>(be_, base_, &config_);
+        model_.emplace(weights_.adapted(be_, base_, config_, hydralora::views(std::as_const(adapters_))));
     }
     BasicSession(const BasicSession&) = delete;
     BasicSession& operator=(const BasicSession&) = delete;

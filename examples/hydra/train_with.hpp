@@ -105,18 +105,19 @@ template <hydralora::Backend B>
 Outcome train_adapters(B& be, const Setting& s) {
     using namespace hydralora;
     const LoopOptions& loop = s.options.loop;
-    const PlacedWeights<B> weights(be, s.base);
+    PlacedWeights<B> weights(be, s.base, &s.options.adapter);
     const Llama<B> bare(be, s.base.config, weights.views());
     auto adapters = make_buffers(be, adapter_shapes(s.base.config, s.options.adapter));
     initialise(be, adapters, s.base.config, s.options.adapter, Seed{loop.seed});
-    const Llama<B> model(be, s.base.config, weights.views(), s.options.adapter, views(std::as_const(adapters)));
+    const Llama<B> model = weights.adapted(be, s.base, s.options.adapter, views(std::as_const(adapters)));
     const auto score = [&] {
         return evaluate(be, model, gated_heads(s.options), s.domains, s.speech, loop.evaluation);
     };
     auto before = evaluate(be, bare, 0, s.domains, s.speech, loop.evaluation);
     auto samples = sample_domains(be, bare, s.domains, s.speech);
 
-    Loop<B, AdapterBuffers<B>> training(be, model, adapters, s.domains, loop, s.run, s.surroundings);
+    Loop<B, AdapterBuffers<B>> training(be, model, adapters, s.domains, loop, s.run, s.surroundings,
+                                        [&] { weights.refresh(be, adapters); });
     if (loop.resume) training.resume(tell);
     const LoopResult result = training.run([&](Index step) { say_scores(step, score()); });
     if (stopped_early(result, s.run)) return result.outcome;

@@ -26,6 +26,7 @@
 #include "thrust/omp_system.hpp"
 #endif
 #if defined(__CUDACC__)
+#include "thrust/cuda_graph.hpp"
 #include "thrust/cuda_system.hpp"
 #endif
 

@@ -1,7 +1,9 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <hydralora/optim/adamw.hpp>
 #include <hydralora/optim/clip.hpp>
+#include <hydralora/optim/sgd.hpp>
 #include <limits>
 
 #include "golden/optim.hpp"
@@ -50,17 +52,43 @@ TEST_CASE("ClipByGlobalNorm: 0 for what is not finite, 1 for no gradient and for
         CHECK_THROWS_AS(static_cast<void>(ClipByGlobalNorm{.max_norm = limit}.factor(be, grads, norm)), Error);
 }
 
-TEST_CASE("ClipByGlobalNorm: 0 beside a loss that is not finite, as without one beside a finite loss") {
-    test::TestBackend be({.threads = 1});
-    GradientNorm<test::TestBackend> norm;
-    const auto grads = test::tiny_set(be, golden::gradients);
-    const ClipByGlobalNorm clip{.max_norm = 0.5};
-    const double without = clip.factor(be, grads, norm)(0, 0), length = norm.read(be);
-    CHECK(without > 0);
-    for (const double loss : {2.5, 0.0, not_a_number, inf, -inf}) {
-        CHECK(clip.factor(be, grads, norm, host_view(&loss, 1, 1))(0, 0) == (std::isfinite(loss) ? without : 0));
-        CHECK(norm.read(be) == length);
+TEST_CASE("ClipByGlobalNorm: a loss that is not finite is a factor of 0, with which no rule writes anything") {
+    test::TestBackend be({.threads = 2});
+    const auto run = [&](const auto& rule, double loss) {
+        GradientNorm<test::TestBackend> norm;
+        auto params = test::tiny_set(be, golden::gradients);
+        const auto grads = test::tiny_set(be, golden::gradients + test::tiny_count);
+        auto state = rule.init(be, params);
+        const ViewOf<test::TestBackend, double> there = host_view(&loss, 1, 1);
+        const auto factor = ClipByGlobalNorm{.max_norm = 0.7}.factor(be, grads, norm, there);
+        const auto without = ClipByGlobalNorm{.max_norm = 0.7}.factor(be, grads, norm)(0, 0);
+        CHECK(ClipByGlobalNorm{.max_norm = 0.7}.factor(be, grads, norm, there)(0, 0) ==
+              (std::isfinite(loss) ? without : 0));
+        CHECK(std::isfinite(norm.read(be)));
+        rule.step(be, params, grads, state, {.gradient = factor});
+        bool written = false;
+        const auto before = test::tiny_set(be, golden::gradients);
+        visit(
+            [&](const ParamPath&, const auto& now, const auto& then) {
+                for (Index i = 0; i < now.rows(); ++i)
+                    for (Index j = 0; j < now.cols(); ++j) written = written || now.view()(i, j) != then.view()(i, j);
+            },
+            params, before);
+        return written;
+    };
+    const AdamW adamw{.lr = 0.1};
+    const Sgd sgd{.lr = 0.1, .momentum = 0.9};
+    CHECK(run(adamw, 3.5));
+    CHECK(run(sgd, -1e300));
+    for (const double bad : {not_a_number, inf, -inf}) {
+        CHECK_FALSE(run(adamw, bad));
+        CHECK_FALSE(run(sgd, bad));
     }
+    GradientNorm<test::TestBackend> norm;
+    const double losses[2] = {1, 2};
+    const auto grads = test::tiny_set(be, golden::gradients);
+    CHECK_THROWS_WITH_AS(static_cast<void>(ClipByGlobalNorm{}.factor(be, grads, norm, host_view(losses, 1, 2))),
+                         "GradientNorm: the loss is (1, 2), expected (1, 1)", Error);
 }
 
 TEST_CASE("The largest float gradients have a finite norm") {

@@ -2,6 +2,8 @@
 // that nvcc compiles it.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <hydralora/model/llama.hpp>
 #include <hydralora/optim/adamw.hpp>
@@ -16,6 +18,15 @@ struct Training {
     hydralora::AdapterConfig adapter{.rank = 4, .heads = 3, .alpha = 8};
     hydralora::Index steps = 20, sequences = 3, length = 24;
     hydralora::Keep keep = hydralora::Keep::all;
+    double decay = 1;  // of the learning rate, a step
+};
+
+/// Runs the steps of a training: the work of one that belongs to the backend is do_step().
+struct EachStep {
+    template <class F>
+    void operator()(hydralora::Index, F&& do_step) const {
+        do_step();
+    }
 };
 
 /// The loss of every step, per labelled token, and all trained parameters in the end.
@@ -50,9 +61,9 @@ std::vector<double> values_of(B& be, const Set& set) {
 
 namespace tiny_training_detail {
 
-/// Steps on a model whose trained set is `set`; stepped() is called after each.
-template <class B, class Set, class Stepped>
-Trained run(B& be, const hydralora::Llama<B>& model, Set& set, Set& grads, const Training& training,
+/// Steps on a model whose trained set is `set`; stepped() is called at the end of each.
+template <class B, class Set, class Steps, class Stepped>
+Trained run(B& be, const hydralora::Llama<B>& model, Set& set, Set& grads, const Training& training, Steps&& steps,
             Stepped&& stepped) {
     using namespace hydralora;
     const Index tokens = training.sequences * training.length;
@@ -78,15 +89,18 @@ Trained run(B& be, const hydralora::Llama<B>& model, Set& set, Set& grads, const
     cache.keep = training.keep;
     Trained trained;
     for (Index step = 0; step < training.steps; ++step) {
-        visit([&](const ParamPath&, auto& g) { be.fill(g.view(), ParamScalar<B>{0}); }, grads);
-        be.fill(loss.view(), 0.0);
-        Pass<B> pass;
-        pass.random = {Seed{3}, 0, static_cast<std::uint32_t>(step)};
-        pass.rows = {0, training.length, training.length};
-        model.forward(be, batch, cache, pass);
-        model.backward(be, batch, 1.0 / static_cast<double>(labelled), cache, loss.view(), views(grads));
-        adamw.step(be, set, grads, state, {.gradient = ClipByGlobalNorm{}.factor(be, grads, norm)});
-        stepped();
+        steps(step, [&] {
+            visit([&](const ParamPath&, auto& g) { be.fill(g.view(), ParamScalar<B>{0}); }, grads);
+            be.fill(loss.view(), 0.0);
+            Pass<B> pass;
+            pass.random = {Seed{3}, 0, static_cast<std::uint32_t>(step)};
+            pass.rows = {0, training.length, training.length};
+            model.forward(be, batch, cache, pass);
+            model.backward(be, batch, 1.0 / static_cast<double>(labelled), cache, loss.view(), views(grads));
+            const auto factor = ClipByGlobalNorm{}.factor(be, grads, norm, std::as_const(loss).view());
+            adamw.step(be, set, grads, state, {.lr = std::pow(training.decay, step), .gradient = factor});
+            stepped();
+        });
         double value = 0;
         be.download(std::as_const(loss).view(), host_view(&value, 1, 1));
         trained.losses.push_back(value / static_cast<double>(labelled));
@@ -118,17 +132,17 @@ struct AdapterTraining {
 }  // namespace tiny_training_detail
 
 /// Adapters on all linear layers of a frozen model.
-template <class B>
-Trained train_adapters(B& be, const Training& training) {
+template <class B, class Steps = EachStep>
+Trained train_adapters(B& be, const Training& training, Steps&& steps = {}) {
     using namespace hydralora;
     tiny_training_detail::AdapterTraining<B> t(be, training);
     const Llama<B> model(be, t.config, views(std::as_const(t.weights)), t.adapters, views(std::as_const(t.set)));
-    return tiny_training_detail::run(be, model, t.set, t.grads, training, [] {});
+    return tiny_training_detail::run(be, model, t.set, t.grads, training, steps, [] {});
 }
 
 /// The same with joined projections, whose frozen matrices exist nowhere else.
-template <class B>
-Trained train_joined(B& be, const Training& training) {
+template <class B, class Steps = EachStep>
+Trained train_joined(B& be, const Training& training, Steps&& steps = {}) {
     using namespace hydralora;
     tiny_training_detail::AdapterTraining<B> t(be, training);
     JoinedProjections<B> joined(be, t.config, t.adapters);
@@ -137,18 +151,18 @@ Trained train_joined(B& be, const Training& training) {
         for (auto& projection : layer.projections) projection = {};
     const Llama<B> model(be, t.config, views(std::as_const(t.weights)), t.adapters, views(std::as_const(t.set)),
                          joined);
-    return tiny_training_detail::run(be, model, t.set, t.grads, training, [&] { joined.refresh(be, t.set); });
+    return tiny_training_detail::run(be, model, t.set, t.grads, training, steps, [&] { joined.refresh(be, t.set); });
 }
 
 /// The whole model.
-template <class B>
-Trained train_whole(B& be, const Training& training) {
+template <class B, class Steps = EachStep>
+Trained train_whole(B& be, const Training& training, Steps&& steps = {}) {
     using namespace hydralora;
     const LlamaConfig config = training_config();
     auto set = make_buffers(be, weight_shapes(config)), grads = make_buffers(be, weight_shapes(config));
     initialise(be, set, config, Seed{1});
     const Llama<B> model(be, config, views(std::as_const(set)));
-    return tiny_training_detail::run(be, model, set, grads, training, [] {});
+    return tiny_training_detail::run(be, model, set, grads, training, steps, [] {});
 }
 
 /// Members of the family and of training that take different paths.

@@ -162,6 +162,21 @@ TEST_CASE("thrust: a decoder trains as it does on Eigen, with the same dropout m
     CHECK(test::difference(expected.losses, found.losses, 1e-3) <= 1e-5);
 }
 
+namespace {
+/// Blocks of few queries and few scores, as a backend with memory of another size has others.
+struct Cut : Cpp {
+    [[nodiscard]] AttentionCut attention_cut() const { return {.queries = 5, .scores = 200}; }
+};
+}  // namespace
+
+TEST_CASE("thrust: a backend may cut attention in its own way") {
+    Cpp usual;
+    Cut cut;
+    const auto expected = test::train_adapters(usual, {}), found = test::train_adapters(cut, {});
+    CHECK(test::difference(expected.losses, found.losses, 1e-3) <= 1e-5);
+    CHECK(found.parameters != expected.parameters);  // it was heard
+}
+
 TEST_CASE("thrust: OpenMP's threads do not change a bit") {
     const test::Training training{.adapter = {.rank = 4, .heads = 3, .alpha = 8, .dropout = 0.1}, .steps = 3};
     Omp one({.threads = 1});

@@ -13,6 +13,7 @@
 #include "compose/rms_norm.hpp"
 #include "compose/rope.hpp"
 #include "compose/route.hpp"
+#include "compose/row_access.hpp"
 #include "compose/row_loops.hpp"
 #include "compose/sgd.hpp"
 #include "compose/stored_product.hpp"

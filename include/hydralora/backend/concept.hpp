@@ -120,7 +120,7 @@ concept BlasBackend = requires(B& be, ConstView<B> a, View<B> c, Batched<const S
 };
 
 /// Element-wise and row-wise work. each: f(i) for i in [0, n). rows: f(group, row) for each row, where the members of the
-/// group share the row: member group.rank() of group.size() takes elements rank, rank + size, ...; group.sum(v) and
+/// group share the row: member group.rank() of group.size() takes its part (compose/row_loops.hpp); group.sum(v) and
 /// group.max(v) combine over the group; group.sync() waits. segments: for each distinct id of ids (1, n), in ascending order,
 /// f(group, id, positions, count) with the positions of that id ascending; negative ids are left out.
 template <class B>

@@ -1,5 +1,6 @@
-// Groups that share the work on a row. The row functors are written once against this interface:
-// member rank() of size() takes elements rank, rank + size, ...; sum and max combine over the group; sync waits.
+// Groups that share the work on a row. The row functors are written once against this interface: member rank() of size()
+// takes its part of the elements, by the loops of compose/row_loops.hpp or by its rank; sum and max combine over the group;
+// sync waits.
 #pragma once
 
 #include "../core/config.hpp"

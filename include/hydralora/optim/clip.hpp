@@ -15,9 +15,11 @@ template <class B>
 class GradientNorm {
 public:
     /// Makes norm() the square root of the sum of all squares, in double, over tensors in visiting order, and factor()
-    /// what ClipFactor says of it and of the loss (1, 1), if one is given. Stays in the backend's memory: no transfer, no wait.
+    /// what ClipFactor says, with the loss (1, 1) if one is given. Stays in the backend's memory: no transfer, no wait.
     template <class Grads>
     void measure(B& be, const Grads& grads, double most, ViewOf<B, const double> loss = {}) {
+        check(loss.empty() || loss.shape() == Shape{1, 1}, "GradientNorm: the loss is (", loss.rows, ", ", loss.cols,
+              "), expected (1, 1)");
         if (values_.empty()) values_.resize(be, 1, 2);
         const auto sum = values_.view().col_slice(0, 1);
         be.fill(sum, 0.0);
@@ -45,9 +47,9 @@ private:
 struct ClipByGlobalNorm {
     double max_norm = 1;  // infinity: no clipping, yet a gradient that is not finite has factor 0
 
-    /// min(1, max_norm / (norm + 1e-6)) for a set of gradients (buffers or views), 0 if the norm is not finite, or the
-    /// loss (1, 1) in the backend's memory, if one is given: with StepScale::gradient an optimiser then leaves everything
-    /// as it is, and nobody waits to decide. The view is valid as long as `workspace`.
+    /// min(1, max_norm / (norm + 1e-6)) for a set of gradients (buffers or views), 0 if the norm, or the loss (1, 1) in the
+    /// backend's memory if one is given, is not finite: with StepScale::gradient an optimiser then leaves everything as it
+    /// is, and the host is not asked. The view is valid as long as `workspace`.
     template <Backend B, class Grads>
     [[nodiscard]] ViewOf<B, const double> factor(B& be, const Grads& grads, GradientNorm<B>& workspace,
                                                  ViewOf<B, const double> loss = {}) const {

@@ -1,65 +1,38 @@
-// NVIDIA GPUs: kernels for element-wise and row-wise work, cuBLAS for products, Thrust for sorting. Compiled by nvcc.
+// NVIDIA GPUs: kernels for element-wise and row-wise work, cuBLASLt for products, Thrust for sorting. Compiled by nvcc.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
+#include <vector>
 
 #include <thrust/sort.h>
 #include <thrust/system/cuda/execution_policy.h>
 
+#include "../backend/compose/attention.hpp"
 #include "../backend/concept.hpp"
 #include "cuda_check.hpp"
+#include "cuda_functors.hpp"
 #include "cuda_groups.hpp"
+#include "cuda_product.hpp"
 
 namespace hydralora {
-
-namespace functor {
-template <class T>
-struct FillRow {
-    T* to;
-    Index cols, ld;
-    T value;
-
-    template <class Group>
-    HYDRALORA_HD void operator()(const Group& group, Index t) const {
-        for (Index j = group.rank(); j < cols; j += group.size()) to[t * ld + j] = value;
-    }
-};
-
-/// Of a kernel that is only asked about.
-struct Nothing {
-    HYDRALORA_HD void operator()(Index) const {}
-};
-
-}  // namespace functor
-
-namespace cuda_detail {
-
-template <class T>
-inline constexpr cudaDataType_t data_type = CUDA_R_32F;
-template <>
-inline constexpr cudaDataType_t data_type<double> = CUDA_R_64F;
-template <>
-inline constexpr cudaDataType_t data_type<bfloat16> = CUDA_R_16BF;
-
-template <class A>
-inline constexpr cublasComputeType_t compute_type = CUBLAS_COMPUTE_32F;
-template <>
-inline constexpr cublasComputeType_t compute_type<double> = CUBLAS_COMPUTE_64F;
-
-}  // namespace cuda_detail
 
 /// ThrustBackend<CudaSystem>: one GPU, one stream.
 class CudaSystem {
 public:
     using space = hydralora::device;
 
+    /// Few launches of large products, with scores of bfloat16 that the second cache (50 MB) still holds when they are read
+    /// again. Blocks of more queries would compute more scores that nothing sees.
+    static constexpr AttentionCut attention_cut{.queries = 512, .scores = Index{1} << 24};
+
     struct Options {
         cudaStream_t stream = nullptr;  ///< the caller's; null: one of the backend's own
         cublasHandle_t cublas =
             nullptr;     ///< the caller's, whose stream, workspace and pointer mode are set; null: one of its own
         int device = 0;  ///< number of the GPU; that of the stream, if one is given
-        std::size_t workspace = std::size_t{32} << 20;  ///< bytes for cuBLAS
+        std::size_t workspace = std::size_t{32} << 20;  ///< bytes for products
         Index slab_rows = 128;                          ///< rows a slab of a sum in `reduce`
     };
 
@@ -82,6 +55,7 @@ public:
             workspace_ = allocate(std::max<std::size_t>(options.workspace, 1));
             cuda_detail::check_cublas(cublasSetWorkspace(cublas_, workspace_, options.workspace),
                                       "giving cuBLAS its workspace");
+            products_.emplace(cublas_, stream_, workspace_, options.workspace);
         } catch (...) {
             release();
             throw;
@@ -96,10 +70,24 @@ public:
     [[nodiscard]] int device() const { return device_; }
 
     /// Waits until everything asked of the stream is done; throws what went wrong meanwhile.
-    void wait() const { cuda_detail::check_cuda(cudaStreamSynchronize(stream_), "waiting for the stream"); }
+    void wait() const {
+        check(!capturing(),
+              "CudaBackend: a wait while the stream is captured into a graph; wait when the graph has run");
+        cuda_detail::check_cuda(cudaStreamSynchronize(stream_), "waiting for the stream");
+    }
+
+    /// Whether the stream's work is kept for a CUDA graph instead of being done: neither memory nor results are to be had.
+    [[nodiscard]] bool capturing() const noexcept {
+        cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+        return cudaStreamIsCapturing(stream_, &status) == cudaSuccess && status != cudaStreamCaptureStatusNone;
+    }
 
     [[nodiscard]] void* allocate(std::size_t bytes) {
         use();
+        check(!capturing(), "CudaBackend: ", bytes,
+              " bytes of memory wanted while the stream is captured into a graph; run "
+              "the step once without a graph first, so that all its memory is there");
+        static_cast<void>(free_deferred());
         void* p = nullptr;
         const cudaError_t status = cudaMalloc(&p, bytes);
         if (status == cudaErrorMemoryAllocation) {
@@ -112,11 +100,29 @@ public:
         cuda_detail::check_cuda(status, "allocating memory");
         return p;
     }
-    void deallocate(void* p) noexcept { static_cast<void>(cudaFree(p)); }
+    /// During a capture the memory is kept until its end, for what was captured may hold its address.
+    void deallocate(void* p) noexcept {
+        if (!capturing()) {
+            static_cast<void>(cudaFree(p));
+            return;
+        }
+        try {
+            deferred_.push_back(p);
+        } catch (...) {  // no room even for the address: better lost than freed
+        }
+    }
+    /// Frees what was given back during a capture that has ended, and says whether there was any.
+    [[nodiscard]] bool free_deferred() noexcept {
+        const bool any = !deferred_.empty();
+        for (void* p : deferred_) static_cast<void>(cudaFree(p));
+        deferred_.clear();
+        return any;
+    }
 
     template <class T>
     void fill(MatrixView<T, space> to, T value) {
-        rows(to.rows, functor::FillRow<T>{to.data, to.cols, to.ld, value});
+        const auto elements = ElementRows::of(to.shape(), to);
+        rows(elements.count(), functor::FillRow<T>{to.data, elements.step(to.ld), elements, value});
     }
     template <class T>
     void copy(MatrixView<const T, space> from, MatrixView<T, space> to) {
@@ -124,10 +130,15 @@ public:
     }
     template <class T>
     void upload(MatrixView<const T, host> from, MatrixView<T, space> to) {
+        check(!capturing(),
+              "CudaBackend: an upload while the stream is captured into a graph, which would read the host's "
+              "memory later; upload before the graph is run");
         transfer(from, to, cudaMemcpyHostToDevice, "copying to the device");
     }
     template <class T>
     void download(MatrixView<const T, space> from, MatrixView<T, host> to) {
+        check(!capturing(),
+              "CudaBackend: a download while the stream is captured into a graph; download when the graph has run");
         transfer(from, to, cudaMemcpyDeviceToHost, "copying to the host");
         wait();
     }
@@ -154,36 +165,29 @@ public:
         ::thrust::sort(::thrust::cuda::par_nosync(allocator).on(stream_), keys, keys + n);
     }
 
-    /// Row-major c = alpha op(a) op(b) + beta c is column-major c^T = alpha op(b)^T op(a)^T + beta c^T.
+    /// c = alpha op(a) op(b) + beta c; see CudaProducts.
     template <class A, class T, class TC>
     void gemm(Op op_a, Op op_b, A alpha, MatrixView<const T, space> a, MatrixView<const T, space> b, A beta,
               MatrixView<TC, space> c, Index) {
-        using namespace cuda_detail;
+        if ((op_a == Op::none ? a.cols : a.rows) == 0)  // nothing to add up
+            return rows(c.rows, functor::ScaleRow<TC, A>{c.data, c.cols, c.ld, beta});
         use();
-        check_cublas(cublasGemmEx_64(cublas_, of(op_b), of(op_a), c.cols, c.rows, op_a == Op::none ? a.cols : a.rows,
-                                     &alpha, b.data, data_type<T>, ld(b), a.data, data_type<T>, ld(a), &beta, c.data,
-                                     data_type<TC>, ld(c), compute_type<A>, CUBLAS_GEMM_DEFAULT),
-                     "a product");
+        (*products_)(op_a, op_b, alpha, a, b, beta, c);
     }
-    /// One call of cuBLAS for each step of the smaller count.
+    /// One call where the outer stride of each side continues its inner one, else one for each step of the smaller count.
     template <class A, class T, class TC>
     void gemm_batched(BatchCount count, Op op_a, Op op_b, A alpha, Batched<const T, space> a, Batched<const T, space> b,
                       A beta, Batched<TC, space> c, Index) {
-        using namespace cuda_detail;
         use();
+        const auto continues = [&](const auto& m) { return count.outer == 1 || m.outer == m.inner * count.inner; };
+        if (continues(a) && continues(b) && continues(c)) count = {1, count.outer * count.inner};
         const bool outer_first = count.outer <= count.inner;
         const Index calls = outer_first ? count.outer : count.inner, together = outer_first ? count.inner : count.outer;
         const auto stride = [&](const auto& m) { return outer_first ? m.inner : m.outer; };
-        for (Index i = 0; i < calls; ++i) {
-            const auto of_call = [&](const auto& m) { return outer_first ? m.at(i, 0).data : m.at(0, i).data; };
-            check_cublas(
-                cublasGemmStridedBatchedEx_64(cublas_, of(op_b), of(op_a), c.first.cols, c.first.rows,
-                                              op_a == Op::none ? a.first.cols : a.first.rows, &alpha, of_call(b),
-                                              data_type<T>, ld(b.first), stride(b), of_call(a), data_type<T>,
-                                              ld(a.first), stride(a), &beta, of_call(c), data_type<TC>, ld(c.first),
-                                              stride(c), together, compute_type<A>, CUBLAS_GEMM_DEFAULT),
-                "a batch of products");
-        }
+        const auto of_call = [&](const auto& m, Index i) { return outer_first ? m.at(i, 0) : m.at(0, i); };
+        for (Index i = 0; i < calls; ++i)
+            (*products_)(op_a, op_b, alpha, of_call(a, i), of_call(b, i), beta, of_call(c, i), together, stride(a),
+                         stride(b), stride(c));
     }
 
 private:
@@ -227,18 +231,13 @@ private:
         else if (workspace_ != nullptr)  // the caller's forgets the workspace with the stream
             static_cast<void>(cublasSetStream(cublas_, former_stream_));
         if (own_stream_) static_cast<void>(cudaStreamDestroy(stream_));
+        static_cast<void>(free_deferred());
         static_cast<void>(cudaFree(workspace_));
     }
 
     /// Blocks for n items, `each` of them a block, which may take several.
     static unsigned blocks(Index n, Index each) {
         return static_cast<unsigned>(std::min<Index>((n + each - 1) / each, Index{1} << 20));
-    }
-    static cublasOperation_t of(Op op) { return op == Op::none ? CUBLAS_OP_N : CUBLAS_OP_T; }
-    /// A matrix of one row may have any leading dimension.
-    template <class T>
-    static Index ld(MatrixView<T, space> m) {
-        return std::max({m.ld, m.cols, Index{1}});
     }
 
     template <class From, class To>
@@ -258,6 +257,8 @@ private:
     cudaStream_t stream_ = nullptr, former_stream_ = nullptr;
     cublasHandle_t cublas_ = nullptr;
     void* workspace_ = nullptr;
+    std::vector<void*> deferred_;
+    std::optional<cuda_detail::CudaProducts> products_;
     bool own_stream_ = false, own_cublas_ = false;
 };
 

@@ -9,6 +9,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "../backend/compose/elements.hpp"
+#include "../backend/compose/row_loops.hpp"
 #include "../backend/concept.hpp"
 #include "../core/check.hpp"
 
@@ -16,17 +18,17 @@ namespace hydralora {
 
 namespace functor {
 
-/// to (any ld) = from, element by element, with another type.
+/// Row t of work of to = from, element by element, with another type.
 template <class From, class To>
 struct CastRow {
     const From* from;
     To* to;
-    Index cols, ld_from, ld_to;
+    Index ld_from, ld_to;
+    ElementRows elements;
 
     template <class Group>
     HYDRALORA_HD void operator()(const Group& group, Index t) const {
-        for (Index j = group.rank(); j < cols; j += group.size())
-            to[t * ld_to + j] = widened<To>(from[t * ld_from + j]);
+        row_map<To>(group, elements.length(t), Set{}, from + t * ld_from, Out{to + t * ld_to});
     }
 };
 
@@ -131,6 +133,11 @@ public:
     [[nodiscard]] Index slab_rows() const { return slab_rows_; }
     [[nodiscard]] arena_type& arena() { return arena_; }
     [[nodiscard]] const System& on() const { return system_; }
+    [[nodiscard]] System& on() { return system_; }
+
+    /// How attention cuts its work, where the system has a way of its own.
+    [[nodiscard]] auto attention_cut() const requires requires { System::attention_cut; }
+    { return System::attention_cut; }
 
     // --- memory -----------------------------------------------------------------------------------------------------
 
@@ -151,10 +158,13 @@ public:
         using F = std::remove_const_t<From>;
         check_same("copy", from, to);
         if (to.empty()) return;
-        if constexpr (std::is_same_v<F, To>)
+        if constexpr (std::is_same_v<F, To>) {
             system_.copy(MatrixView<const To, space>(from), to);
-        else
-            system_.rows(to.rows, functor::CastRow<F, To>{from.data, to.data, to.cols, from.ld, to.ld});
+        } else {
+            const auto elements = ElementRows::of(to.shape(), from, to);
+            system_.rows(elements.count(), functor::CastRow<F, To>{from.data, to.data, elements.step(from.ld),
+                                                                   elements.step(to.ld), elements});
+        }
     }
     template <class T>
     void copy(MatrixView<const T, space> from, MatrixView<std::type_identity_t<T>, space> to) {

@@ -1,6 +1,7 @@
 // What a layer needs of its frozen matrix, and the plain dense one.
 #pragma once
 
+#include "../backend/compose/row_loops.hpp"
 #include "../backend/compose/stored_product.hpp"
 
 namespace hydralora {
@@ -25,8 +26,7 @@ struct AddBias {
 
     template <class Group>
     HYDRALORA_HD void operator()(const Group& group, Index t) const {
-        for (Index j = group.rank(); j < cols; j += group.size())
-            y[t * ld + j] = static_cast<T>(static_cast<A>(y[t * ld + j]) + static_cast<A>(bias[j]));
+        row_map<A>(group, cols, AddTo{}, bias, y + t * ld);
     }
 };
 }  // namespace functor

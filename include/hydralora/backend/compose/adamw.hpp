@@ -5,6 +5,7 @@
 
 #include "../concept.hpp"
 #include "elements.hpp"
+#include "row_loops.hpp"
 
 namespace hydralora {
 
@@ -36,16 +37,14 @@ struct AdamW {
     HYDRALORA_HD void operator()(const Group& group, Index t) const {
         if (scale != nullptr && *scale == 0) return;
         const A factor = scale != nullptr ? static_cast<A>(*scale) : A{1};
-        const Index n = elements.length(t);
-        for (Index j = group.rank(); j < n; j += group.size()) {
-            const A gradient = static_cast<A>(g[t * ldg + j]) * factor;
-            const A mean = m[t * ldm + j] * beta1 + gradient * rest1;
-            const A square = v[t * ldv + j] * beta2 + rest2 * gradient * gradient;
-            m[t * ldm + j] = mean;
-            v[t * ldv + j] = square;
-            const A kept = static_cast<A>(p[t * ldp + j]) * decay;
-            p[t * ldp + j] = static_cast<P>(kept - step * mean / (std::sqrt(square) / root + eps));
-        }
+        const auto update = [this, factor](A& value, A of_loss, A& mean, A& square) {
+            const A gradient = of_loss * factor;
+            mean = mean * beta1 + gradient * rest1;
+            square = square * beta2 + rest2 * gradient * gradient;
+            const A kept = value * decay;
+            value = kept - step * mean / (std::sqrt(square) / root + eps);
+        };
+        row_map<A>(group, elements.length(t), update, p + t * ldp, g + t * ldg, m + t * ldm, v + t * ldv);
     }
 };
 

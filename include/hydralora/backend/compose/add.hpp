@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../concept.hpp"
+#include "row_loops.hpp"
 
 namespace hydralora {
 
@@ -15,10 +16,7 @@ struct AddRow {
 
     template <class Group>
     HYDRALORA_HD void operator()(const Group& group, Index t) const {
-        for (Index j = group.rank(); j < cols; j += group.size()) {
-            T& to = y[t * ldy + j];
-            to = static_cast<T>(static_cast<A>(to) + static_cast<A>(x[t * ldx + j]));
-        }
+        row_map<A>(group, cols, AddTo{}, x + t * ldx, y + t * ldy);
     }
 };
 }  // namespace functor

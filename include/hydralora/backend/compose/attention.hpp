@@ -26,6 +26,13 @@ struct AttentionShape {
     [[nodiscard]] double scale() const { return 1.0 / std::sqrt(static_cast<double>(head_dim)); }
 };
 
+/// How attention is cut: queries a block, and scores held at a time unless one sequence needs more. These are for a CPU's
+/// caches; a backend with other wishes has a member `attention_cut()`. The first changes how sums over keys are rounded in
+/// backward, the second nothing.
+struct AttentionCut {
+    Index queries = 64, scores = Index{1} << 19;
+};
+
 namespace attention_detail {
 
 /// One query head of each group, a block of queries, some sequences: matrix b = (sequence, kv head) has `rows` rows of
@@ -67,11 +74,11 @@ struct CausalSoftmax {
         const Index n = visible - first;
         T* all = scores + row * block.cols;
         T* s = all + first;
-        const A top = row_max<A>(group, n, [s](Index j) { return static_cast<A>(s[j]); });
-        row_map<A>(group, n, s, [s, top](Index j) { return exponential(static_cast<A>(s[j]) - top); });
-        const A sum = row_sum<A>(group, n, [s](Index j) { return static_cast<A>(s[j]); });
-        const A inverse = A{1} / sum;
-        row_map<A>(group, n, s, [s, inverse](Index j) { return static_cast<A>(s[j]) * inverse; });
+        const A top = row_max<A>(group, n, s);
+        const auto weigh = [top](A& score) { score = exponential(score - top); };
+        row_map<A>(group, n, weigh, s);
+        const A sum = row_sum<A>(group, n, Itself{}, static_cast<const T*>(s));
+        row_map<A>(group, n, MultiplyBy<A>{A{1} / sum}, s);
         row_fill(group, Index{0}, first, all, T{});
         row_fill(group, visible, block.cols, all, T{});
         if (group.rank() == 0) log_sum_exp[token * ld_log_sum_exp + head] = top + std::log(sum);
@@ -96,14 +103,15 @@ struct CausalSoftmaxBackward {
         T* p = all_p + first;
         T* d = all_d + first;
         const A top = log_sum_exp[token * ld_log_sum_exp + head], mean = delta[token * ld_delta + head];
-        row_map<A>(group, visible - first, p, d, [p, d, top, mean](Index j) {
-            const A probability = exponential(static_cast<A>(p[j]) - top);
-            return Both<A>{probability, probability * (static_cast<A>(d[j]) - mean)};
-        });
-        for (T* each : {all_p, all_d}) {
-            row_fill(group, Index{0}, first, each, T{});
-            row_fill(group, visible, block.cols, each, T{});
-        }
+        const auto gradients = [top, mean](A& score, A& back) {
+            score = exponential(score - top);
+            back = score * (back - mean);
+        };
+        row_map<A>(group, visible - first, gradients, p, d);
+        row_fill(group, Index{0}, first, all_p, T{});
+        row_fill(group, visible, block.cols, all_p, T{});
+        row_fill(group, Index{0}, first, all_d, T{});
+        row_fill(group, visible, block.cols, all_d, T{});
     }
 };
 
@@ -120,8 +128,7 @@ struct HeadDots {
         for (Index h = 0; h < heads; ++h) {
             const T* a = x + t * ldx + h * head_dim;
             const T* b = y + t * ldy + h * head_dim;
-            const A dot =
-                row_sum<A>(group, head_dim, [a, b](Index j) { return static_cast<A>(a[j]) * static_cast<A>(b[j]); });
+            const A dot = row_sum<A>(group, head_dim, Product{}, a, b);
             if (group.rank() == 0) delta[t * ld_delta + h] = dot;
         }
     }
@@ -131,20 +138,25 @@ struct HeadDots {
 
 namespace attention_detail {
 
-inline constexpr Index block_queries = 64;
-inline constexpr Index most_scores = Index{1} << 19;  // held at a time, unless one sequence needs more
+template <class B>
+[[nodiscard]] AttentionCut cut_of(const B& be) {
+    if constexpr (requires { be.attention_cut(); })
+        return be.attention_cut();
+    else
+        return {};
+}
 
 /// Cuts the work: visit(s, n, q0, block) for n sequences from s and the block of queries from q0, last block first. The
 /// cut of a sequence does not depend on the others.
 template <class Visit>
-void for_each_block(const AttentionShape& shape, Visit&& visit) {
-    const Index widest = shape.kv_heads * std::min(block_queries, shape.queries) * shape.keys;
+void for_each_block(const AttentionCut& cut, const AttentionShape& shape, Visit&& visit) {
+    const Index widest = shape.kv_heads * std::min(cut.queries, shape.queries) * shape.keys;
     const Index together =
-        std::clamp(most_scores / std::max<Index>(widest, 1), Index{1}, std::max<Index>(shape.sequences, 1));
-    const Index blocks = (shape.queries + block_queries - 1) / block_queries;
+        std::clamp(cut.scores / std::max<Index>(widest, 1), Index{1}, std::max<Index>(shape.sequences, 1));
+    const Index blocks = (shape.queries + cut.queries - 1) / cut.queries;
     for (Index s = 0; s < shape.sequences; s += together) {
         for (Index b = blocks - 1; b >= 0; --b) {
-            const Index q0 = b * block_queries, rows = std::min(block_queries, shape.queries - q0);
+            const Index q0 = b * cut.queries, rows = std::min(cut.queries, shape.queries - q0);
             const Index before = shape.keys - shape.queries + q0;
             visit(s, std::min(together, shape.sequences - s), q0,
                   Block{rows, before + rows, before + 1, s * shape.queries + q0, shape.queries, shape.kv_heads,
@@ -184,7 +196,7 @@ void attention(B& be, const AttentionShape& shape, ConstView<B> q, ConstView<B> 
         using A = AccumScalar<B>;
         using space = typename B::space;
         const Index stride = shape.kv_stride(), D = shape.head_dim;
-        for_each_block(shape, [&](Index s, Index n, Index q0, Block block) {
+        for_each_block(cut_of(be), shape, [&](Index s, Index n, Index q0, Block block) {
             Scratch<B> scratch(be);
             const BatchCount batch{n, shape.kv_heads};
             const auto memory =
@@ -223,7 +235,7 @@ void attention_backward(B& be, const AttentionShape& shape, ConstView<B> q, Cons
         Scratch<B> kept(be);
         const auto delta = kept.template matrix<A>(q.rows, shape.heads);  // (S*L, heads)
         be.rows(q.rows, functor::HeadDots<T, A>{do_.data, o.data, delta.data, shape.heads, D, do_.ld, o.ld, delta.ld});
-        for_each_block(shape, [&](Index s, Index n, Index q0, Block block) {
+        for_each_block(cut_of(be), shape, [&](Index s, Index n, Index q0, Block block) {
             Scratch<B> scratch(be);
             const BatchCount batch{n, shape.kv_heads};
             const auto memory =

@@ -41,18 +41,19 @@ struct SoftmaxCrossEntropy {
             return;
         }
         const A target = static_cast<A>(row[label]);  // read by all before row_max lets any of them write
-        const A top = row_max<A>(group, vocabulary, [row](Index j) { return static_cast<A>(row[j]); });
+        const T* const values = row;
+        const A top = row_max<A>(group, vocabulary, values);
         A sum;
         if (gradient) {
-            row_map<A>(group, vocabulary, row,
-                       [row, top](Index j) { return exponential(static_cast<A>(row[j]) - top); });
-            sum = row_sum<A>(group, vocabulary, [row](Index j) { return static_cast<A>(row[j]); });
-            const A factor = scale / sum;
-            row_map<A>(group, vocabulary, row, [row, factor](Index j) { return static_cast<A>(row[j]) * factor; });
-            if (label % group.size() == group.rank()) row[label] = static_cast<T>(static_cast<A>(row[label]) - scale);
+            const auto weigh = [top](A& logit) { logit = exponential(logit - top); };
+            row_map<A>(group, vocabulary, weigh, row);
+            sum = row_sum<A>(group, vocabulary, Itself{}, values);
+            row_map<A>(group, vocabulary, MultiplyBy<A>{scale / sum}, row);
+            if (row_owner(group, label) == group.rank())
+                row[label] = static_cast<T>(static_cast<A>(row[label]) - scale);
         } else {
-            sum = row_sum<A>(group, vocabulary,
-                             [row, top](Index j) { return exponential(static_cast<A>(row[j]) - top); });
+            const auto weight = [top](A logit) { return exponential(logit - top); };
+            sum = row_sum<A>(group, vocabulary, weight, values);
         }
         if (group.rank() == 0)
             losses[t] = static_cast<L>(std::log(static_cast<double>(sum)) +

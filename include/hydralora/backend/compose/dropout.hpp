@@ -5,6 +5,7 @@
 #include "../../core/precision.hpp"
 #include "../../core/random.hpp"
 #include "../concept.hpp"
+#include "row_loops.hpp"
 
 namespace hydralora {
 
@@ -49,14 +50,16 @@ struct Dropout {
 
     template <class Group>
     HYDRALORA_HD void operator()(const Group& group, Index t) const {
-        constexpr int blocks = 16, size = 4 * blocks;  // made at once
-        const Index begin = rows(t) * cols;            // of this row in the sequence of words
+        constexpr int blocks = row_detail::alone<Group> ? 16 : 2, size = 4 * blocks;  // made at once
+        const Index begin = rows(t) * cols;  // of this row in the sequence of words
         const T* in = x + t * ldx;
         T* out = y + t * ldy;
         for (Index b = begin / 4 + group.rank() * blocks; b * 4 < begin + cols; b += group.size() * blocks) {
             const auto random = random_words<blocks>(key, static_cast<std::uint64_t>(b));
             const Index first = b * 4 - begin;  // element of word 0; below 0 where the row begins within a block
-            if (first >= 0 && first + size <= cols) {
+            if constexpr (!row_detail::alone<Group>) {
+                apply_run(in, random.word, out, first);
+            } else if (first >= 0 && first + size <= cols) {
                 for (int e = 0; e < size; e += 16) apply(in + first + e, random.word + e, out + first + e, 16);
             } else {
                 const Index from = first < 0 ? -first : 0, to = first + size < cols ? size : cols - first;
@@ -67,13 +70,29 @@ struct Dropout {
 
 private:
     /// Without a branch, so that sixteen elements are a few instructions: a dropped one is +0, whatever it was.
-    HYDRALORA_HD void apply(const T* in, const std::uint32_t* word, T* out, Index count) const {
+    HYDRALORA_HD A kept(A value, std::uint32_t word) const {
         using Bits = std::conditional_t<sizeof(A) == sizeof(std::uint64_t), std::uint64_t, std::uint32_t>;
+        const Bits keep = Bits{0} - static_cast<Bits>(word >= threshold);
+        return bit_cast<A>(bit_cast<Bits>(value * scale) & keep);
+    }
+    HYDRALORA_HD void apply(const T* in, const std::uint32_t* word, T* out, Index count) const {
         for (Index e = 0; e < count; ++e) {
-            const Bits keep = Bits{0} - static_cast<Bits>(word[e] >= threshold);
-            const A kept = bit_cast<A>(bit_cast<Bits>(static_cast<A>(in[e]) * scale) & keep);
-            out[e] = static_cast<T>(add ? static_cast<A>(out[e]) + kept : kept);
+            const A value = kept(static_cast<A>(in[e]), word[e]);
+            out[e] = static_cast<T>(add ? static_cast<A>(out[e]) + value : value);
         }
+    }
+
+    /// The run whose first element is `first`, as far as it lies in the row.
+    HYDRALORA_HD void apply_run(const T* in, const std::uint32_t* word, T* out, Index first) const {
+        if (first >= 0 && first + row_run <= cols) {
+            int e = 0;
+            const auto set = [&](A value, A& to) { to = kept(value, word[e++]); };
+            const auto sum = [&](A value, A& to) { to += kept(value, word[e++]); };
+            if (add) return map_run<A>(row_run, sum, in + first, out + first);
+            return map_run<A>(row_run, set, in + first, Out{out + first});
+        }
+        for (int e = 0; e < row_run; ++e)
+            if (first + e >= 0 && first + e < cols) apply(in + first + e, word + e, out + first + e, 1);
     }
 };
 }  // namespace functor

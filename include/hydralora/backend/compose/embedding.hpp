@@ -22,7 +22,7 @@ struct Gather {
     HYDRALORA_HD void operator()(const Group& group, Index t) const {
         const P* from = table + static_cast<Index>(ids[t]) * ld_table;
         T* to = x + t * ldx;
-        row_map<T>(group, cols, to, [from](Index j) { return widened<T>(from[j]); });
+        row_map<T>(group, cols, Set{}, from, Out{to});
     }
 };
 
@@ -38,8 +38,7 @@ struct ScatterAdd {
         P* to = dtable + static_cast<Index>(id) * ld_dtable;
         for (Index p = 0; p < count; ++p) {
             const T* from = dx + positions[p] * ld_dx;
-            row_map<A>(group, cols, to,
-                       [to, from](Index j) { return static_cast<A>(to[j]) + static_cast<A>(from[j]); });
+            row_map<A>(group, cols, AddTo{}, from, to);
         }
     }
 };

@@ -34,19 +34,18 @@ struct SquaredTerm {
     }
 };
 
-/// norm = sqrt(norm); factor = min(1, most / (norm + 1e-6)), or 0 where the norm or the loss (null: none) is not finite.
+/// norm = sqrt(norm); factor = min(1, most / (norm + 1e-6)), or 0 where the norm, or the loss if there is one, is not finite.
 struct ClipFactor {
     double* norm;
     double* factor;
-    const double* loss;
+    const double* loss;  // or null
     double most;
 
     HYDRALORA_HD void operator()(Index) const {
         const double value = std::sqrt(*norm);
         const double ratio = most / (value + 1e-6);
+        const bool finite = value - value == 0 && (loss == nullptr || *loss - *loss == 0);  // inf - inf is NaN
         *norm = value;
-        const double of_loss = loss != nullptr ? *loss : 0.0;
-        const bool finite = value - value == 0 && of_loss - of_loss == 0;  // inf - inf and NaN - NaN are NaN
         *factor = !finite ? 0.0 : ratio < 1 ? ratio : 1.0;
     }
 };
@@ -68,7 +67,7 @@ void add_squared_norm(B& be, MatrixView<T, typename B::space> x, ViewOf<B, doubl
 }
 
 /// norm (1, 1): its square root takes the place of a sum of squares; factor (1, 1) = min(1, most / (norm + 1e-6)) as
-/// torch.nn.utils.clip_grad_norm_ has it, 0 if the norm is not finite, nor the loss (1, 1), where there is one.
+/// torch.nn.utils.clip_grad_norm_ has it, 0 if the norm or the loss (1, 1; empty: none) is not finite.
 template <Backend B>
 void clip_factor(B& be, ViewOf<B, double> norm, double most, ViewOf<B, double> factor,
                  ViewOf<B, const double> loss = {}) {

@@ -24,13 +24,12 @@ struct RmsNorm {
     template <class Group>
     HYDRALORA_HD void operator()(const Group& group, Index t) const {
         const T* in = x + t * ldx;
-        const P* w = weight;
-        const A squares =
-            row_sum<A>(group, width, [in](Index j) { return static_cast<A>(in[j]) * static_cast<A>(in[j]); });
+        const auto square = [](A value) { return value * value; };
+        const A squares = row_sum<A>(group, width, square, in);
         const A inv = A{1} / std::sqrt(squares / static_cast<A>(width) + eps);
         if (group.rank() == 0) inv_rms[t * ld_inv] = inv;
-        row_map<A>(group, width, y + t * ldy,
-                   [in, w, inv](Index j) { return static_cast<A>(w[j]) * (static_cast<A>(in[j]) * inv); });
+        const auto norm = [inv](A value, A w, A& out) { out = w * (value * inv); };
+        row_map<A>(group, width, norm, in, weight, Out{y + t * ldy});
     }
 };
 
@@ -49,20 +48,18 @@ struct RmsNormBackward {
     HYDRALORA_HD void operator()(const Group& group, Index t) const {
         const T* in = x + t * ldx;
         const T* g = dy + t * ld_dy;
-        const P* w = weight;
         T* out = dx + t * ld_dx;
         const A inv = inv_rms[t * ld_inv];
-        const A along = row_sum<A>(group, width, [in, g, w](Index j) {
-            return static_cast<A>(w[j]) * static_cast<A>(g[j]) * static_cast<A>(in[j]);
-        });
-        const A back = inv * inv * inv * along / static_cast<A>(width);
-        const auto gradient = [in, g, w, inv, back](Index j) {
-            return inv * static_cast<A>(w[j]) * static_cast<A>(g[j]) - back * static_cast<A>(in[j]);
-        };
+        const auto product = [](A w, A back, A value) { return w * back * value; };
+        const A along = row_sum<A>(group, width, product, weight, g, in);
+        const A mean = inv * inv * inv * along / static_cast<A>(width);
+        const auto gradient = [inv, mean](A w, A back, A value) { return inv * w * back - mean * value; };
         if (add) {
-            row_map<A>(group, width, out, [out, &gradient](Index j) { return static_cast<A>(out[j]) + gradient(j); });
+            const auto sum = [&gradient](A w, A back, A value, A& to) { to += gradient(w, back, value); };
+            row_map<A>(group, width, sum, weight, g, in, out);
         } else {
-            row_map<A>(group, width, out, gradient);
+            const auto set = [&gradient](A w, A back, A value, A& to) { to = gradient(w, back, value); };
+            row_map<A>(group, width, set, weight, g, in, Out{out});
         }
     }
 };
@@ -83,16 +80,16 @@ struct RmsNormWeightSlab {
         const Index s = task / blocks, first = (task - s * blocks) * block;
         const Index cols = first + block < width ? block : width - first;
         const Index end = (s + 1) * slab < tokens ? (s + 1) * slab : tokens;
-        A sums[block] = {};
+        alignas(16) A sums[block] = {};
         for (Index t = s * slab; t < end; ++t) {
             const T* in = x + t * ldx + first;
             const T* g = dy + t * ld_dy + first;
             const A inv = inv_rms[t * ld_inv];
-            row_map<A>(group, cols, sums, [&sums, g, in, inv](Index j) {
-                return sums[j] + static_cast<A>(g[j]) * (static_cast<A>(in[j]) * inv);
-            });
+            const auto term = [inv](A back, A value, A& sum) { sum += back * (value * inv); };
+            row_map<A>(group, cols, term, g, in, sums + 0);
         }
-        for (Index j = group.rank(); j < cols; j += group.size()) partial[s * width + first + j] = sums[j];
+        const A* const made = sums;
+        row_map<A>(group, cols, Set{}, made, Out{partial + s * width + first});
     }
 };
 

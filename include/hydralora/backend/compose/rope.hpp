@@ -30,16 +30,15 @@ struct Rope {
         const Index position = first_position + t % sequence_length - (starts == nullptr ? 0 : starts[t]);
         const A* cs = cosine + position * ld_cosine;
         const A* sn = sine + position * ld_sine;
-        const A way = sign;
-        for (Index h = 0; h < heads; ++h) {
-            T* low = x + t * ldx + h * 2 * half;
-            T* high = low + half;
-            row_map<A>(group, half, low, high, [low, high, cs, sn, way](Index i) {
-                const A a = static_cast<A>(low[i]), b = static_cast<A>(high[i]);
-                const A c = cs[i], s = way * sn[i];
-                return Both<A>{a * c - b * s, b * c + a * s};
-            });
-        }
+        const auto turn = [way = sign](A& low, A& high, A c, A sine_of) {
+            const A a = low, b = high, s = way * sine_of;
+            low = a * c - b * s;
+            high = b * c + a * s;
+        };
+        // A head is too short to share: the runs of all heads are.
+        T* const low = x + t * ldx;
+        row_map_pieces<A>(group, heads, half, turn, Pieces{low, 2 * half}, Pieces{low + half, 2 * half},
+                          Pieces{cs, Index{0}}, Pieces{sn, Index{0}});
     }
 };
 

@@ -3,6 +3,7 @@
 
 #include "../concept.hpp"
 #include "elements.hpp"
+#include "row_loops.hpp"
 
 namespace hydralora {
 
@@ -31,14 +32,19 @@ struct Sgd {
         if (scale != nullptr && *scale == 0) return;
         const A factor = scale != nullptr ? static_cast<A>(*scale) : A{1};
         const Index n = elements.length(t);
-        for (Index j = group.rank(); j < n; j += group.size()) {
-            const A value = static_cast<A>(p[t * ldp + j]);
-            A change = static_cast<A>(g[t * ldg + j]) * factor + weight_decay * value;
-            if (b != nullptr) {
-                change += momentum * b[t * ldb + j];
-                b[t * ldb + j] = change;
-            }
-            p[t * ldp + j] = static_cast<P>(value - lr * change);
+        P* const values = p + t * ldp;
+        const P* const gradients = g + t * ldg;
+        if (b == nullptr) {
+            const auto update = [this, factor](A& value, A gradient) {
+                value -= lr * (gradient * factor + weight_decay * value);
+            };
+            row_map<A>(group, n, update, values, gradients);
+        } else {
+            const auto update = [this, factor](A& value, A gradient, A& velocity) {
+                velocity = gradient * factor + weight_decay * value + momentum * velocity;
+                value -= lr * velocity;
+            };
+            row_map<A>(group, n, update, values, gradients, b + t * ldb);
         }
     }
 };

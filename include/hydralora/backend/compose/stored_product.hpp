@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "../stored_view.hpp"
+#include "row_loops.hpp"
 
 namespace hydralora {
 
@@ -18,7 +19,7 @@ struct Widen {
 
     template <class Group>
     HYDRALORA_HD void operator()(const Group& group, Index t) const {
-        for (Index j = group.rank(); j < cols; j += group.size()) to[t * ld_to + j] = widened<T>(from[t * ld_from + j]);
+        row_map<T>(group, cols, Set{}, from + t * ld_from, Out{to + t * ld_to});
     }
 };
 }  // namespace functor

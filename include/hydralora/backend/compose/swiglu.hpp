@@ -19,12 +19,8 @@ struct Swiglu {
 
     template <class Group>
     HYDRALORA_HD void operator()(const Group& group, Index t) const {
-        const T* g = gate + t * ld_gate;
-        const T* u = up + t * ld_up;
-        row_map<A>(group, cols, y + t * ldy, [g, u](Index j) {
-            const A v = static_cast<A>(g[j]);
-            return v / (A{1} + exponential(-v)) * static_cast<A>(u[j]);
-        });
+        const auto product = [](A g, A u, A& out) { out = g / (A{1} + exponential(-g)) * u; };
+        row_map<A>(group, cols, product, gate + t * ld_gate, up + t * ld_up, Out{y + t * ldy});
     }
 };
 
@@ -40,14 +36,13 @@ struct SwigluBackward {
 
     template <class Group>
     HYDRALORA_HD void operator()(const Group& group, Index t) const {
-        const T* g = gate + t * ld_gate;
-        const T* u = up + t * ld_up;
-        const T* d = dy + t * ld_dy;
-        row_map<A>(group, cols, dgate + t * ld_dgate, dup + t * ld_dup, [g, u, d](Index j) {
-            const A v = static_cast<A>(g[j]), w = static_cast<A>(u[j]), e = static_cast<A>(d[j]);
-            const A sigmoid = A{1} / (A{1} + exponential(-v));
-            return Both<A>{e * w * sigmoid * (A{1} + v * (A{1} - sigmoid)), e * v * sigmoid};
-        });
+        const auto gradients = [](A g, A u, A d, A& dg, A& du) {
+            const A sigmoid = A{1} / (A{1} + exponential(-g));
+            dg = d * u * sigmoid * (A{1} + g * (A{1} - sigmoid));
+            du = d * g * sigmoid;
+        };
+        row_map<A>(group, cols, gradients, gate + t * ld_gate, up + t * ld_up, dy + t * ld_dy,
+                   Out{dgate + t * ld_dgate}, Out{dup + t * ld_dup});
     }
 };
 
