@@ -192,7 +192,7 @@ run_test() {
         timeout "$most" "$@" &> "$log" || status=$?
         case $status in
             0) outcome=passed ;;
-            77) outcome="skipped, $(tail -n 1 "$log" | tr -d '"\\')" ;;
+            77) outcome=$(tail -n 1 "$log" | tr -d '"\\') ;;
             124) outcome="not finished after $most s" ;;
             *)
                 outcome="FAILED with status $status"
