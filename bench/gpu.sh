@@ -3,8 +3,8 @@
 # under compute-sanitizer), measures every row of bench/README.md, "On a GPU", and prints the table. Needs nvcc, g++ and
 # this repository; nothing is installed or fetched. Exits with 77 and says what is missing where it cannot run, with 1 if
 # a test or a measurement failed; a target that is missed is a line of the table.
-#   --deps DIR       folder of header-only libraries (Eigen/, doctest/, nlohmann/, CLI/) for tests that include any;
-#                    default third_party, if there is one
+#   --deps DIR       folder of header-only libraries (cudnn_frontend.h, Eigen/, doctest/, nlohmann/, CLI/), of which
+#                    nothing but attention by cuDNN needs any; default third_party, if there is one
 #   --json FILE      where the rows go, a line of JSON each (build/gpu/rows.jsonl)
 #   --table FILE     where the table goes besides the standard output (build/gpu/table.md)
 #   --skip-tests     measure only
@@ -101,29 +101,79 @@ printf '{"chip":"%s","memory_gib":%s,"driver":"%s","cuda":"%s","commit":"%s","da
 
 bin=$build/sm_$arch
 mkdir -p "$bin"
-flags=(-std=c++20 -O3 "-arch=sm_$arch" -Iinclude -Itests)
+toolkit=$(dirname "$nvcc")/..
+flags=(-std=c++20 -O3 -Iinclude -Itests)
 if [[ -n $deps ]]; then flags+=("-I$deps" "-I$deps/eigen3"); fi
 failed="" names=() pids=()
-compile() {  # SOURCE: one program, in the background, unless it is newer than what it is made of
+# compile SOURCE: one object, in the background, unless it is newer than what it is made of.
+compile() {
     local out
-    out=$bin/$(basename "$1" .cu)
-    if [[ -x $out && -z $(find include bench/thrust bench/support tests/thrust tests/support -newer "$out" -type f -print -quit) ]]; then
+    out=$bin/$(basename "${1%.*}").o
+    if [[ -f $out && -z $(find include bench/thrust bench/support tests/thrust tests/support -newer "$out" -type f -print -quit) ]]; then
         return
     fi
-    "$nvcc" "${flags[@]}" "$1" -o "$out" -lcublas -lcublasLt &> "$out.log" &
+    case $1 in
+        *.cu) "$nvcc" "${flags[@]}" "-arch=sm_$arch" -c "$1" -o "$out" &> "$out.log" & ;;
+        *) g++ "${flags[@]}" -isystem "$toolkit/include" -c "$1" -o "$out" &> "$out.log" & ;;
+    esac
     names+=("$out") pids+=($!)
 }
-sources=()
-if [[ -n $tests ]]; then sources+=(tests/thrust/*_test.cu); fi
-if [[ -n $rows ]]; then sources+=(bench/thrust/gpu_bench.cu); fi
-for source in "${sources[@]}"; do compile "$source"; done
-say "compiling for sm_$arch: ${names[*]:-nothing, all is there}"
+# link PROGRAM FLAGS...: of the objects PROGRAM.o and those among the flags.
+link() {
+    local out=$bin/$1
+    shift
+    rm -f "$out"
+    if [[ ! -f $out.o ]]; then return; fi
+    if ! "$nvcc" "-arch=sm_$arch" "$out.o" "$@" -lcublas -lcublasLt -o "$out" &> "$out.log"; then
+        tail -n 20 "$out.log" >&2
+        say "FAILED: $out does not link"
+        failed=yes
+    fi
+}
+
+# Attention by cuDNN, where cuDNN and its header-only frontend are.
+cudnn_flags=() cudnn_missing=""
+compiles() { g++ "${flags[@]}" -isystem "$toolkit/include" -x c++ - -o "$build/nothing" "$@" &> /dev/null; }
+if ! compiles -E <<< '#include <cudnn_version.h>'; then
+    cudnn_missing="cuDNN is missing"
+elif ! compiles -E <<< $'#include <cudnn_version.h>\n#if CUDNN_VERSION < 91600\n#error\n#endif'; then
+    cudnn_missing="cuDNN is older than 9.16"
+elif ! compiles -E <<< '#include <cudnn_frontend.h>'; then
+    cudnn_missing="cudnn-frontend is missing, a folder of headers that --deps may hold"
+else
+    for library in -lcudnn -l:libcudnn.so.9; do
+        if compiles "-L$toolkit/lib64" "-L$toolkit/lib" $library <<< 'int main() {}'; then
+            cudnn_flags=("-L$toolkit/lib64" "-L$toolkit/lib" $library -lnvrtc -ldl)
+            break
+        fi
+    done
+    if [[ ${#cudnn_flags[@]} -eq 0 ]]; then cudnn_missing="libcudnn is missing"; fi
+fi
+
+programs=() device_tests=()
+if [[ -n $tests ]]; then device_tests+=(cuda_test); fi
+if [[ -n $rows ]]; then programs+=(bench/thrust/gpu_bench.cu); fi
+if [[ -z $cudnn_missing ]]; then
+    if [[ -n $tests ]]; then device_tests+=(cudnn_test); fi
+    if [[ -n $rows ]]; then programs+=(bench/thrust/cudnn_bench.cu); fi
+    compile include/hydralora/thrust/cudnn_attention.cpp
+fi
+for test in "${device_tests[@]}"; do programs+=("tests/thrust/$test.cu"); done
+for source in "${programs[@]}"; do compile "$source"; done
+say "compiling for sm_$arch: ${names[*]:-nothing, all is there}${cudnn_missing:+; $cudnn_missing}"
 for i in "${!pids[@]}"; do
     if wait "${pids[i]}"; then continue; fi
     tail -n 20 "${names[i]}.log" >&2
     say "FAILED: ${names[i]} does not compile, see above and ${names[i]}.log"
     failed=yes
     rm -f "${names[i]}"
+done
+for source in "${programs[@]}"; do
+    program=$(basename "$source" .cu)
+    case $program in
+        cudnn_*) link "$program" "$bin/cudnn_attention.o" "${cudnn_flags[@]}" ;;
+        *) link "$program" ;;
+    esac
 done
 
 # --- tests ----------------------------------------------------------------------------------------------------------------
@@ -142,7 +192,7 @@ run_test() {
         timeout "$most" "$@" &> "$log" || status=$?
         case $status in
             0) outcome=passed ;;
-            77) outcome="skipped, $(tail -n 1 "$log" | tr -d '"\\')" ;;
+            77) outcome=$(tail -n 1 "$log" | tr -d '"\\') ;;
             124) outcome="not finished after $most s" ;;
             *)
                 outcome="FAILED with status $status"
@@ -156,18 +206,23 @@ run_test() {
         "$(basename "$program")" "$how" "$outcome" $((SECONDS - begin)) >> "$json"
 }
 each_test() {
-    local source
-    for source in tests/thrust/*_test.cu; do "$@" "$bin/$(basename "$source" .cu)"; done
+    local test
+    for test in "${device_tests[@]}"; do "$@" "$bin/$test"; done
 }
 plain() { run_test "$1" plain 120 "$1"; }
-if [[ -n $tests ]]; then each_test plain; fi
+if [[ -n $tests ]]; then
+    each_test plain
+    if [[ -n $cudnn_missing ]]; then
+        printf '{"test":"cudnn_test","how":"plain","outcome":"left out, %s","seconds":0}\n' "$cudnn_missing" >> "$json"
+    fi
+fi
 
 # --- rows -----------------------------------------------------------------------------------------------------------------
 
-# not_measured ROW SENSE TARGET WHY
+# not_measured ROW CASE SENSE TARGET WHY
 not_measured() {
-    printf '{"row":"%s","case":"all","unit":"x","measured":null,"target":%s,"sense":"%s","holds":null,"reason":"%s"}\n' \
-        "$1" "$3" "$2" "$4" >> "$json"
+    printf '{"row":"%s","case":"%s","unit":"x","measured":null,"target":%s,"sense":"%s","holds":null,"reason":"%s"}\n' \
+        "$1" "$2" "$4" "$3" "$5" >> "$json"
 }
 beside_pytorch() {
     local why=""
@@ -185,14 +240,25 @@ beside_pytorch() {
         failed=yes
     fi
     say "rows beside PyTorch are left out: $why"
-    not_measured "released in PyTorch / our layer, fwd+bwd" ">=" 2.5 "$why"
-    not_measured "torch.matmul / our product" ">=" 0.97 "$why"
-    not_measured "saved by the adapters: released (counted in PyTorch) / ours" ">=" 50 "$why"
+    not_measured "released in PyTorch / our layer, fwd+bwd" all ">=" 2.5 "$why"
+    not_measured "torch.matmul / our product" all ">=" 0.97 "$why"
+    not_measured "saved by the adapters: released (counted in PyTorch) / ours" all ">=" 50 "$why"
 }
-if [[ -n $rows && -x $bin/gpu_bench ]]; then
-    say "rows of the library, $(left) s left"
-    timeout "$(($(left) > 30 ? $(left) : 30))" "$bin/gpu_bench" --seconds "$(($(left) * 2 / 3))" --json "$json" || failed=yes
-    beside_pytorch
+# measure PROGRAM: its rows, which leave themselves out when half of the time is spent.
+measure() {
+    if [[ ! -x $bin/$1 ]]; then return; fi
+    say "rows of $1, $(left) s left"
+    timeout "$(($(left) > 30 ? $(left) : 30))" "$bin/$1" --seconds "$(($(left) / 2))" --json "$json" || failed=yes
+}
+if [[ -n $rows ]]; then
+    measure gpu_bench
+    if [[ -n $cudnn_missing ]]; then
+        not_measured "training step, joined / frozen fwd+dX" "7B-shaped block, attention by cuDNN" "<=" 1.1 "$cudnn_missing"
+        not_measured "training step, joined / frozen fwd+dX" "1B-shaped model, attention by cuDNN" "<=" 1.15 "$cudnn_missing"
+    else
+        measure cudnn_bench
+    fi
+    if [[ -x $bin/gpu_bench ]]; then beside_pytorch; fi
 fi
 
 # --- sanitizers: last, for they take what time is left --------------------------------------------------------------------

@@ -1,6 +1,7 @@
 // An NVIDIA GPU as a device of the benchmarks: marks of time are events on the backend's stream.
 #pragma once
 
+#include <hydralora/thrust/cuda_graph.hpp>
 #include <memory>
 #include <vector>
 
@@ -12,27 +13,13 @@ struct CudaDevice {
     template <class Numbers>
     using Backend = hydralora::ThrustBackend<hydralora::CudaSystem, Numbers>;
 
-    /// The work that `run` asks of the backend's stream, as a CUDA graph: one call of the host. It must allocate nothing.
+    static constexpr const char* attention = "attention composed";
+
+    /// `run` as the library runs a step in one launch.
     template <class B>
-    [[nodiscard]] static Case captured(B& be, const Case& run) {
-        using hydralora::cuda_detail::check_cuda;
-        const cudaStream_t stream = be.on().stream();
-        check_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "beginning a graph");
-        cudaGraph_t graph = nullptr;
-        try {
-            run();
-        } catch (...) {
-            static_cast<void>(cudaStreamEndCapture(stream, &graph));
-            static_cast<void>(cudaGraphDestroy(graph));
-            throw;
-        }
-        check_cuda(cudaStreamEndCapture(stream, &graph), "ending a graph");
-        cudaGraphExec_t executable = nullptr;
-        const cudaError_t status = cudaGraphInstantiate(&executable, graph, 0);
-        static_cast<void>(cudaGraphDestroy(graph));
-        check_cuda(status, "making a graph executable");
-        const std::shared_ptr<CUgraphExec_st> kept(executable, [](cudaGraphExec_t e) { cudaGraphExecDestroy(e); });
-        return [kept, stream] { check_cuda(cudaGraphLaunch(kept.get(), stream), "launching a graph"); };
+    [[nodiscard]] static Case captured(B& be, Case run) {
+        const auto graph = std::make_shared<hydralora::CudaGraph>(be);
+        return [graph, run] { graph->run(run); };
     }
 
     class Marks {

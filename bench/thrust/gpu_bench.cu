@@ -2,4 +2,4 @@
 #include "cuda_device.hpp"
 #include "program.hpp"
 
-int main(int argc, char** argv) { return bench::run_program<bench::CudaDevice>(argc, argv); }
+int main(int argc, char** argv) { return bench::run_all<bench::CudaDevice>(argc, argv); }

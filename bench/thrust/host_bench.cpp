@@ -2,4 +2,4 @@
 #include "host_device.hpp"
 #include "program.hpp"
 
-int main(int argc, char** argv) { return bench::run_program<bench::HostDevice>(argc, argv); }
+int main(int argc, char** argv) { return bench::run_all<bench::HostDevice>(argc, argv); }

@@ -11,6 +11,8 @@ struct HostDevice {
     template <class Numbers>
     using Backend = hydralora::ThrustBackend<hydralora::CppSystem, Numbers>;
 
+    static constexpr const char* attention = "attention composed";
+
     /// Marks on the host's clock: calls have finished when they return.
     class Marks {
     public:

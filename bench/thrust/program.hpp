@@ -1,4 +1,4 @@
-// The program around the rows: gpu_bench.cu runs it on a GPU, host_bench.cpp on the host, to try it.
+// The program around the rows: gpu_bench.cu and cudnn_bench.cu run it on a GPU, host_bench.cpp on the host, to try it.
 #pragma once
 
 #include <cstdio>
@@ -6,6 +6,7 @@
 #include <iostream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "agreement_rows.hpp"
 #include "linear_rows.hpp"
@@ -16,22 +17,28 @@
 namespace bench {
 
 inline constexpr std::string_view usage =
-    "[--rows all|agreement|linear|saved|operations|step] [--seconds S] [--tiny] [--json FILE] | --serve\n"
-    "  --rows     which (all); may be given several times\n"
+    "[--rows NAME] [--seconds S] [--tiny] [--json FILE] | --serve\n"
+    "  --rows     which, of those below (all); may be given several times\n"
     "  --seconds  rows that would begin later than this are left out and say so (300)\n"
     "  --tiny     small shapes, to try the paths\n"
     "  --json     appends the lines to FILE instead of printing them\n"
     "  --serve    times single cases as lines on the standard input ask\n";
 
-template <class D>
-int run_program(int argc, char** argv) {
+/// Rows that are measured together.
+struct Group {
+    const char* name;
+    void (*run)(Report&, const Sizes&);
+};
+
+/// serve: what --serve does, or null.
+inline int run_program(int argc, char** argv, const std::vector<Group>& groups, int (*serve)()) {
     Sizes sizes;
     double seconds = 300;
     std::string rows, json, command = argv[0];
     for (int i = 1; i < argc; ++i) {
         const std::string_view name = argv[i];
         const char* value = i + 1 < argc ? argv[i + 1] : nullptr;
-        if (name == "--serve") return serve<D>(std::cin, std::cout);
+        if (name == "--serve" && serve != nullptr) return serve();
         if (name == "--tiny") {
             sizes.tiny = true;
             command += " --tiny";
@@ -45,7 +52,9 @@ int run_program(int argc, char** argv) {
             json = value;
             ++i;
         } else {
-            std::fprintf(stderr, "%s: %s\nusage: %s %s", argv[0], argv[i], argv[0], usage.data());
+            std::fprintf(stderr, "%s: %s\nusage: %s %s  rows:", argv[0], argv[i], argv[0], usage.data());
+            for (const Group& group : groups) std::fprintf(stderr, " %s", group.name);
+            std::fprintf(stderr, "\n");
             return 2;
         }
     }
@@ -56,25 +65,31 @@ int run_program(int argc, char** argv) {
     }
     const double end = bench::seconds() + seconds;
     bool failed = false;
-    const auto group = [&](const char* name, auto run) {
-        if (!rows.empty() && rows.find(" all ") == rows.npos && rows.find(std::string(" ") + name + " ") == rows.npos)
-            return;
-        std::fprintf(stderr, "%s: rows of %s\n", argv[0], name);
-        Report report(command + " --rows " + name, end - bench::seconds(), to);
+    for (const Group& group : groups) {
+        if (!rows.empty() && rows.find(std::string(" ") + group.name + " ") == rows.npos) continue;
+        std::fprintf(stderr, "%s: rows of %s\n", argv[0], group.name);
+        Report report(command + " --rows " + group.name, end - bench::seconds(), to);
         try {
-            run(report, sizes);
+            group.run(report, sizes);
         } catch (const std::exception& error) {  // before the first of its rows
-            report.leave_out({name, "all", ""}, error.what());
+            report.leave_out({group.name, "all", ""}, error.what());
         }
         failed = failed || report.failed();
-    };
-    group("agreement", agreement_rows<D>);
-    group("linear", linear_rows<D>);
-    group("saved", saved_rows<D>);
-    group("step", step_rows<D>);
-    group("operations", operation_rows<D>);
+    }
     if (to != stdout) std::fclose(to);
     return failed ? 1 : 0;
+}
+
+/// All rows on a device.
+template <class D>
+int run_all(int argc, char** argv) {
+    return run_program(argc, argv,
+                       {{"agreement", agreement_rows<D>},
+                        {"linear", linear_rows<D>},
+                        {"saved", saved_rows<D>},
+                        {"step", step_rows<D>},
+                        {"operations", operation_rows<D>}},
+                       [] { return serve<D>(std::cin, std::cout); });
 }
 
 }  // namespace bench

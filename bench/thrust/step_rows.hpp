@@ -166,7 +166,8 @@ private:
 template <class D>
 void step_rows(Report& report, const Sizes& sizes) {
     using B = HalfBackend<D>;
-    for (const StepCase& c : step_cases(sizes)) {
+    for (StepCase c : step_cases(sizes)) {
+        c.words += std::string(", ") + D::attention;
         report.add({{"training step, joined / frozen fwd+dX", c.words, "x", at_most(c.target)},
                     {"training step, added / frozen fwd+dX", c.words, "x"},
                     {"frozen fwd+dX", c.words, "ms"},

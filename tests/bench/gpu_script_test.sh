@@ -14,17 +14,39 @@ stand_in() {
 }
 stand_in nvcc << END
 #!/usr/bin/env bash
+# An "object" is the program already; linking copies the first one.
+program="" object=""
 while [[ \$# -gt 0 ]]; do
     case \$1 in
         *device_probe.cu) program='$folder/bin/probe' ;;
         *gpu_bench.cu) program='exec "$host_bench" --tiny "\$@"' ;;
+        *cudnn_bench.cu) program='exec "$host_bench" --tiny --rows step "\$@"' ;;
         *_test.cu) program='exec $folder/bin/device_test' ;;
-        -o) out=\$2 ;;
+        -o)
+            out=\$2
+            shift
+            ;;
+        *.o) object=\${object:-\$1} ;;
     esac
     shift
 done
-printf '#!/usr/bin/env bash\n%s\n' "\$program" > "\$out"
+if [[ -n \$object ]]; then
+    cp "\$object" "\$out"
+else
+    printf '#!/usr/bin/env bash\n%s\n' "\$program" > "\$out"
+fi
 chmod +x "\$out"
+END
+# A compiler that finds cuDNN and its frontend where there is a file named so.
+stand_in g++ << END
+#!/usr/bin/env bash
+if [[ " \$* " == *" -c "* ]]; then
+    touch "\${@: -1}"
+elif [[ " \$* " == *" -E "* ]] && ! grep -q frontend; then
+    [[ -e $folder/cudnn ]]
+else
+    [[ -e $folder/cudnn && -e $folder/frontend ]]
+fi
 END
 stand_in nvidia-smi <<< $'#!/usr/bin/env bash\necho 1.2.3'
 stand_in probe <<< $'#!/usr/bin/env bash\necho "Stand-in|90|13.0|13.0|80"'
@@ -76,6 +98,8 @@ says "cuda_test plain: passed" "$folder/table.md"
 says "cuda_test memcheck: passed" "$folder/table.md"
 says "cuda_test racecheck: passed" "$folder/table.md"
 says "not measured: no PyTorch" "$folder/table.md"
+says "cudnn_test plain: left out, cuDNN is missing" "$folder/table.md"
+says "| 1B-shaped model, attention by cuDNN | - | <= 1.15 | not measured: cuDNN is missing |" "$folder/table.md"
 for row in "JoinedLinear fwd+bwd / frozen fwd+dX" "training step, joined / frozen fwd+dX" "share of the copy bandwidth" \
     "loss after 20 steps" "released (by formula) / ours" "7B-shaped block" "1B-shaped model"; do
     says "$row" "$folder/table.md"
@@ -100,10 +124,21 @@ gpu 0 --skip-rows
 silent "JoinedLinear"
 says "cuda_test memcheck: passed"
 
+# With cuDNN.
+touch "$folder/cudnn"
+gpu 0 --skip-tests --python no_torch
+says "not measured: cudnn-frontend is missing"
+touch "$folder/frontend"
+gpu 0 --python no_torch
+says "cudnn_test racecheck: passed"
+says "rows of cudnn_bench"
+silent "cuDNN is missing"
+rm "$folder/cudnn" "$folder/frontend"
+
 # No time: everything is named and left out.
 gpu 0 --minutes 0 --python with_torch
 says "cuda_test plain: left out, the time is spent"
-says "| training step, joined / frozen fwd+dX | 1B-shaped model, T = 4 x 16 | - | <= 1.15 | not measured: the time is spent |"
+says "| training step, joined / frozen fwd+dX | 1B-shaped model, T = 4 x 16, attention composed | - | <= 1.15 | not measured: the time is spent |"
 says "| torch.matmul / our product | all | - | >= 0.97 | not measured: the time is spent |"
 
 # Failures.
