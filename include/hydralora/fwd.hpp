@@ -22,6 +22,16 @@ template <class T>
 class BasicEigenBackend;
 using EigenBackend = BasicEigenBackend<float>;
 
+template <class Param, class Compute, class Accum>
+struct Precision;
+template <class System, class Numbers>
+class ThrustBackend;
+struct CppSystem;
+struct OmpSystem;
+class CudaSystem;
+class CudaGraph;
+using CudaBackend = ThrustBackend<CudaSystem, Precision<float, float, float>>;
+
 template <class Rank, class Heads>
 struct BasicAdapterConfig;
 using AdapterConfig = BasicAdapterConfig<Index, Index>;

@@ -4,9 +4,15 @@
 #include <string>
 
 #include "support/joined_layer.hpp"
+#include "cuda_expect.hpp"
+#include "cuda_limits.hpp"
+#include "cuda_operations.hpp"
+#include "cuda_primitives.hpp"
 #include "support/tiny_training.hpp"
 
 using namespace hydralora;
+using test::expect;
+using test::expect_near;
 
 namespace {
 
@@ -14,19 +20,6 @@ namespace {
 static_assert(!std::is_convertible_v<MatrixView<float>, View<CudaBackend>>);
 static_assert(!std::is_convertible_v<View<CudaBackend>, MatrixView<float>>);
 static_assert(Backend<CudaBackend> && Backend<ThrustBackend<CudaSystem, Precision<float, bfloat16, float>>>);
-
-int failures = 0;
-
-void expect(bool holds, const std::string& what) {
-    if (holds) return;
-    std::printf("FAILED: %s\n", what.c_str());
-    ++failures;
-}
-
-void expect_near(double found, double most, const std::string& what) {
-    std::printf("%-60s %.2e (at most %.0e)\n", what.c_str(), found, most);
-    expect(found <= most, what);
-}
 
 void trainings_agree() {
     Index number = 0;
@@ -99,19 +92,6 @@ void own_stream_and_handle() {
     cuda_detail::check_cuda(cudaStreamDestroy(stream), "ending a stream");
 }
 
-void out_of_memory_is_named() {
-    CudaBackend be;
-    std::string message;
-    try {
-        const Buffer<CudaBackend, float> too_much(be, Index{1} << 22, Index{1} << 22);
-    } catch (const Error& error) {
-        message = error.what();
-    }
-    expect(message.find("out of memory on device 0: 70368744177664 bytes wanted") != message.npos, message);
-    const Buffer<CudaBackend, float> small(be, 16, 16);
-    expect(!small.empty(), "a smaller buffer after one too large");
-}
-
 }  // namespace
 
 int main() {
@@ -127,14 +107,22 @@ int main() {
         return message.find("no NVIDIA GPU to run on") == message.npos ? 1 : 77;
     }
     try {
+        test::primitives_agree();
+        test::operations_agree<Precision<float>>("float", 1e-4);
+        test::operations_agree<Precision<float, bfloat16, float>>(
+            "bfloat16", 0.15);  // of terms some times as large, rounded at each step
         trainings_agree();
         joined_layers_agree();
         joined_trainings_agree();
         bfloat16_stays_near();
         own_stream_and_handle();
-        out_of_memory_is_named();
+        test::graphs_change_nothing();
+        test::graphs_refuse_what_they_cannot_hold();
+        test::what_is_not_finite_writes_nothing();
+        test::stream_of_another_device();
+        test::out_of_memory_is_named();
     } catch (const std::exception& error) {
         expect(false, error.what());
     }
-    return failures == 0 ? 0 : 1;
+    return test::failures == 0 ? 0 : 1;
 }
