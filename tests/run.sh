@@ -49,7 +49,9 @@ install_dependencies "${thrust[@]}" \
     "?pkg-config:pkg-config:test of the pkg-config file"
 
 jobs=$(nproc)
-if command -v ccache > /dev/null; then export CMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
+if command -v ccache > /dev/null; then
+    export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_SLOPPINESS=pch_defines,time_macros
+fi
 cmake --preset "$preset"
 if [[ -n $fuzz ]]; then
     export HYDRALORA_FUZZ_SECONDS=$fuzz

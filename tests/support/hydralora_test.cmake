@@ -56,11 +56,14 @@ function(hydralora_thrust_tests paths)
     set_target_properties(thrust_host_tests PROPERTIES CXX_EXTENSIONS OFF)
     target_compile_definitions(thrust_host_tests PRIVATE
         HYDRALORA_TEST_THRUST "HYDRALORA_TEST_DATA=\"${PROJECT_SOURCE_DIR}/tests\"")
+    target_precompile_headers(thrust_host_tests PRIVATE
+        <doctest/doctest.h> <hydralora/thrust.hpp> <hydralora/hydralora.hpp>)
     foreach(system cpp omp)
         add_test(NAME thrust.${system} COMMAND thrust_host_tests)
         set_tests_properties(thrust.${system} PROPERTIES ENVIRONMENT "HYDRALORA_TEST_SYSTEM=${system}" LABELS thrust)
-        if(system STREQUAL "omp")  # teams of threads that wait for one another spinning
-            set_tests_properties(thrust.omp PROPERTIES PROCESSORS 2)
+        if(system STREQUAL "omp")  # teams of threads that wait for one another, which asleep they do better than spinning
+            set_tests_properties(thrust.omp PROPERTIES PROCESSORS 2
+                ENVIRONMENT "HYDRALORA_TEST_SYSTEM=omp;OMP_WAIT_POLICY=passive")
         endif()
     endforeach()
 endfunction()
