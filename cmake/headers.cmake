@@ -1,5 +1,5 @@
-# Every public header, by hand, one line each, in the order of the folders; the test `house.header_list` compares
-# this list with the tree, so a header that is not listed (or no longer exists) fails there.
+# Every public header and the one source beside them, by hand, one line each, in the order of the folders; the test
+# `house.header_list` compares this list with the tree, so a header that is not listed (or no longer exists) fails there.
 set(HYDRALORA_HEADERS
     hydralora/fwd.hpp
     hydralora/hydralora.hpp
@@ -49,6 +49,9 @@ set(HYDRALORA_HEADERS
     hydralora/thrust/cuda_groups.hpp
     hydralora/thrust/cuda_product.hpp
     hydralora/thrust/cuda_system.hpp
+    hydralora/thrust/cudnn_attention.cpp
+    hydralora/thrust/cudnn_attention.hpp
+    hydralora/thrust/cudnn_backend.hpp
     hydralora/thrust/host_product.hpp
     hydralora/thrust/host_system.hpp
     hydralora/thrust/omp_system.hpp
@@ -61,6 +64,8 @@ set(HYDRALORA_HEADERS
     hydralora/adapter/config.hpp
     hydralora/adapter/hydra_adapter.hpp
     hydralora/adapter/hydra_linear.hpp
+    hydralora/adapter/joined_linear.hpp
+    hydralora/adapter/joined_weight.hpp
     hydralora/adapter/params.hpp
     # nn
     hydralora/nn/attention.hpp
@@ -73,6 +78,7 @@ set(HYDRALORA_HEADERS
     hydralora/model/block.hpp
     hydralora/model/config.hpp
     hydralora/model/generate.hpp
+    hydralora/model/joined.hpp
     hydralora/model/llama.hpp
     hydralora/model/params.hpp
     # optim

@@ -14,12 +14,12 @@ install(TARGETS hydralora EXPORT hydraloraTargets INCLUDES DESTINATION "${CMAKE_
 install(EXPORT hydraloraTargets NAMESPACE hydralora:: DESTINATION "${package_dir}")
 configure_package_config_file(
     "${PROJECT_SOURCE_DIR}/cmake/hydraloraConfig.cmake.in" "${PROJECT_BINARY_DIR}/hydraloraConfig.cmake"
-    INSTALL_DESTINATION "${package_dir}" NO_SET_AND_CHECK_MACRO)
+    INSTALL_DESTINATION "${package_dir}" PATH_VARS CMAKE_INSTALL_INCLUDEDIR NO_SET_AND_CHECK_MACRO)
 write_basic_package_version_file(
     "${PROJECT_BINARY_DIR}/hydraloraConfigVersion.cmake" COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(
     FILES "${PROJECT_BINARY_DIR}/hydraloraConfig.cmake" "${PROJECT_BINARY_DIR}/hydraloraConfigVersion.cmake"
-        "${PROJECT_SOURCE_DIR}/cmake/hydraloraThrust.cmake"
+        "${PROJECT_SOURCE_DIR}/cmake/hydraloraThrust.cmake" "${PROJECT_SOURCE_DIR}/cmake/hydraloraCudnn.cmake"
     DESTINATION "${package_dir}")
 
 # The prefix in the .pc file is relative to the file itself, so that an installed tree may be moved.

@@ -1,8 +1,9 @@
-// HydraLinear, forward and backward, beside its own frozen product (forward and dX).
+// HydraLinear, plain and joined, forward and backward, beside its own frozen product (forward and dX).
 //
 //   T tokens, r rank, N heads
 
 #include <hydralora/adapter/hydra_linear.hpp>
+#include <hydralora/adapter/joined_linear.hpp>
 #include <hydralora/eigen/eigen_backend.hpp>
 #include <memory>
 #include <string>
@@ -57,6 +58,30 @@ private:
     }
 };
 
+/// The joined form of a layer: its own frozen matrix, and x and dy with room.
+struct Joined {
+    Layer& of;
+    JoinedWeight<B> weight;
+    JoinedLinear<B> linear;
+    ActivationBuffer<B> x, dy;
+    JoinedLinear<B>::Cache cache;
+
+    explicit Joined(Layer& layer)
+        : of(layer),
+          weight(layer.be, layer.config),
+          linear(layer.be, weight, layer.linear.adapter()),
+          x(bench::noise(layer.be, layer.x.rows(), linear.x_ld(), 1)),
+          dy(bench::noise(layer.be, layer.x.rows(), linear.dy_ld(), 2, 0.01f)) {
+        layer.be.copy(layer.w.view(), weight.frozen());
+    }
+
+    void step() {
+        const auto input = x.view().col_slice(0, of.config.in);
+        linear.forward(of.be, input, of.y.view(), cache);
+        linear.backward(of.be, input, dy.view().col_slice(0, of.config.out), cache, of.dx.view(), views(of.grads));
+    }
+};
+
 double adapter_flops(const Shape3& s, Index heads) {
     return 6.0 * static_cast<double>(s.tokens) * static_cast<double>(s.in * (rank + heads) + s.out * heads * rank);
 }
@@ -88,6 +113,13 @@ void bench::add_benchmarks(const Settings& settings) {
                          rounds_for(2 * frozen), [=](benchmark::State& state) {
                              const auto layer = std::make_unique<Layer>(s, heads, threads);
                              compare(state, work, "frozen fwd+dX", [&] { layer->step(); }, [&] { layer->frozen_step(); });
+                         });
+                add_case("joined_linear/" + words(s, 0) + " N=" + std::to_string(heads) +
+                             " threads=" + std::to_string(threads),
+                         rounds_for(2 * frozen), [=](benchmark::State& state) {
+                             const auto layer = std::make_unique<Layer>(s, heads, threads);
+                             Joined joined(*layer);
+                             compare(state, work, "frozen fwd+dX", [&] { joined.step(); }, [&] { layer->frozen_step(); });
                          });
             }
         }

@@ -18,6 +18,7 @@ Subcommand add_evaluate(CLI::App& app) {
                  "share of each file to score; with the share, seed and length of a run, what it held out");
     e.add_option("--seed", options->seed, "which share");
     e.add_option("--threads", options->threads, "0: all processors");
+    add_place(e, options->place);
     e.add_option("--examples", options->evaluation.examples, "examples a domain, at most");
     e.add_option("--answers", options->evaluation.answers, "answers a domain to generate and compare, at most");
     e.add_option("--json", options->json, "write the scores there too")->type_name("FILE");
@@ -43,6 +44,7 @@ Subcommand add_generate(CLI::App& app) {
     g.add_option("--top-p", options->sampling.top_p, "nucleus");
     g.add_option("--seed", options->sampling.seed.value, "of the sampling");
     g.add_option("--threads", options->threads, "0: all processors");
+    add_place(g, options->place);
     return {&g, [options, raw] {
                 options->instruction = !*raw;
                 return Command(*options);

@@ -21,16 +21,15 @@ namespace {
 
 constexpr const char* config_name = "config.json";
 
-void write_model(const std::filesystem::path& directory, const Json& config, const WeightBuffers& weights,
+void write_model(const std::filesystem::path& directory, const Json& config, const WeightViews& weights,
                  const std::vector<Companion>& others) {
     std::vector<std::vector<bfloat16>> rounded;
     std::vector<io::NamedTensor> tensors;
     visit(
-        [&](const ParamPath& path, const ParamBuffer<B>& m) {
-            const auto view = m.view();
+        [&](const ParamPath& path, const MatrixView<const float>& m) {
             auto& values = rounded.emplace_back();
-            values.reserve(static_cast<std::size_t>(view.size()));
-            for (Index i = 0; i < view.size(); ++i) values.emplace_back(view.data[i]);
+            values.reserve(static_cast<std::size_t>(m.size()));
+            for (Index i = 0; i < m.size(); ++i) values.emplace_back(m.data[i]);
             tensors.push_back(io::reshaped(io::named_tensor(path.name(), std::span<const bfloat16>(values)),
                                            io::llama_files_detail::file_shape(path, m.shape())));
         },
@@ -49,7 +48,7 @@ void write_model(const std::filesystem::path& directory, const Json& config, con
 
 Index planned_positions(Index most, Index wanted) { return std::min(most, std::max(Index{4096}, wanted)); }
 
-BaseModel load_base(B& be, const std::filesystem::path& directory, Index positions) {
+BaseModel load_base(HostBackend& be, const std::filesystem::path& directory, Index positions) {
     BaseModel base;
     base.files = io::open_llama(be, directory);
     base.config = base.files.config;
@@ -62,13 +61,13 @@ BaseModel load_base(B& be, const std::filesystem::path& directory, Index positio
     return base;
 }
 
-void save_base(const std::filesystem::path& directory, const LlamaConfig& config, const WeightBuffers& weights) {
+void save_base(const std::filesystem::path& directory, const LlamaConfig& config, const WeightViews& weights) {
     Json document = io::to_json(config, "bfloat16");
     document.set("eos_token_id", Index{end_of_text}).set("tokens", "bytes");
     write_model(directory, document, weights, {});
 }
 
-void save_trained_base(const std::filesystem::path& directory, const BaseModel& base, const WeightBuffers& weights) {
+void save_trained_base(const std::filesystem::path& directory, const BaseModel& base, const WeightViews& weights) {
     const std::filesystem::path from = base.name;
     Json document = io::read_json(from / config_name);
     for (const char* key : {"dtype", "torch_dtype"})

@@ -12,14 +12,20 @@
 
 namespace hydra {
 
-using B = hydralora::EigenBackend;
+/// What reads and writes files; it computes too, unless a command is told to use another backend.
+using HostBackend = hydralora::EigenBackend;
 using hydralora::Index;
+
+template <hydralora::Backend B>
 using WeightBuffers = hydralora::LlamaWeights<hydralora::ParamBuffer<B>>;
+template <hydralora::Backend B>
 using AdapterBuffers = hydralora::LlamaAdapters<hydralora::ParamBuffer<B>>;
+using WeightViews = hydralora::LlamaWeights<hydralora::MatrixView<const float>>;  ///< on the host, contiguous
+using HostAdapters = AdapterBuffers<HostBackend>;
 
 struct BaseModel {
     hydralora::LlamaConfig config;  // of the files, for at most as many positions as were asked for
-    hydralora::io::LlamaFiles<B> files;
+    hydralora::io::LlamaFiles<HostBackend> files;
     Vocabulary vocabulary;
     std::string name;      // the directory, as given
     std::string checksum;  // of the weights' files
@@ -30,14 +36,14 @@ struct BaseModel {
 
 /// Reads a directory. Tables of positions are made for `positions` tokens at least, as far as the model has so many, not
 /// for all that a long context would allow. Errors name file, key or tensor, expected and found.
-[[nodiscard]] BaseModel load_base(B& be, const std::filesystem::path& directory, Index positions = 0);
+[[nodiscard]] BaseModel load_base(HostBackend& be, const std::filesystem::path& directory, Index positions = 0);
 
 /// Writes a new directory with weights rounded to bfloat16; its parent must exist. A model that `pretrain` made, which
 /// reads bytes.
 void save_base(const std::filesystem::path& directory, const hydralora::LlamaConfig& config,
-               const WeightBuffers& weights);
+               const WeightViews& weights);
 
 /// The same for a base that was trained further: what its directory says besides the weights is kept.
-void save_trained_base(const std::filesystem::path& directory, const BaseModel& base, const WeightBuffers& weights);
+void save_trained_base(const std::filesystem::path& directory, const BaseModel& base, const WeightViews& weights);
 
 }  // namespace hydra

@@ -7,7 +7,6 @@
 #include <hydralora/io/json_view.hpp>
 #include <hydralora/io/quote.hpp>
 
-#include "batches.hpp"
 #include "documents.hpp"
 #include "record_places.hpp"
 #include "table.hpp"
@@ -55,62 +54,6 @@ Question question_of(const io::Json& record, const RecordPlace& place, const std
     return question;
 }
 
-/// The question with one choice as the answer; labels are the words of the answer.
-Example example_of(const Question& question, const std::string& choice, const Speech& speech, Index most) {
-    const Document document = document_of(
-        speech.vocabulary, *speech.format,
-        text::render(*speech.format, {{text::Speaker::user, question.text}, {text::Speaker::assistant, choice}}));
-    check(!document.said.empty(), question.place, ": the chat format writes nothing of the answer ",
-          io::in_quotes(choice));
-    const auto& said = document.said.back();
-    const std::size_t length = said.end - 1;
-    check(static_cast<Index>(length) <= most, question.place, ": the question with its longest choice has ", length,
-          " tokens, the model takes ", most);
-    Example example;
-    example.ids.assign(document.ids.begin(), document.ids.begin() + static_cast<std::ptrdiff_t>(length));
-    example.labels.assign(length, ignored);
-    for (std::size_t i = said.begin; i < said.end; ++i) {
-        if (!document.words[i]) continue;
-        example.labels[i - 1] = document.ids[i];
-        ++example.labelled;
-    }
-    check(example.labelled > 0, question.place, ": the choice ", io::in_quotes(choice), " has no token");
-    return example;
-}
-
-/// log p(choice | question) of each choice.
-std::vector<double> log_likelihoods(B& be, const Llama<B>& model, const Question& question, const Speech& speech,
-                                    Llama<B>::Cache& cache, PaddedBatch& batch) {
-    std::vector<Example> examples;
-    std::vector<const Example*> pointers;
-    for (const std::string& choice : question.choices)
-        examples.push_back(example_of(question, choice, speech, model.config().max_positions));
-    for (const Example& example : examples) pointers.push_back(&example);
-    batch.assign(pointers.data(), static_cast<Index>(pointers.size()), 1);
-    const auto count = static_cast<Index>(batch.ids.size());
-    const TokenBatch<B> tokens{host_view(std::as_const(batch.ids).data(), 1, count),
-                               host_view(std::as_const(batch.labels).data(), 1, count),
-                               batch.sequences,
-                               {}};
-    Pass<B> pass;
-    pass.mode = Mode::inference;
-    model.forward(be, tokens, cache, pass);
-    std::vector<float> losses(batch.ids.size());
-    model.token_losses(be, tokens, cache, host_view(losses.data(), 1, count));
-    std::vector<double> sums;
-    for (Index s = 0; s < batch.sequences; ++s) {
-        double sum = 0;
-        for (Index t = 0; t < batch.length; ++t)
-            sum -= static_cast<double>(losses[static_cast<std::size_t>(s * batch.length + t)]);
-        sums.push_back(sum);
-    }
-    return sums;
-}
-
-std::size_t largest(const std::vector<double>& values) {
-    return static_cast<std::size_t>(std::max_element(values.begin(), values.end()) - values.begin());
-}
-
 }  // namespace
 
 bool holds_questions(std::string_view content, const std::filesystem::path& path) {
@@ -138,28 +81,46 @@ std::vector<Question> read_questions(std::string_view content, const std::filesy
     return questions;
 }
 
-std::vector<ChoiceScore> score_questions(B& be, const Llama<B>& model, const std::vector<Question>& questions,
-                                         const Speech& speech) {
-    check(speech.format.has_value(), speech.vocabulary.why_no_chat_format());
-    std::vector<ChoiceScore> scores;
-    Llama<B>::Cache cache;
-    cache.keep = Keep::nothing;
-    PaddedBatch batch;
-    for (const Question& question : questions) {
-        auto score = std::find_if(scores.begin(), scores.end(),
-                                  [&](const ChoiceScore& s) { return s.domain == question.domain; });
-        if (score == scores.end()) score = scores.insert(scores.end(), ChoiceScore{question.domain});
-        auto likelihoods = log_likelihoods(be, model, question, speech, cache, batch);
-        for (const double likelihood : likelihoods)
-            check(std::isfinite(likelihood), question.place, ": the log-likelihood of a choice is ", likelihood,
-                  "; the model or the adapter has diverged");
-        ++score->questions;
-        score->by_sum += largest(likelihoods) == question.answer ? 1 : 0;
-        for (std::size_t i = 0; i < likelihoods.size(); ++i)
-            likelihoods[i] /= static_cast<double>(question.choices[i].size());
-        score->by_length += largest(likelihoods) == question.answer ? 1 : 0;
+Example choice_example(const Question& question, const std::string& choice, const Speech& speech, Index most) {
+    const Document document = document_of(
+        speech.vocabulary, *speech.format,
+        text::render(*speech.format, {{text::Speaker::user, question.text}, {text::Speaker::assistant, choice}}));
+    check(!document.said.empty(), question.place, ": the chat format writes nothing of the answer ",
+          io::in_quotes(choice));
+    const auto& said = document.said.back();
+    const std::size_t length = said.end - 1;
+    check(static_cast<Index>(length) <= most, question.place, ": the question with its longest choice has ", length,
+          " tokens, the model takes ", most);
+    Example example;
+    example.ids.assign(document.ids.begin(), document.ids.begin() + static_cast<std::ptrdiff_t>(length));
+    example.labels.assign(length, ignored);
+    for (std::size_t i = said.begin; i < said.end; ++i) {
+        if (!document.words[i]) continue;
+        example.labels[i - 1] = document.ids[i];
+        ++example.labelled;
     }
-    return scores;
+    check(example.labelled > 0, question.place, ": the choice ", io::in_quotes(choice), " has no token");
+    return example;
+}
+
+void add_to(std::vector<ChoiceScore>& scores, const Question& question, std::vector<double> likelihoods) {
+    auto score =
+        std::find_if(scores.begin(), scores.end(), [&](const ChoiceScore& s) { return s.domain == question.domain; });
+    if (score == scores.end()) score = scores.insert(scores.end(), ChoiceScore{question.domain});
+    for (const double likelihood : likelihoods)
+        check(std::isfinite(likelihood), question.place, ": the log-likelihood of a choice is ", likelihood,
+              "; the model or the adapter has diverged");
+    const auto right = [&] {
+        return static_cast<std::size_t>(std::max_element(likelihoods.begin(), likelihoods.end()) -
+                                        likelihoods.begin()) == question.answer
+                   ? 1
+                   : 0;
+    };
+    ++score->questions;
+    score->by_sum += right();
+    for (std::size_t i = 0; i < likelihoods.size(); ++i)
+        likelihoods[i] /= static_cast<double>(question.choices[i].size());
+    score->by_length += right();
 }
 
 io::Json to_json(const std::vector<ChoiceScore>& scores) {

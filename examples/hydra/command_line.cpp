@@ -16,6 +16,14 @@ void add_chat(CLI::App& app, std::string& chat) {
         ->type_name("NAME");
 }
 
+void add_place(CLI::App& app, Place& place, const std::string& group) {
+    add_enum(app, "--device", place.device, device_names, "what computes: the processor, or an NVIDIA GPU")
+        ->group(group);
+    add_enum(app, "--numbers", place.numbers, numbers_names,
+             "of weights and activations on a GPU; sums and trained parameters are float")
+        ->group(group);
+}
+
 std::variant<Command, int> parse_command_line(int argc, const char* const* argv) {
     CLI::App app("Train, evaluate, use and convert HydraLoRA adapters on models of the Llama family.", "hydra");
     app.require_subcommand(1);

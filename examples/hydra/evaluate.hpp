@@ -1,80 +1,96 @@
-// Held-out scores of a model, domain by domain.
+// Scoring a model on what was held out.
 #pragma once
 
-#include <functional>
-#include <optional>
+#include <algorithm>
+#include <cmath>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include <hydralora/io/json_value.hpp>
-#include <hydralora/model/generate.hpp>
+#include <hydralora/model/llama.hpp>
 
-#include "base_model.hpp"
-#include "data.hpp"
+#include "placement.hpp"
+#include "scores.hpp"
+#include "speech.hpp"
 
 namespace hydra {
 
-struct EvaluationOptions {
-    Index batch = 8;
-    Index examples = 64;  ///< held-out examples a domain, at most
-    Index answers = 32;   ///< of those, answers to generate and compare, at most
-};
+namespace evaluate_detail {
 
-struct DomainScore {
-    std::string name;
-    Index tokens = 0, bytes = 0;     // labelled
-    double loss = 0;                 // nats a labelled token
-    double bits_per_byte = 0;        // all bits of the labelled tokens, end-of-text too, over their bytes
-    Index answers = 0, correct = 0;  // exact matches of greedy generation
-    std::vector<double> head_share;  // mean gate of each head over labelled tokens and adapted layers
-};
+/// Adds the gates of labelled tokens, summed over the adapters of the pass, to share; returns how many rows were added.
+template <hydralora::Backend B>
+Index add_gates(B& be, const typename hydralora::Llama<B>::Cache& cache, const PaddedBatch& batch,
+                std::vector<double>& share) {
+    Index rows = 0;
+    for (const auto& block : cache.adapters)
+        for (const auto& adapter : block) {
+            if (adapter.g.rows() != static_cast<Index>(batch.labels.size())) continue;  // not adapted
+            const OnHost<B, hydralora::AccumScalar<B>> gates(be, adapter.g.view());
+            const auto g = gates.view();
+            for (Index t = 0; t < g.rows; ++t) {
+                if (batch.labels[static_cast<std::size_t>(t)] == ignored) continue;
+                for (Index i = 0; i < g.cols; ++i) share[static_cast<std::size_t>(i)] += static_cast<double>(g(t, i));
+                ++rows;
+            }
+        }
+    return rows;
+}
 
-/// How tokens become text, and which end it: of the chat format where there is one, else of the vocabulary alone.
-struct Speech {
-    const Vocabulary& vocabulary;
-    std::optional<hydralora::text::ChatFormat> format;
-};
+}  // namespace evaluate_detail
 
-/// With the format that --chat names, "" for the model's own, after a look whether the vocabulary has its tokens.
-[[nodiscard]] Speech speech_of(const Vocabulary& vocabulary, std::string_view chat);
+/// White space around an answer is its format's or the tokenizer's, and counts for bytes only.
+[[nodiscard]] bool same_answer(const Speech& speech, std::string_view a, std::string_view b);
 
-/// `gated`: the model has adapters whose gates are worth reporting, one a head.
+/// `gated_heads`: of a model with adapters whose gates are worth reporting, else 0.
+template <hydralora::Backend B>
 [[nodiscard]] std::vector<DomainScore> evaluate(B& be, const hydralora::Llama<B>& model, Index gated_heads,
                                                 const std::vector<Domain>& domains, const Speech& speech,
-                                                const EvaluationOptions& options);
+                                                const EvaluationOptions& options) {
+    using namespace hydralora;
+    std::vector<DomainScore> scores;
+    typename Llama<B>::Cache cache;
+    cache.keep = Keep::nothing;
+    Pass<B> pass;
+    pass.mode = Mode::inference;
+    PaddedBatch batch;
+    PlacedTokens<B> placed;
+    Buffer<B, double> loss_sum(be, 1, 1);
+    for (const Domain& domain : domains) {
+        DomainScore& score = scores.emplace_back();
+        score.name = domain.name;
+        score.head_share.assign(static_cast<std::size_t>(gated_heads), 0.0);
+        const Index count = std::min(options.examples, static_cast<Index>(domain.held_out.size()));
+        Index gate_rows = 0;
+        be.fill(loss_sum.view(), 0.0);
+        for (Index begin = 0; begin < count; begin += options.batch) {
+            std::vector<const Example*> examples;
+            for (Index i = begin; i < std::min(count, begin + options.batch); ++i) {
+                examples.push_back(&domain.held_out[static_cast<std::size_t>(i)]);
+                score.bytes += examples.back()->bytes;
+            }
+            batch.assign(examples.data(), static_cast<Index>(examples.size()), be.slab_rows());
+            const auto tokens = placed.place(be, batch);
+            model.forward(be, tokens, cache, pass);
+            model.loss(be, tokens, cache, loss_sum.view());
+            score.tokens += batch.labelled;
+            if (gated_heads > 0) gate_rows += evaluate_detail::add_gates(be, cache, batch, score.head_share);
+        }
+        const double sum = OnHost<B, double>(be, std::as_const(loss_sum).view()).view()(0, 0);
+        for (double& share : score.head_share) share /= static_cast<double>(std::max(Index{1}, gate_rows));
+        score.loss = sum / static_cast<double>(std::max(Index{1}, score.tokens));
+        score.bits_per_byte = sum / std::log(2.0) / static_cast<double>(std::max(Index{1}, score.bytes));
 
-/// What ended a text: a token that says so, or that no more were wanted.
-enum class TextEnd { stopped, limit };
+        score.answers = std::min(options.answers, static_cast<Index>(domain.answers.size()));
+        for (Index i = 0; i < score.answers; ++i) {
+            const Answer& answer = domain.answers[static_cast<std::size_t>(i)];
+            const std::string said = continue_text(be, model, speech, answer.prompt, answer_limit(speech, answer, 1));
+            score.correct += same_answer(speech, said, answer.text) ? 1 : 0;
+        }
+    }
+    return scores;
+}
 
-/// Calls `take` with the text of each further token, up to a token that ends the text or `tokens` of them.
-TextEnd stream_text(B& be, const hydralora::Llama<B>& model, const Speech& speech,
-                    const std::vector<std::int32_t>& prompt, Index tokens, const hydralora::Sampling& sampling,
-                    const std::function<void(std::string_view)>& take);
-
-/// The continuation as text, greedy if nothing else is asked for.
-[[nodiscard]] std::string continue_text(B& be, const hydralora::Llama<B>& model, const Speech& speech,
-                                        const std::vector<std::int32_t>& prompt, Index tokens,
-                                        const hydralora::Sampling& sampling = {});
-
-/// A held-out prompt of a domain with the model's continuation and the true one: the first answer, or the first piece of
-/// text cut in two.
-struct Sample {
-    std::string domain, prompt, expected, generated;
-};
-[[nodiscard]] std::vector<Sample> sample_domains(B& be, const hydralora::Llama<B>& model,
-                                                 const std::vector<Domain>& domains, const Speech& speech);
-
-/// JSON has no number for what is not finite.
-[[nodiscard]] hydralora::io::Json finite_or_null(double value);
-[[nodiscard]] hydralora::io::Json to_json(const std::vector<DomainScore>& scores);
-[[nodiscard]] hydralora::io::Json to_json(const DomainScore& score);
-
-/// All domains as one: losses over all labelled tokens, bits over all bytes, every answer. Without shares of heads.
-[[nodiscard]] DomainScore overall(const std::vector<DomainScore>& scores);
-
-/// A table of scores for people, with a line for all domains where there are several; columns that no domain has, and
-/// domains without a scored token, are left out. Perplexity is exp(loss), of the tokens of this model's vocabulary.
-[[nodiscard]] std::string score_table(const std::vector<DomainScore>& scores);
+// Made once for the backend that every command has.
+extern template std::vector<DomainScore> evaluate(HostBackend&, const hydralora::Llama<HostBackend>&, Index,
+                                                  const std::vector<Domain>&, const Speech&, const EvaluationOptions&);
 
 }  // namespace hydra

@@ -29,7 +29,7 @@ constexpr const char* gates_name = "gates.json";
 /// An adapter of one head without a gate, which every format has.
 struct Lora {
     LlamaAdapterConfig config;
-    AdapterBuffers parameters;
+    HostAdapters parameters;
 };
 
 std::string head_name(Index i, bool gguf) { return "head_" + std::to_string(i) + (gguf ? ".gguf" : ""); }
@@ -42,7 +42,7 @@ bool is_head_name(const std::string& name) {
 }
 
 Lora collapsed(Session& session, const ModuleGates& gates) {
-    B& be = session.backend();
+    HostBackend& be = session.backend();
     Lora lora;
     lora.config.targets = session.adapter_config().targets;
     lora.config.adapter = collapsed_config(session.adapter_config().adapter);
@@ -56,7 +56,7 @@ Lora collapsed(Session& session, const ModuleGates& gates) {
 }
 
 /// Head i as views of the adapter's memory.
-LlamaAdapters<ConstParamView<B>> head_of(const Session& session, Index i) {
+LlamaAdapters<ConstParamView<HostBackend>> head_of(const Session& session, Index i) {
     auto all = views(session.adapters());
     const LlamaConfig& model = session.base().config;
     for (auto& layer : all.layers)
@@ -265,7 +265,7 @@ void run_export(const ExportOptions& asked) {
     if (options.to == ExportKind::released) static_cast<void>(io::to_released_json(file));
 
     check_sequence_length(options.sequence_length, 2);
-    Session session(options.base, options.adapter, options.threads, options.sequence_length + 32);
+    Session session(options.base, options.adapter, host_options(options.threads), options.sequence_length + 32);
     const Index most = session.model().config().max_positions;
     check(options.text.empty() || options.sequence_length <= most, "--length ", options.sequence_length,
           ": the base has max_position_embeddings = ", most);
@@ -302,8 +302,8 @@ void run_export(const ExportOptions& asked) {
         } else {
             const Lora lora = collapsed(session, *gates);
             if (!examples.empty()) {
-                const Llama<B> other(session.backend(), session.base().config, session.base().files.views, lora.config,
-                                     views(std::as_const(lora.parameters)));
+                const Llama<HostBackend> other(session.backend(), session.base().config, session.base().files.views,
+                                               lora.config, views(std::as_const(lora.parameters)));
                 print_comparison(compare(session.backend(), session.model(), other, examples), session);
             }
             write_collapsed(options, session, file, lora);

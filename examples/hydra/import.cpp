@@ -27,10 +27,10 @@ void run_import(const ImportOptions& options) {
     const bool released = kind == io::AdapterKind::released;
     io::AdapterFileConfig file = released ? io::read_adapter_config(options.path) : io::read_peft_config(options.path);
 
-    B be({.threads = options.threads, .slab_rows = slab_rows});
+    HostBackend be({.threads = options.threads, .slab_rows = slab_rows});
     const BaseModel base = load_base(be, options.base);
     const LlamaAdapterConfig config = from_file_config(file);
-    AdapterBuffers set = make_buffers(be, adapter_shapes(base.config, config));
+    HostAdapters set = make_buffers(be, adapter_shapes(base.config, config));
     if (released)
         io::load_adapter(options.path, set);
     else

@@ -47,7 +47,7 @@ Index longest_sequence(const std::filesystem::path& tokens) {
 }
 
 void write_logits(Session& session, const std::filesystem::path& tokens, const std::filesystem::path& logits) {
-    B& be = session.backend();
+    HostBackend& be = session.backend();
     const auto& config = session.model().config();
     const auto file = io::SafetensorsFile::open(tokens);
     const auto& entry = ids_entry(file);
@@ -56,11 +56,11 @@ void write_logits(Session& session, const std::filesystem::path& tokens, const s
           ": expected at least one sequence of 1 to ", config.max_positions, " tokens, found ", entry.shape.text());
     const auto ids = read_ids(file, entry, vocabulary);
 
-    Llama<B>::Cache cache;
+    Llama<HostBackend>::Cache cache;
     cache.keep = Keep::nothing;
-    Pass<B> pass;
+    Pass<HostBackend> pass;
     pass.mode = Mode::inference;
-    ActivationBuffer<B> rows(be, time, vocabulary);
+    ActivationBuffer<HostBackend> rows(be, time, vocabulary);
     const auto row_bytes = vocabulary * static_cast<Index>(sizeof(float));
     io::replace_file_with(logits, [&](io::FileWriter& writer) {
         const io::NamedTensor tensor{"logits", io::Dtype::f32, io::TensorShape{batch, time, vocabulary},

@@ -3,14 +3,19 @@
 
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <set>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include <hydralora/model/llama.hpp>
 #include <hydralora/optim/clip.hpp>
 
+#include "placement.hpp"
 #include "progress.hpp"
+#include "recorder.hpp"
 #include "run_directory.hpp"
 #include "train.hpp"
 
@@ -24,14 +29,15 @@ struct LoopResult {
 };
 
 /// Trains `params` (what `model` reads) until options.steps. All there is to save is the parameters, the optimiser's moments
-/// and counts: the data and every mask follow from seed and step.
-template <class Set>
+/// and counts: the data and every mask follow from seed and step. `changed` is called after each change of the parameters.
+template <hydralora::Backend B, class Set>
 class Loop {
 public:
     using Model = hydralora::Llama<B>;
 
-    Loop(B& be, const Model& model, Set& params, const std::vector<Domain>& domains, const LoopOptions& options,
-         RunDirectory& run, const Surroundings& surroundings)
+    Loop(
+        B& be, const Model& model, Set& params, const std::vector<Domain>& domains, const LoopOptions& options,
+        RunDirectory& run, const Surroundings& surroundings, std::function<void()> changed = [] {})
         : be_(be),
           model_(model),
           params_(params),
@@ -42,8 +48,11 @@ public:
           options_(options),
           run_(run),
           surroundings_(surroundings),
+          changed_(std::move(changed)),
           order_(domains, options.mix, hydralora::Seed{options.seed}),
-          grad_views_(hydralora::views(grads_)) {
+          grad_views_(hydralora::views(grads_)),
+          loss_sum_(be, 1, 1),
+          recorder_(be) {
         if constexpr (whole_model) {
             if (model.config().lm_head == hydralora::LmHead::tied) {  // see fold_tied_head
                 head_gradient_ = {be, hydralora::Shape{model.config().vocabulary, model.config().width}};
@@ -68,13 +77,20 @@ public:
         const auto place = hydralora::io::find_checkpoint(run_.checkpoints(), on_problem);
         if (!place) return;
         const auto checkpoint = hydralora::io::load_checkpoint(*place);
-        visit_state([&](const std::string& name, auto view) { checkpoint.tensors.read_as(name, view); });
+        visit_state([&](const std::string& name, auto view) {
+            using T = typename decltype(view)::value_type;
+            std::vector<T> values(static_cast<std::size_t>(view.size()));
+            const auto read = hydralora::host_view(values.data(), view.rows, view.cols);
+            checkpoint.tensors.read_as(name, read);
+            be_.upload(read, view);
+        });
         const std::string file = place->directory.string() + "/state.json";
         const hydralora::io::JsonView state(checkpoint.state, file);
         step_ = checkpoint.step;
         state_.steps = state["optimiser_steps"].integer(0, checkpoint.step);
         guard_.skipped = state["skipped"].integer(0, checkpoint.step);
         guard_.in_a_row = state["skipped_in_a_row"].integer(0, checkpoint.step);
+        changed_();
     }
 
     /// evaluate(step) is called every evaluate_every steps.
@@ -114,7 +130,7 @@ public:
     }
 
 private:
-    static constexpr bool whole_model = std::is_same_v<Set, WeightBuffers>;
+    static constexpr bool whole_model = std::is_same_v<Set, WeightBuffers<B>>;
     using Clock = std::chrono::steady_clock;
     static double seconds_since(Clock::time_point begin) {
         return std::chrono::duration<double>(Clock::now() - begin).count();
@@ -126,43 +142,70 @@ private:
         bool finite;
     };
 
+    /// Tokens of a part of a step, where they are computed.
+    struct Part {
+        PaddedBatch batch;
+        PlacedTokens<B> memory;
+        hydralora::TokenBatch<B> tokens;
+        hydralora::RowNumbers rows;
+    };
+
     Step make_step() {
         using namespace hydralora;
         const auto examples = order_.batch(step_, options_.batch);
-        Index labelled = 0;
-        for (const Example* example : examples) labelled += example->labelled;
-        visit([&](const ParamPath&, auto& g) { be_.fill(g.view(), 0.0f); }, grads_);
-        double loss_sum = 0;
         Step step{};
+        for (const Example* example : examples) step.labelled += example->labelled;
         const Index most_tokens = options_.batch * options_.sequence_length / options_.accumulation;
+        const auto cuts = cut_batch(examples, most_tokens, be_.slab_rows());
+        if (parts_.size() < cuts.size()) parts_.resize(cuts.size());
         Index first = 0;
-        for (const Index part : cut_batch(examples, most_tokens, be_.slab_rows())) {
-            batch_.assign(examples.data() + first, part, be_.slab_rows());
-            const Index count = static_cast<Index>(batch_.ids.size());
-            TokenBatch<B> tokens{host_view(std::as_const(batch_.ids).data(), 1, count),
-                                 host_view(std::as_const(batch_.labels).data(), 1, count), batch_.sequences};
-            if (!batch_.starts.empty()) tokens.starts = host_view(std::as_const(batch_.starts).data(), 1, count);
+        bool known = true;  // parts of these shapes were computed before, so that all memory is there
+        for (std::size_t i = 0; i < cuts.size(); ++i) {
+            Part& part = parts_[i];
+            part.batch.assign(examples.data() + first, cuts[i], be_.slab_rows());
+            part.tokens = part.memory.place(be_, part.batch);
+            part.rows = {first * options_.sequence_length, part.batch.length, options_.sequence_length};
+            step.tokens += part.batch.tokens;
+            first += cuts[i];
+            known &= !shapes_.insert({part.batch.sequences, part.batch.length, part.batch.starts.empty()}).second;
+        }
+        const auto compute = [&] { compute_step(cuts.size(), step); };
+        if (options_.graph && known)
+            recorder_.run(compute);
+        else
+            compute();
+        step.loss =
+            OnHost<B, double>(be_, std::as_const(loss_sum_).view()).view()(0, 0) / static_cast<double>(step.labelled);
+        step.norm = norm_.read(be_);
+        step.finite = guard_.finite(step.loss, step.norm);
+        if (step.finite) ++state_.steps;
+        return step;
+    }
+
+    /// All of a step that is the backend's work, from the tokens to the changed parameters, with nothing that waits for it.
+    /// Where loss or gradient is not finite, nothing is changed.
+    void compute_step(std::size_t parts, Step& step) {
+        using namespace hydralora;
+        visit([&](const ParamPath&, auto& g) { be_.fill(g.view(), 0.0f); }, grads_);
+        be_.fill(loss_sum_.view(), surroundings_.first_loss(step_));
+        for (std::size_t i = 0; i < parts; ++i) {
+            const Part& part = parts_[i];
             Pass<B> pass;
             pass.random = {Seed{options_.seed}, 0, static_cast<std::uint32_t>(step_)};
-            pass.rows = {first * options_.sequence_length, batch_.length, options_.sequence_length};
-            model_.forward(be_, tokens, cache_, pass);
-            model_.backward(be_, tokens, 1.0 / static_cast<double>(labelled), cache_, host_view(&loss_sum, 1, 1),
+            pass.rows = part.rows;
+            model_.forward(be_, part.tokens, cache_, pass);
+            model_.backward(be_, part.tokens, 1.0 / static_cast<double>(step.labelled), cache_, loss_sum_.view(),
                             grad_views_);
-            step.tokens += batch_.tokens;
-            first += part;
         }
         if constexpr (whole_model)
             if (!head_gradient_.empty()) fold_tied_head(be_, grad_views_);
-        step.loss = loss_sum / static_cast<double>(labelled);
-        surroundings_.loss(step_, step.loss);
         const ClipByGlobalNorm clip{options_.clip > 0 ? options_.clip : std::numeric_limits<double>::infinity()};
-        StepScale<B> scale{schedule_.factor(step_), clip.factor(be_, grads_, norm_)};
-        step.norm = norm_.read(be_);
+        const StepScale<B> scale{schedule_.factor(step_),
+                                 clip.factor(be_, grads_, norm_, std::as_const(loss_sum_).view())};
         step.lr = options_.adamw.lr * scale.lr;
-        step.labelled = labelled;
-        step.finite = guard_.finite(step.loss, step.norm);
-        if (step.finite) options_.adamw.step(be_, params_, grads_, state_, scale);
-        return step;
+        options_.adamw.step(be_, params_, grads_, state_, scale);
+        --state_.steps;  // counted when it is known to have been made
+        changed_();
     }
 
     void write_metrics(const Step& s, double seconds) {
@@ -191,8 +234,10 @@ private:
 
     void save(const hydralora::io::OnProblem& on_problem) {
         std::vector<hydralora::io::NamedTensor> tensors;
-        visit_state(
-            [&](const std::string& name, auto view) { tensors.push_back(hydralora::io::named_tensor(name, view)); });
+        std::vector<OnHost<B, float>> memory;
+        visit_state([&](const std::string& name, auto view) {
+            tensors.push_back(hydralora::io::named_tensor(name, memory.emplace_back(be_, view).view()));
+        });
         const auto state = hydralora::io::Json::object(
             {{"optimiser_steps", state_.steps}, {"skipped", guard_.skipped}, {"skipped_in_a_row", guard_.in_a_row}});
         hydralora::io::save_checkpoint(run_.checkpoints(), step_, tensors, state,
@@ -207,6 +252,7 @@ private:
     LoopOptions options_;
     RunDirectory& run_;
     const Surroundings& surroundings_;
+    std::function<void()> changed_;
     ExampleOrder order_;
     decltype(hydralora::views(std::declval<Set&>())) grad_views_;
     hydralora::ParamBuffer<B> head_gradient_;
@@ -214,7 +260,10 @@ private:
     hydralora::GradientNorm<B> norm_;
     hydralora::StepGuard guard_;
     typename Model::Cache cache_;
-    PaddedBatch batch_;
+    hydralora::Buffer<B, double> loss_sum_;  // (1, 1)
+    std::vector<Part> parts_;
+    std::set<std::tuple<Index, Index, bool>> shapes_;  // of parts computed so far
+    Recorder<B> recorder_;
     Index step_ = 0;
 };
 

@@ -13,14 +13,14 @@ namespace {
 
 /// Calls f(tokens, batch) for the examples, a few at a time.
 template <class F>
-void for_each_batch(B& be, const std::vector<const Example*>& examples, F&& f) {
+void for_each_batch(HostBackend& be, const std::vector<const Example*>& examples, F&& f) {
     constexpr std::size_t together = 4;
     PaddedBatch batch;
     for (std::size_t begin = 0; begin < examples.size(); begin += together) {
         const std::size_t count = std::min(together, examples.size() - begin);
         batch.assign(examples.data() + begin, static_cast<Index>(count), be.slab_rows());
         const auto size = static_cast<Index>(batch.ids.size());
-        TokenBatch<B> tokens;
+        TokenBatch<HostBackend> tokens;
         tokens.ids = host_view(std::as_const(batch.ids).data(), 1, size);
         tokens.labels = host_view(std::as_const(batch.labels).data(), 1, size);
         tokens.sequences = batch.sequences;
@@ -28,8 +28,8 @@ void for_each_batch(B& be, const std::vector<const Example*>& examples, F&& f) {
     }
 }
 
-Pass<B> inference() {
-    Pass<B> pass;
+Pass<HostBackend> inference() {
+    Pass<HostBackend> pass;
     pass.mode = Mode::inference;
     return pass;
 }
@@ -51,14 +51,14 @@ ModuleGates equal_gates(const LlamaConfig& model, const LlamaAdapterConfig& adap
     return all;
 }
 
-ModuleGates mean_gates(B& be, const Llama<B>& model, const LlamaAdapterConfig& adapter,
+ModuleGates mean_gates(HostBackend& be, const Llama<HostBackend>& model, const LlamaAdapterConfig& adapter,
                        const std::vector<const Example*>& examples) {
     ModuleGates sums = equal_gates(model.config(), adapter,
                                    std::vector<double>(static_cast<std::size_t>(Index{adapter.adapter.heads}), 0.0));
-    Llama<B>::Cache cache;
+    Llama<HostBackend>::Cache cache;
     cache.keep = Keep::nothing;
     Index tokens = 0;
-    for_each_batch(be, examples, [&](const TokenBatch<B>& batch, const PaddedBatch& padded) {
+    for_each_batch(be, examples, [&](const TokenBatch<HostBackend>& batch, const PaddedBatch& padded) {
         model.forward(be, batch, cache, inference());
         tokens += padded.labelled;
         for (std::size_t l = 0; l < sums.size(); ++l)
@@ -78,19 +78,21 @@ ModuleGates mean_gates(B& be, const Llama<B>& model, const LlamaAdapterConfig& a
     return sums;
 }
 
-Comparison compare(B& be, const Llama<B>& model, const Llama<B>& other, const std::vector<const Example*>& examples) {
+Comparison compare(HostBackend& be, const Llama<HostBackend>& model, const Llama<HostBackend>& other,
+                   const std::vector<const Example*>& examples) {
     constexpr Index rows = 64;  // of logits at a time: a vocabulary can be wide
     const Index vocabulary = model.config().vocabulary, width = model.config().width;
     Comparison result;
-    Llama<B>::Cache cache, other_cache, part;
+    Llama<HostBackend>::Cache cache, other_cache, part;
     cache.keep = other_cache.keep = Keep::nothing;
-    ActivationBuffer<B> logits(be, rows, vocabulary), other_logits(be, rows, vocabulary);
-    const auto project = [&](const Llama<B>& m, const Llama<B>::Cache& from, Index first, Index count, View<B> to) {
+    ActivationBuffer<HostBackend> logits(be, rows, vocabulary), other_logits(be, rows, vocabulary);
+    const auto project = [&](const Llama<HostBackend>& m, const Llama<HostBackend>::Cache& from, Index first,
+                             Index count, View<HostBackend> to) {
         part.hidden.resize(be, count, width);
         be.copy(from.hidden.view().row_slice(first, count), part.hidden.view());
         m.logits(be, part, to);
     };
-    for_each_batch(be, examples, [&](const TokenBatch<B>& batch, const PaddedBatch& padded) {
+    for_each_batch(be, examples, [&](const TokenBatch<HostBackend>& batch, const PaddedBatch& padded) {
         model.forward(be, batch, cache, inference());
         other.forward(be, batch, other_cache, inference());
         for (Index first = 0; first < batch.tokens(); first += rows) {

@@ -19,7 +19,7 @@ using ModuleGates = std::vector<std::array<std::vector<double>, hydralora::targe
                                       const std::vector<double>& gates);
 
 /// The mean gates of each adapted linear layer over the labelled tokens.
-[[nodiscard]] ModuleGates mean_gates(B& be, const hydralora::Llama<B>& model,
+[[nodiscard]] ModuleGates mean_gates(HostBackend& be, const hydralora::Llama<HostBackend>& model,
                                      const hydralora::LlamaAdapterConfig& adapter,
                                      const std::vector<const Example*>& examples);
 
@@ -30,7 +30,8 @@ struct Comparison {
     double divergence = 0;            // KL(p || p_other) of the next token's distribution
     double largest_divergence = 0;
 };
-[[nodiscard]] Comparison compare(B& be, const hydralora::Llama<B>& model, const hydralora::Llama<B>& other,
+[[nodiscard]] Comparison compare(HostBackend& be, const hydralora::Llama<HostBackend>& model,
+                                 const hydralora::Llama<HostBackend>& other,
                                  const std::vector<const Example*>& examples);
 
 }  // namespace hydra

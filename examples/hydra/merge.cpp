@@ -54,8 +54,8 @@ void run_merge(const MergeOptions& options) {
     check_output(target, "--out");
     check(io::adapter_kind(options.adapter) != io::AdapterKind::peft, options.adapter.string(),
           ": is a LoRA of PEFT; `hydra import` makes an adapter of it first");
-    Session session(options.base, options.adapter, options.threads);
-    B& be = session.backend();
+    Session session(options.base, options.adapter, host_options(options.threads));
+    HostBackend& be = session.backend();
     const LlamaAdapterConfig& config = session.adapter_config();
     check(has_fixed_gates(config.adapter), options.adapter.string(), ": the gate ",
           enum_name(config.adapter.gate, adapter_names::gate),
@@ -81,16 +81,16 @@ void run_merge(const MergeOptions& options) {
             const AdapterConfig lora = collapsed_config(adapter);
             auto one = make_params(be, lora);
             collapse(be, adapter, session.adapters().layers[l][index_of(t)], gates, one);
-            ParamBuffer<B> w0(be, lora.out, lora.in), sum(be, lora.out, lora.in);
+            ParamBuffer<HostBackend> w0(be, lora.out, lora.in), sum(be, lora.out, lora.in);
             session.base().files.views.layers[l].projections[index_of(t)].visit(
                 [&](auto view) { be.cast(view, w0.view()); });
-            be.copy(ConstParamView<B>(w0.view()), sum.view());
+            be.copy(ConstParamView<HostBackend>(w0.view()), sum.view());
             add_delta_weight(be, lora, one, sum.view());
 
             const std::string name = concat("model.layers.", l, '.', target_paths[index_of(t)], ".weight");
             const auto at = std::find_if(tensors.begin(), tensors.end(), [&](const auto& x) { return x.name == name; });
             const std::string where = files.find(name).where();
-            const ConstParamView<B> after = sum.view(), before = w0.view();
+            const ConstParamView<HostBackend> after = sum.view(), before = w0.view();
             stored_as = at->dtype;
             if (at->dtype == io::Dtype::bf16)
                 memory.push_back(stored<bfloat16>(after, before, where, rounding));

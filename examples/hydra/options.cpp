@@ -37,6 +37,8 @@ Json to_json(const LoopOptions& o) {
                          {"clip", o.clip},
                          {"seed", o.seed},
                          {"threads", Index{o.threads}},
+                         {"device", enum_name(o.place.device, device_names)},
+                         {"numbers", enum_name(o.place.numbers, numbers_names)},
                          {"eval_every", o.evaluate_every},
                          {"save_every", o.save_every},
                          {"eval_examples", o.evaluation.examples},
@@ -76,6 +78,11 @@ Json to_json(const TrainOptions& o) {
     return json.set("dropout_mask", enum_name(a.dropout_mask, adapter_names::dropout_mask));
 }
 
+void check_place(const Place& place) {
+    check(place.device == Device::cuda || place.numbers == Numbers::float32,
+          "--numbers bfloat16: computed on --device cuda; the processor computes in float");
+}
+
 void check_sequence_length(Index length, Index least) {
     constexpr Index most = Index{1} << 24;  // as many positions as a model may have
     check(length >= least && length <= most, "--length ", length, ": expected ", least, " to ", most, " tokens");
@@ -103,6 +110,8 @@ void check_options(const LoopOptions& o) {
     const auto positive = [](const char* flag, double value) {
         check(value > 0 && value <= 1e9, flag, " ", value, ": expected above 0, at most 1e9");
     };
+    check_place(o.place);
+    check(!o.graph || o.place.device == Device::cuda, "--graph: launches CUDA graphs, so it needs --device cuda");
     const auto count = [](const char* flag, Index value) {
         check(value >= 0, flag, " ", value, ": expected 0 or more");
     };

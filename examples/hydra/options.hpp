@@ -14,7 +14,8 @@
 #include <hydralora/optim/schedule.hpp>
 
 #include "batches.hpp"
-#include "evaluate.hpp"
+#include "device.hpp"
+#include "scores.hpp"
 
 namespace hydra {
 
@@ -42,7 +43,9 @@ struct LoopOptions {
     double final_ratio = 0.0;
     double clip = 1.0;  ///< global norm; 0: none
     std::uint64_t seed = 41;
-    int threads = 0;
+    int threads = 0;  ///< of the processor
+    Place place;
+    bool graph = false;  ///< steps are launched as CUDA graphs; same bits
 
     Index evaluate_every = 0;  ///< steps; 0: before the first and after the last only
     Index save_every = 0;      ///< steps; 0: at the end only
@@ -74,6 +77,7 @@ struct EvaluateOptions {
     double held_out = 1.0;
     std::uint64_t seed = 41;
     int threads = 0;
+    Place place;
     EvaluationOptions evaluation;
     std::filesystem::path json;
     std::filesystem::path logits;  ///< write those of the one data file, of tokens, instead of scoring
@@ -87,6 +91,7 @@ struct GenerateTextOptions {
     hydralora::Index tokens = 256;
     hydralora::Sampling sampling;
     int threads = 0;
+    Place place;
 };
 
 /// `hydra plan`: the memory of `train` with these options.

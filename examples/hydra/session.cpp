@@ -1,9 +1,5 @@
 #include "session.hpp"
 
-#include <hydralora/io/adapter_files.hpp>
-
-#include "loop.hpp"
-
 namespace hydra {
 
 using namespace hydralora;
@@ -44,22 +40,10 @@ LlamaAdapterConfig from_file_config(const io::AdapterFileConfig& file) {
     return config;
 }
 
-Session::Session(const std::filesystem::path& base, const std::filesystem::path& adapter, int threads, Index positions)
-    : be_({.threads = threads, .slab_rows = slab_rows}),
-      base_(load_base(be_, base, positions)),
-      adapted_(!adapter.empty()) {
-    if (!adapted_) {
-        model_.emplace(be_, base_.config, base_.files.views);
-        return;
-    }
+io::AdapterFileConfig read_adapter_directory(const std::filesystem::path& adapter) {
     check(io::path_exists(adapter / io::adapter_config_name), adapter.string(),
           ": is not an adapter directory: it has no ", io::adapter_config_name, "; name one that `hydra train` made");
-    const io::AdapterFileConfig file = io::read_adapter_config(adapter);
-    config_ = from_file_config(file);
-    chat_format_ = file.chat_format;
-    adapters_ = make_buffers(be_, adapter_shapes(base_.config, config_));
-    io::load_adapter(adapter, adapters_, base_.checksum);
-    model_.emplace(be_, base_.config, base_.files.views, config_, views(std::as_const(adapters_)));
+    return io::read_adapter_config(adapter);
 }
 
 }  // namespace hydra

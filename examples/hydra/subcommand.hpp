@@ -33,6 +33,9 @@ Subcommand add_merge(CLI::App& app);
 /// --chat, for the commands that read or write conversations.
 void add_chat(CLI::App& app, std::string& chat);
 
+/// --device and --numbers.
+void add_place(CLI::App& app, Place& place, const std::string& group = "Options");
+
 /// An option whose values are the names of an enum.
 template <class Enum, std::size_t n>
 CLI::Option* add_enum(CLI::App& app, const std::string& flag, Enum& value, const std::array<std::string_view, n>& names,

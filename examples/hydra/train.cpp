@@ -1,25 +1,16 @@
 #include "train.hpp"
 
 #include <cstdio>
-#include <optional>
 
-#include <hydralora/io/adapter_files.hpp>
-
-#include "base_model.hpp"
-#include "loop.hpp"
-#include "memory_plan.hpp"
-#include "plan.hpp"
-#include "session.hpp"
+#include "cuda_commands.hpp"
 #include "table.hpp"
+#include "train_with.hpp"
 
 namespace hydra {
 
 using namespace hydralora;
 using io::Json;
 
-namespace {
-
-/// What a run is of, so that it is not resumed with something else under the same name.
 Json with_checksums(Json options, const LoopOptions& loop, const std::string& base_checksum) {
     Json sums = Json::array();
     for (const auto& path : loop.data) sums.push(io::checksum_text(io::xxh64(io::MappedFile::open(path).bytes())));
@@ -54,25 +45,15 @@ std::vector<Domain> read_data(const LoopOptions& o, Prompts prompts, const Speec
     return domains;
 }
 
-/// How many heads have gates worth reporting.
 Index gated_heads(const TrainOptions& o) {
     return o.method == Method::adapter && o.adapter.adapter.routed() ? o.adapter.adapter.heads : 0;
 }
 
-/// Prints a line of every scored domain, for evaluations on the way.
 void say_scores(Index step, const std::vector<DomainScore>& scores) {
     std::string line = concat("after step ", step, ", held-out bits per byte:");
     for (const DomainScore& s : scores) line += "  " + s.name + " " + fixed(s.bits_per_byte, 3);
     std::fprintf(stderr, "%s\n", line.c_str());
 }
-
-/// What report.json and the terminal say in the end.
-struct Ending {
-    const LoopResult& result;
-    Index trainable, all;
-    std::vector<DomainScore> before, after;
-    std::vector<Sample> samples_before, samples_after;
-};
 
 void report(const RunDirectory& run, const Ending& e) {
     Json samples = Json::array();
@@ -109,7 +90,6 @@ void report(const RunDirectory& run, const Ending& e) {
                 run.at("report.json").c_str());
 }
 
-/// Whether the run is over before its end; says so.
 bool stopped_early(const LoopResult& result, const RunDirectory& run) {
     if (result.outcome == Outcome::interrupted)
         std::fprintf(stderr, "Interrupted after step %lld. Saved in %s; the same command with --resume continues.\n",
@@ -125,105 +105,26 @@ bool stopped_early(const LoopResult& result, const RunDirectory& run) {
 
 void tell(const std::string& message) { std::fprintf(stderr, "%s\n", message.c_str()); }
 
-}  // namespace
-
 Outcome pretrain(const PretrainOptions& options, const Surroundings& surroundings) {
     const LoopOptions& loop = options.loop;
     check_options(loop);
     check(!loop.data.empty(), "no data: name at least one text or JSONL file");
     validate(options.model);
     check_padded_length(loop.sequence_length, options.model.max_positions, "--max-positions");
-    const Vocabulary vocabulary;
-    const Speech speech{vocabulary, text::ChatFormat::hydralora};
-    const auto domains = read_data(loop, Prompts::trained, speech);
-    B be({.threads = loop.threads, .slab_rows = slab_rows});
-    RunDirectory run(loop.out, loop.resume, surroundings.command, with_checksums(to_json(options), loop, {}));
-    auto weights = make_buffers(be, weight_shapes(options.model));
-    initialise(be, weights, options.model, Seed{loop.seed});
-    const Llama<B> model(be, options.model, views(std::as_const(weights)));
-
-    Loop<WeightBuffers> training(be, model, weights, domains, loop, run, surroundings);
-    if (loop.resume) training.resume(tell);
-    const auto score = [&] { return evaluate(be, model, 0, domains, speech, loop.evaluation); };
-    const LoopResult result = training.run([&](Index step) { say_scores(step, score()); });
-    if (stopped_early(result, run)) return result.outcome;
-    save_base(run.at("model"), options.model, weights);
-    const Index count = parameter_count(weights);
-    report(run, {result, count, count, {}, score(), {}, sample_domains(be, model, domains, speech)});
-    std::printf("Model: %s\n", run.at("model").c_str());
-    return Outcome::done;
+    if (loop.place.device == Device::cuda) return pretrain_on_cuda(options, surroundings);
+    HostBackend be(host_options(loop.threads));
+    return pretrain_with(be, options, surroundings);
 }
-
-namespace {
-
-Outcome train_full(const TrainOptions& options, const Surroundings& surroundings, const std::vector<Domain>& domains,
-                   RunDirectory& run, B& be, BaseModel& base, const Speech& speech) {
-    const LoopOptions& loop = options.loop;
-    auto weights = io::trainable_weights(be, base.files);
-    const Llama<B> model(be, base.config, views(std::as_const(weights)));
-    const auto score = [&] { return evaluate(be, model, 0, domains, speech, loop.evaluation); };
-    auto before = score();
-    auto samples = sample_domains(be, model, domains, speech);
-    Loop<WeightBuffers> training(be, model, weights, domains, loop, run, surroundings);
-    if (loop.resume) training.resume(tell);
-    const LoopResult result = training.run([&](Index step) { say_scores(step, score()); });
-    if (stopped_early(result, run)) return result.outcome;
-    save_trained_base(run.at("model"), base, weights);
-    const Index count = parameter_count(weights);
-    report(run, {result, count, count, std::move(before), score(), std::move(samples),
-                 sample_domains(be, model, domains, speech)});
-    std::printf("Model: %s\n", run.at("model").c_str());
-    return Outcome::done;
-}
-
-}  // namespace
 
 Outcome train(const TrainOptions& options, const Surroundings& surroundings) {
-    const LoopOptions& loop = options.loop;
-    check_options(loop);
-    check(!loop.data.empty(), "no data: name at least one text or JSONL file");
+    check_options(options.loop);
+    check(!options.loop.data.empty(), "no data: name at least one text or JSONL file");
     check(options.method == Method::full || !options.adapter.targets.empty(),
           "--targets: name at least one linear layer");
     static_cast<void>(Vocabulary().chat_format(options.chat));  // refuses a name that is none
-    B be({.threads = loop.threads, .slab_rows = slab_rows});
-    BaseModel base = load_base(be, options.base, loop.sequence_length + slab_rows);
-    check_base_length(loop.sequence_length, base.files.config);
-    if (options.method == Method::adapter)
-        static_cast<void>(adapter_shapes(base.config, options.adapter));  // refuses what cannot be
-    const Speech speech = speech_of(base.vocabulary, options.chat);
-    const auto domains = read_data(loop, Prompts::masked, speech);
-    const auto weight_bytes = static_cast<Index>(base.files.files.bytes());  // read, and so in memory, by now
-    const MemoryPlan plan =
-        memory_plan(base.config, weight_bytes, std::max(Index{0}, resident_memory() - weight_bytes), options);
-    if (options.dry_run) {
-        std::printf("%s", dry_run_text(options, base, domains, plan).c_str());
-        return Outcome::done;
-    }
-    const auto warning = memory_warning(plan, options);
-    if (!warning.empty()) std::fprintf(stderr, "Warning: %s.\n", warning.c_str());
-    RunDirectory run(loop.out, loop.resume, surroundings.command,
-                     with_checksums(to_json(options), loop, base.checksum));
-    if (options.method == Method::full) return train_full(options, surroundings, domains, run, be, base, speech);
-
-    const Llama<B> bare(be, base.config, base.files.views);
-    AdapterBuffers adapters = make_buffers(be, adapter_shapes(base.config, options.adapter));
-    initialise(be, adapters, base.config, options.adapter, Seed{loop.seed});
-    const Llama<B> model(be, base.config, base.files.views, options.adapter, views(std::as_const(adapters)));
-    const auto score = [&] { return evaluate(be, model, gated_heads(options), domains, speech, loop.evaluation); };
-    auto before = evaluate(be, bare, 0, domains, speech, loop.evaluation);
-    auto samples = sample_domains(be, bare, domains, speech);
-
-    Loop<AdapterBuffers> training(be, model, adapters, domains, loop, run, surroundings);
-    if (loop.resume) training.resume(tell);
-    const LoopResult result = training.run([&](Index step) { say_scores(step, score()); });
-    if (stopped_early(result, run)) return result.outcome;
-    auto file = file_config(options.adapter, base);
-    file.chat_format = options.chat;
-    io::save_adapter(run.at("adapter"), file, adapters, loop.resume ? io::Existing::replace : io::Existing::refuse);
-    report(run, {result, parameter_count(adapters), parameter_count(base.files.views), std::move(before), score(),
-                 std::move(samples), sample_domains(be, model, domains, speech)});
-    std::printf("Adapter: %s\n", run.at("adapter").c_str());
-    return Outcome::done;
+    if (options.loop.place.device == Device::cuda && !options.dry_run) return train_on_cuda(options, surroundings);
+    HostBackend be(host_options(options.loop.threads));
+    return train_with(be, options, surroundings);
 }
 
 }  // namespace hydra

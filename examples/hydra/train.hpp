@@ -11,12 +11,12 @@ namespace hydra {
 /// How a command ended; the value is the exit status.
 enum class Outcome { done = 0, interrupted = 130, diverged = 3 };
 
-/// For embedding the commands in tests: `command` goes to run.json; `stop` is asked after each step; `loss` sees, and may
-/// change, the loss of each step before anything is done with it.
+/// For embedding the commands in tests: `command` goes to run.json; `stop` is asked after each step; the sum of the losses
+/// of a step begins with `first_loss`.
 struct Surroundings {
     std::string command;
     std::function<bool()> stop = [] { return false; };
-    std::function<void(Index step, double& loss)> loss = [](Index, double&) {};
+    std::function<double(Index step)> first_loss = [](Index) { return 0.0; };
 };
 
 Outcome pretrain(const PretrainOptions& options, const Surroundings& surroundings);

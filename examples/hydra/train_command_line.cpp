@@ -64,6 +64,8 @@ void add_loop(CLI::App& app, LoopOptions& o) {
     app.add_option("--held-out", o.held_out, "share of each domain kept for evaluation")->group("Loop");
     app.add_option("--seed", o.seed, "of initial values, order and dropout")->group("Loop");
     app.add_option("--threads", o.threads, "0: all processors")->group("Loop");
+    add_place(app, o.place, "Loop");
+    app.add_flag("--graph", o.graph, "launch each step as a CUDA graph; same results")->group("Loop");
     app.add_option("--eval-every", o.evaluate_every, "steps between evaluations; 0: only before and after")
         ->group("Loop");
     app.add_option("--eval-examples", o.evaluation.examples, "held-out examples a domain, at most")->group("Loop");

@@ -36,6 +36,8 @@
 #include "adapter/config.hpp"
 #include "adapter/hydra_adapter.hpp"
 #include "adapter/hydra_linear.hpp"
+#include "adapter/joined_linear.hpp"
+#include "adapter/joined_weight.hpp"
 #include "adapter/params.hpp"
 
 #include "nn/attention.hpp"
@@ -48,6 +50,7 @@
 #include "model/block.hpp"
 #include "model/config.hpp"
 #include "model/generate.hpp"
+#include "model/joined.hpp"
 #include "model/llama.hpp"
 #include "model/params.hpp"
 

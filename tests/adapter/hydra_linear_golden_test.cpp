@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <hydralora/adapter/hydra_linear.hpp>
+#include <hydralora/adapter/joined_linear.hpp>
 #include <limits>
 
 #include "support/backend.hpp"
@@ -34,28 +35,22 @@ double error_of(MatrixView<const T> a, const Matrix<T>& b) {
 
 constexpr const char* names[] = {"layer_t1_i8_o8_r1_n1_b0", "layer_t7_i16_o24_r4_n3_b1", "layer_t32_i64_o48_r8_n4_b0"};
 
-/// The layer on the inputs of the file `name` against the outputs of the file `name + outputs`.
-template <class T>
-void check_layer(const std::string& name, const std::string& outputs, double most) {
-    CAPTURE(name);
-    test::BasicTestBackend<T> be({.threads = 2});
-    const GoldenLayer<T> golden(name), expected(name + outputs);
+/// Steps of `layer` on the inputs of a file against the outputs of another. x and dy stand in matrices with room behind
+/// their rows; stepped() is called after each change of the parameters.
+template <class T, class Layer, class Stepped>
+void check_steps(test::BasicTestBackend<T>& be, const GoldenLayer<T>& golden, const GoldenLayer<T>& expected,
+                 const Layer& layer, AdapterParams<ParamBuffer<test::BasicTestBackend<T>>>& params, double most,
+                 Stepped&& stepped) {
     const auto& config = golden.config;
-    const auto x = golden["x"], w0 = golden["w0"], probe = golden["probe"];
-    const Matrix<T> bias = golden.has("bias") ? golden["bias"] : Matrix<T>(0, 0);
-    const auto tokens = static_cast<T>(x.rows);
+    const auto probe = golden["probe"], input = golden["x"];
+    const auto tokens = static_cast<T>(input.rows);
+    Matrix<T> x(input.rows, config.in, 64), y(x.rows, config.out), dy(x.rows, config.out, 64), dx(x.rows, config.in);
+    be.copy(input.cview(), x.view());
+    for (Index t = 0; t < dy.rows; ++t)
+        for (Index o = 0; o < dy.cols; ++o) dy(t, o) = probe(t, o) / tokens;
 
-    auto params = make_params(be, config);
     auto grads = make_params(be, config);
-    be.copy(golden["a"].cview(), params.A.view());
-    be.copy(golden.heads("b").cview(), params.B.view());
-    be.copy(golden["wg"].cview(), params.router.view());
-    const HydraLinear layer(DenseWeight<test::BasicTestBackend<T>>{w0.view(), bias.view()},
-                            HydraAdapter(be, config, views(params)));
-    typename decltype(layer)::Cache cache;
-    Matrix<T> y(x.rows, config.out), dy(x.rows, config.out), dx(x.rows, config.in);
-    for (std::size_t i = 0; i < dy.data.size(); ++i) dy.data[i] = probe.data[i] / tokens;
-
+    typename Layer::Cache cache;
     auto state = golden.adamw.init(be, params);
     double loss = 0;
     for (Index step = 0; step < golden.steps; ++step) {
@@ -71,9 +66,10 @@ void check_layer(const std::string& name, const std::string& outputs, double mos
             CHECK(error_of<T>(grads.router.view(), expected["dwg"]) <= most);
         }
         loss = 0;
-        for (std::size_t i = 0; i < y.data.size(); ++i)
-            loss += static_cast<double>(y.data[i]) * static_cast<double>(dy.data[i]);
+        for (Index t = 0; t < dy.rows; ++t)
+            for (Index o = 0; o < dy.cols; ++o) loss += static_cast<double>(y(t, o)) * static_cast<double>(dy(t, o));
         golden.adamw.step(be, params, grads, state);
+        stepped();
     }
     CHECK(std::abs(loss - static_cast<double>(expected["loss_last"](0, 0))) <= most * std::abs(loss));
     CHECK(error_of<T>(params.A.view(), expected["a_after"]) <= most);
@@ -81,13 +77,38 @@ void check_layer(const std::string& name, const std::string& outputs, double mos
     CHECK(error_of<T>(params.router.view(), expected["wg_after"]) <= most);
 }
 
+/// The layer, plain and joined, on the inputs of the file `name` against the outputs of the file `name + outputs`.
+template <class T>
+void check_layer(const std::string& name, const std::string& outputs, double most) {
+    CAPTURE(name);
+    using B = test::BasicTestBackend<T>;
+    B be({.threads = 2});
+    const GoldenLayer<T> golden(name), expected(name + outputs);
+    const auto w0 = golden["w0"];
+    const Matrix<T> bias = golden.has("bias") ? golden["bias"] : Matrix<T>(0, 0);
+    auto params = make_params(be, golden.config);
+    const auto start = [&] {
+        be.copy(golden["a"].cview(), params.A.view());
+        be.copy(golden.heads("b").cview(), params.B.view());
+        be.copy(golden["wg"].cview(), params.router.view());
+        return HydraAdapter(be, golden.config, views(params));
+    };
+    check_steps<T>(be, golden, expected, HydraLinear(DenseWeight<B>{w0.view(), bias.view()}, start()), params, most,
+                   [] {});
+    JoinedWeight<B> weight(be, golden.config);
+    be.copy(w0.cview(), weight.frozen());
+    check_steps<T>(be, golden, expected, JoinedLinear(be, weight, start(), bias.cview()), params, most,
+                   [&] { weight.refresh(be, params); });
+}
+
 // The released layer computes its softmax in float32 in any case, so its gates hold float32's rounding.
-TEST_CASE_TEMPLATE("HydraLinear and AdamW reproduce the recorded layer to the precision of its softmax", T, float,
-                   double) {
+TEST_CASE_TEMPLATE(
+    "the layer, plain and joined, and AdamW reproduce the recorded layer to the precision of its softmax", T, float,
+    double) {
     for (const auto* name : names) check_layer<T>(name, "", 1e-6);
 }
 
-TEST_CASE("HydraLinear and AdamW in double reproduce the layer with its softmax in double") {
+TEST_CASE("the layer, plain and joined, and AdamW in double reproduce the layer with its softmax in double") {
     for (const auto* name : names) check_layer<double>(name, "_softmax64", 1e-12);
 }
 

@@ -12,6 +12,7 @@ set(alone ${HYDRALORA_HEADERS})
 if(NOT TARGET hydralora::io)
     list(FILTER alone EXCLUDE REGEX "^hydralora/(io|text)/")
 endif()
+list(FILTER alone EXCLUDE REGEX "\\.cpp$")
 list(FILTER alone EXCLUDE REGEX "^hydralora/thrust/(cuda|omp)_")  # of other compilers and flags
 if(NOT TARGET hydralora::thrust_host)
     list(FILTER alone EXCLUDE REGEX "^hydralora/thrust[./]")

@@ -61,9 +61,10 @@ std::vector<double> values_of(B& be, const Set& set) {
 
 namespace tiny_training_detail {
 
-/// Steps on a model whose trained set is `set`.
-template <class B, class Set, class Steps>
-Trained run(B& be, const hydralora::Llama<B>& model, Set& set, Set& grads, const Training& training, Steps&& steps) {
+/// Steps on a model whose trained set is `set`; stepped() is called at the end of each.
+template <class B, class Set, class Steps, class Stepped>
+Trained run(B& be, const hydralora::Llama<B>& model, Set& set, Set& grads, const Training& training, Steps&& steps,
+            Stepped&& stepped) {
     using namespace hydralora;
     const Index tokens = training.sequences * training.length;
     std::vector<std::int32_t> ids(static_cast<std::size_t>(tokens)), labels(ids.size());
@@ -98,6 +99,7 @@ Trained run(B& be, const hydralora::Llama<B>& model, Set& set, Set& grads, const
             model.backward(be, batch, 1.0 / static_cast<double>(labelled), cache, loss.view(), views(grads));
             const auto factor = ClipByGlobalNorm{}.factor(be, grads, norm, std::as_const(loss).view());
             adamw.step(be, set, grads, state, {.lr = std::pow(training.decay, step), .gradient = factor});
+            stepped();
         });
         double value = 0;
         be.download(std::as_const(loss).view(), host_view(&value, 1, 1));
@@ -107,23 +109,49 @@ Trained run(B& be, const hydralora::Llama<B>& model, Set& set, Set& grads, const
     return trained;
 }
 
+/// A frozen model, and adapters on all of its linear layers.
+template <class B>
+struct AdapterTraining {
+    hydralora::LlamaConfig config = training_config();
+    hydralora::LlamaAdapterConfig adapters;
+    hydralora::LlamaWeights<hydralora::ParamBuffer<B>> weights;
+    hydralora::LlamaAdapters<hydralora::ParamBuffer<B>> set, grads;
+
+    AdapterTraining(B& be, const Training& training) {
+        using namespace hydralora;
+        adapters.adapter = training.adapter;
+        for (std::size_t t = 0; t < target_count; ++t) adapters.targets.push_back(static_cast<Target>(t));
+        weights = make_buffers(be, weight_shapes(config));
+        initialise(be, weights, config, Seed{1});
+        set = make_buffers(be, adapter_shapes(config, adapters));
+        grads = make_buffers(be, adapter_shapes(config, adapters));
+        initialise(be, set, config, adapters, Seed{2});
+    }
+};
+
 }  // namespace tiny_training_detail
 
 /// Adapters on all linear layers of a frozen model.
 template <class B, class Steps = EachStep>
 Trained train_adapters(B& be, const Training& training, Steps&& steps = {}) {
     using namespace hydralora;
-    const LlamaConfig config = training_config();
-    LlamaAdapterConfig adapters;
-    adapters.adapter = training.adapter;
-    for (std::size_t t = 0; t < target_count; ++t) adapters.targets.push_back(static_cast<Target>(t));
-    auto weights = make_buffers(be, weight_shapes(config));
-    initialise(be, weights, config, Seed{1});
-    auto set = make_buffers(be, adapter_shapes(config, adapters)),
-         grads = make_buffers(be, adapter_shapes(config, adapters));
-    initialise(be, set, config, adapters, Seed{2});
-    const Llama<B> model(be, config, views(std::as_const(weights)), adapters, views(std::as_const(set)));
-    return tiny_training_detail::run(be, model, set, grads, training, steps);
+    tiny_training_detail::AdapterTraining<B> t(be, training);
+    const Llama<B> model(be, t.config, views(std::as_const(t.weights)), t.adapters, views(std::as_const(t.set)));
+    return tiny_training_detail::run(be, model, t.set, t.grads, training, steps, [] {});
+}
+
+/// The same with joined projections, whose frozen matrices exist nowhere else.
+template <class B, class Steps = EachStep>
+Trained train_joined(B& be, const Training& training, Steps&& steps = {}) {
+    using namespace hydralora;
+    tiny_training_detail::AdapterTraining<B> t(be, training);
+    JoinedProjections<B> joined(be, t.config, t.adapters);
+    joined.copy_frozen(be, views(std::as_const(t.weights)));
+    for (auto& layer : t.weights.layers)
+        for (auto& projection : layer.projections) projection = {};
+    const Llama<B> model(be, t.config, views(std::as_const(t.weights)), t.adapters, views(std::as_const(t.set)),
+                         joined);
+    return tiny_training_detail::run(be, model, t.set, t.grads, training, steps, [&] { joined.refresh(be, t.set); });
 }
 
 /// The whole model.
@@ -134,7 +162,7 @@ Trained train_whole(B& be, const Training& training, Steps&& steps = {}) {
     auto set = make_buffers(be, weight_shapes(config)), grads = make_buffers(be, weight_shapes(config));
     initialise(be, set, config, Seed{1});
     const Llama<B> model(be, config, views(std::as_const(set)));
-    return tiny_training_detail::run(be, model, set, grads, training, steps);
+    return tiny_training_detail::run(be, model, set, grads, training, steps, [] {});
 }
 
 /// Members of the family and of training that take different paths.

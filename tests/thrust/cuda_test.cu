@@ -7,6 +7,7 @@
 #include "cuda_limits.hpp"
 #include "cuda_operations.hpp"
 #include "cuda_primitives.hpp"
+#include "support/joined_layer.hpp"
 #include "support/tiny_training.hpp"
 
 using namespace hydralora;
@@ -35,6 +36,37 @@ void trainings_agree() {
     const auto expected = test::train_whole(cpu, {}), found = test::train_whole(gpu, {});
     expect_near(test::difference(expected.losses, found.losses, 1e-3), 1e-4, "whole model: losses");
     expect(test::train_whole(gpu, {}).parameters == found.parameters, "whole model: same bits again");
+}
+
+void joined_layers_agree() {
+    Index number = 0;
+    for (const test::Training& training : test::trainings())
+        for (const Index tokens : {1, 7, 300}) {
+            CudaBackend gpu;
+            ThrustBackend<CudaSystem, Precision<float, bfloat16, float>> half;
+            ThrustBackend<CppSystem> cpu;
+            const auto expected = test::joined_layer(cpu, training.adapter, tokens);
+            const std::string name = "joined layer " + std::to_string(number++);
+            expect_near(test::share(expected, test::joined_layer(gpu, training.adapter, tokens)), 1e-5, name);
+            if (training.adapter.gate == Gate::top_k) continue;  // rounding may choose other heads
+            expect_near(test::share(expected, test::joined_layer(half, training.adapter, tokens)), 2e-2,
+                        name + ", bfloat16");
+        }
+}
+
+void joined_trainings_agree() {
+    Index number = 0;
+    for (const test::Training& training : test::trainings()) {
+        CudaBackend gpu;
+        ThrustBackend<CudaSystem, Precision<float, bfloat16, float>> half;
+        ThrustBackend<CppSystem> cpu;
+        const auto expected = test::train_adapters(cpu, training), found = test::train_joined(gpu, training);
+        const std::string name = "joined, training " + std::to_string(number++);
+        expect_near(test::difference(expected.losses, found.losses, 1e-3), 1e-4, name + ": losses");
+        expect(test::train_joined(gpu, training).parameters == found.parameters, name + ": same bits again");
+        expect_near(test::difference(expected.losses, test::train_joined(half, training).losses, 1e-3), 2e-2,
+                    name + ", bfloat16: losses");
+    }
 }
 
 void bfloat16_stays_near() {
@@ -80,6 +112,8 @@ int main() {
         test::operations_agree<Precision<float, bfloat16, float>>(
             "bfloat16", 0.15);  // of terms some times as large, rounded at each step
         trainings_agree();
+        joined_layers_agree();
+        joined_trainings_agree();
         bfloat16_stays_near();
         own_stream_and_handle();
         test::graphs_change_nothing();

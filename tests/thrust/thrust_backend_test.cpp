@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "support/draw.hpp"
+#include "support/joined_layer.hpp"
 #include "support/matrix.hpp"
 #include "support/message_of.hpp"
 #include "support/tiny_training.hpp"
@@ -195,7 +196,26 @@ TEST_CASE("thrust: computed in bfloat16, training stays near that in floats") {
         const auto expected = test::train_adapters(full, training), found = test::train_adapters(rounded, training);
         CHECK(test::difference(expected.losses, found.losses, 1e-3) <= 2e-2);
         CHECK(found.losses != expected.losses);
+        const auto joined = test::train_joined(rounded, training);
+        CHECK(test::difference(expected.losses, joined.losses, 1e-3) <= 2e-2);
     }
+}
+
+TEST_CASE("thrust: a joined layer agrees with Eigen's, and in bfloat16 stays near") {
+    for (const test::Training& training : test::trainings())
+        for (const Index tokens : {1, 7, 300}) {
+            EigenBackend eigen({.threads = 2});
+            Cpp one;
+            Omp many({.threads = 2});
+            ThrustBackend<CppSystem, Half> rounded;
+            const auto expected = test::joined_layer(eigen, training.adapter, tokens);
+            CHECK(test::share(expected, test::joined_layer(one, training.adapter, tokens)) <= 1e-5);
+            CHECK(test::share(expected, test::joined_layer(many, training.adapter, tokens)) <= 1e-5);
+            if (training.adapter.gate == Gate::top_k) continue;  // rounding may choose other heads
+            const double apart = test::share(expected, test::joined_layer(rounded, training.adapter, tokens));
+            CHECK(apart <= 2e-2);
+            CHECK(apart > 1e-4);
+        }
 }
 
 TEST_CASE("thrust: options and shapes out of range are refused") {

@@ -56,22 +56,14 @@ public:
     }
 
     [[nodiscard]] const Config& config() const { return config_; }
+    [[nodiscard]] const Params& params() const { return params_; }
 
     /// y (T, out) += delta(x), x (T, in). In Mode::inference there is no dropout, and heads with gate 0 are not computed.
     void forward(B& be, ConstView<B> x, View<B> y, Cache& cache, const Pass<B>& pass = {}) const {
         check_forward(x, y, pass);
-        cache.pass = pass;
-        cache.u.resize(be, x.rows, u_cols(pass));
-        cache.g.resize(be, x.rows, config_.heads);
         Scratch<B> scratch(be);
-        const auto down =
-            scratch.template matrix<AccumScalar<B>>(x.rows, u_cols(pass) + config_.heads);        // (T, G*r + N)
         const auto z = scratch.template matrix<Scalar<B>>(x.rows, config_.heads * config_.rank);  // (T, N*r)
-        project_down(be, x, down, pass);
-        be.rows(x.rows, functor::GateAndMix<Scalar<B>, AccumScalar<B>, decltype(config_.rank), decltype(config_.heads)>{
-                            down.data, cache.u.view().data, cache.g.view().data, z.data, params_.router_bias.data,
-                            pass.assigned.data, down.ld, scaling(), constant_gate(), config_.top_k, gate_rule(),
-                            heads_differ(pass), config_.rank, config_.heads});
+        mix(be, params_, x, z, cache, pass);
         const bool sparse =
             (config_.gate == Gate::top_k && config_.top_k < config_.heads) || config_.gate == Gate::assigned;
         if (pass.mode == Mode::inference && sparse) {
@@ -88,23 +80,9 @@ public:
     void backward(B& be, ConstView<B> x, ConstView<B> dy, const Cache& cache, View<B> dx, const Grads& grads) const {
         check_backward(x, dy, cache, dx, grads);
         Scratch<B> scratch(be);
-        const Index heads = config_.heads, width = config_.heads * config_.rank;
-        const auto dz = scratch.template matrix<Scalar<B>>(x.rows, width);  // (T, N*r)
-        const auto z = scratch.template matrix<Scalar<B>>(x.rows, width);   // (T, N*r)
-        const auto ddown =
-            scratch.template matrix<AccumScalar<B>>(x.rows, u_cols(cache.pass) + heads);  // (T, G*r + N): du, dl
-        be.gemm(Op::none, Op::none, 1, dy, params_.B, 0, dz);
-        be.rows(x.rows,
-                functor::UnmixAndGate<Scalar<B>, AccumScalar<B>, decltype(config_.rank), decltype(config_.heads)>{
-                    cache.u.view().data, cache.g.view().data, dz.data, z.data, ddown.data, ddown.ld, scaling(),
-                    heads_differ(cache.pass), config_.routed(), config_.rank, config_.heads});
-        be.gemm(Op::transpose, Op::none, 1, dy, z, 1, grads.B);
-        if (config_.router_bias == RouterBias::trained) {  // column sums of dl, slab by slab
-            const auto ones = scratch.template matrix<Scalar<B>>(x.rows, 1);
-            be.fill(ones, Scalar<B>{1});
-            be.gemm(Op::transpose, Op::none, 1, ones, ddown.col_slice(u_cols(cache.pass), heads), 1, grads.router_bias);
-        }
-        project_down_backward(be, x, ddown, cache, dx, grads);
+        const auto ddown = scratch.template matrix<AccumScalar<B>>(x.rows, down_cols(cache.pass));  // (T, G*r + N)
+        unmix(be, params_, dy, cache, ddown, grads);
+        project_down_backward(be, params_, x, ddown, cache, dx, grads, DxPart::all);
     }
 
     /// Throws where forward would, for a layer around the adapter that writes y before.
@@ -125,6 +103,103 @@ public:
               " columns");
         check_cache(cache, x.rows);
         check_gradients(grads);
+    }
+
+    // --- The stages of both passes, for a layer that has the adapter inside its own product (JoinedLinear). `of` is where
+    // A, B and a router that reads x are read: params(), or a copy of them in the compute type. Nothing is checked here.
+
+    /// z (T, N*r), and 0 in columns behind it, from x; fills the cache.
+    template <class M>
+    void mix(B& be, const AdapterParams<M>& of, ConstView<B> x, View<B> z, Cache& cache, const Pass<B>& pass) const {
+        cache.pass = pass;
+        cache.u.resize(be, x.rows, u_cols(pass));
+        cache.g.resize(be, x.rows, config_.heads);
+        Scratch<B> scratch(be);
+        const auto down = scratch.template matrix<AccumScalar<B>>(x.rows, down_cols(pass));  // (T, G*r + N)
+        project_down(be, of, x, down, pass);
+        be.rows(x.rows,
+                functor::GateAndMix<Scalar<B>, AccumScalar<B>, decltype(config_.rank), decltype(config_.heads)>{
+                    down.data, cache.u.view().data, cache.g.view().data, z.data, params_.router_bias.data,
+                    pass.assigned.data, down.ld, scaling(), constant_gate(), config_.top_k, gate_rule(),
+                    heads_differ(pass), config_.rank, config_.heads, z.ld, z.cols - config_.heads * config_.rank});
+    }
+
+    /// ddown (T, down_cols) = [du | dl] from dy; gradients of B, of the router's bias and of a router that reads A x +=
+    /// theirs.
+    template <class M>
+    void unmix(B& be, const AdapterParams<M>& of, ConstView<B> dy, const Cache& cache, AccumView<B> ddown,
+               const Grads& grads) const {
+        Scratch<B> scratch(be);
+        const Index heads = config_.heads, width = config_.heads * config_.rank;
+        const auto dz = scratch.template matrix<Scalar<B>>(dy.rows, width);  // (T, N*r)
+        const auto z = scratch.template matrix<Scalar<B>>(dy.rows, width);   // (T, N*r)
+        be.gemm(Op::none, Op::none, 1, dy, of.B, 0, dz);
+        be.rows(dy.rows,
+                functor::UnmixAndGate<Scalar<B>, AccumScalar<B>, decltype(config_.rank), decltype(config_.heads)>{
+                    cache.u.view().data, cache.g.view().data, dz.data, z.data, ddown.data, ddown.ld, scaling(),
+                    heads_differ(cache.pass), config_.routed(), config_.rank, config_.heads});
+        be.gemm(Op::transpose, Op::none, 1, dy, z, 1, grads.B);
+        const auto du = ddown.col_slice(0, u_cols(cache.pass)), dl = ddown.col_slice(u_cols(cache.pass), heads);
+        if (config_.router_bias == RouterBias::trained) {  // column sums of dl, slab by slab
+            const auto ones = scratch.template matrix<Scalar<B>>(dy.rows, 1);
+            be.fill(ones, Scalar<B>{1});
+            be.gemm(Op::transpose, Op::none, 1, ones, dl, 1, grads.router_bias);
+        }
+        if (config_.routed() && !routes_on_x()) {
+            be.gemm(Op::transpose, Op::none, 1, dl, cache.u.view(), 1, grads.router);
+            be.gemm(Op::none, Op::none, 1, dl, params_.router, 1, du);
+        }
+    }
+
+    /// Columns of [u | logits]: u has r, or N*r where heads differ in A x.
+    [[nodiscard]] Index down_cols(const Pass<B>& pass) const { return u_cols(pass) + config_.heads; }
+
+    /// The columns of ddown that come back to x through the rows of [A; router] alone, with no mask behind them: `count`
+    /// columns from `first` on meet the rows from `row` on. All without dropout, with it those of a router that reads x.
+    struct UnmaskedPart {
+        Index first = 0, row = 0, count = 0;
+    };
+    [[nodiscard]] UnmaskedPart unmasked(const Pass<B>& pass) const {
+        const Index routers = routes_on_x() ? Index{config_.heads} : 0;
+        if (!drops(pass)) return {0, 0, config_.a_rows() + routers};
+        return {u_cols(pass), config_.a_rows(), routers};
+    }
+
+    /// The part of dx that project_down_backward adds: all of it, or what comes back through dropout's masks, the
+    /// unmasked part being in a product of the caller's.
+    enum class DxPart { all, masked };
+
+    /// Gradients of A and of a router that reads x += theirs, and dx += its part, from ddown.
+    template <class M>
+    void project_down_backward(B& be, const AdapterParams<M>& of, ConstView<B> x, AccumView<B> ddown,
+                               const Cache& cache, View<B> dx, const Grads& grads, DxPart part) const {
+        const Pass<B>& pass = cache.pass;
+        const auto du = ddown.col_slice(0, u_cols(pass)), dl = ddown.col_slice(u_cols(pass), config_.heads);
+        const View<B> plain_dx = part == DxPart::all ? dx : View<B>{};
+        if (!drops(pass) && routes_on_x())
+            return ops::down_backward(be, x, ddown, of.A, of.router, plain_dx, grads.A, grads.router);
+        if (!drops(pass)) return ops::down_backward(be, x, du, of.A, M{}, plain_dx, grads.A, ParamView<B>{});
+        if (routes_on_x()) {
+            be.gemm(Op::transpose, Op::none, 1, dl, x, 1, grads.router);
+            if (!plain_dx.empty()) be.gemm(Op::none, Op::none, 1, dl, of.router, 1, plain_dx);
+        }
+        // Heads with masks of their own add to A's gradient slab by slab, so that micro-batches add up to the same bits.
+        const Index most = per_head(pass) ? std::min(be.slab_rows(), x.rows) : x.rows;
+        Scratch<B> scratch(be);
+        const auto memory =
+            scratch.template matrix<Scalar<B>>(most, x.cols);  // (slab, in): x dropped, then its gradient
+        for (Index first = 0; first < x.rows; first += most) {
+            const Index n = std::min(most, x.rows - first);
+            const auto wide = memory.row_slice(0, n);
+            for (Index i = 0; i < masks(pass); ++i) {
+                const auto back = u_of(du, pass, i).row_slice(first, n);
+                ops::dropout(be, x.row_slice(first, n), mask(pass, i, first), wide);
+                be.gemm(Op::transpose, Op::none, 1, back, wide, 1, a_of(grads.A, pass, i));
+                if (dx.empty()) continue;
+                be.gemm(Op::none, Op::none, 1, back, a_of(of.A, pass, i), 0, wide);
+                ops::dropout(be, wide, mask(pass, i, first), dx.row_slice(first, n), Grad::accumulate);
+            }
+        }
     }
 
 private:
@@ -178,59 +253,25 @@ private:
     }
 
     /// down (T, G*r + N) = [u | logits]
-    void project_down(B& be, ConstView<B> x, AccumView<B> down, const Pass<B>& pass) const {
+    template <class M>
+    void project_down(B& be, const AdapterParams<M>& of, ConstView<B> x, AccumView<B> down, const Pass<B>& pass) const {
         const auto u = down.col_slice(0, u_cols(pass)), logits = down.col_slice(u_cols(pass), config_.heads);
-        if (!drops(pass) && routes_on_x()) return ops::down(be, x, params_.A, params_.router, down);
+        if (!drops(pass) && routes_on_x()) return ops::down(be, x, of.A, of.router, down);
         if (!drops(pass)) {
-            be.gemm(Op::none, Op::transpose, 1, x, params_.A, 0, u);
+            be.gemm(Op::none, Op::transpose, 1, x, of.A, 0, u);
         } else {
             Scratch<B> scratch(be);
             const auto dropped = scratch.template matrix<Scalar<B>>(x.rows, x.cols);  // (T, in)
             for (Index i = 0; i < masks(pass); ++i) {
                 ops::dropout(be, x, mask(pass, i), dropped);
-                be.gemm(Op::none, Op::transpose, 1, dropped, a_of(params_.A, pass, i), 0, u_of(u, pass, i));
+                be.gemm(Op::none, Op::transpose, 1, dropped, a_of(of.A, pass, i), 0, u_of(u, pass, i));
             }
         }
         if (!config_.routed()) return;
         if (routes_on_x())
-            be.gemm(Op::none, Op::transpose, 1, x, params_.router, 0, logits);
+            be.gemm(Op::none, Op::transpose, 1, x, of.router, 0, logits);
         else
             be.gemm(Op::none, Op::transpose, 1, u, params_.router, 0, logits);
-    }
-
-    /// From ddown (T, G*r + N) = [du | dl]
-    void project_down_backward(B& be, ConstView<B> x, AccumView<B> ddown, const Cache& cache, View<B> dx,
-                               const Grads& grads) const {
-        const Pass<B>& pass = cache.pass;
-        const auto du = ddown.col_slice(0, u_cols(pass)), dl = ddown.col_slice(u_cols(pass), config_.heads);
-        if (!drops(pass) && routes_on_x())
-            return ops::down_backward(be, x, ddown, params_.A, params_.router, dx, grads.A, grads.router);
-        if (config_.routed() && routes_on_x()) {
-            be.gemm(Op::transpose, Op::none, 1, dl, x, 1, grads.router);
-            if (!dx.empty()) be.gemm(Op::none, Op::none, 1, dl, params_.router, 1, dx);
-        } else if (config_.routed()) {
-            be.gemm(Op::transpose, Op::none, 1, dl, cache.u.view(), 1, grads.router);
-            be.gemm(Op::none, Op::none, 1, dl, params_.router, 1, du);
-        }
-        if (!drops(pass))
-            return ops::down_backward(be, x, du, params_.A, ConstParamView<B>{}, dx, grads.A, ParamView<B>{});
-        // Heads with masks of their own add to A's gradient slab by slab, so that micro-batches add up to the same bits.
-        const Index most = per_head(pass) ? std::min(be.slab_rows(), x.rows) : x.rows;
-        Scratch<B> scratch(be);
-        const auto memory =
-            scratch.template matrix<Scalar<B>>(most, x.cols);  // (slab, in): x dropped, then its gradient
-        for (Index first = 0; first < x.rows; first += most) {
-            const Index n = std::min(most, x.rows - first);
-            const auto wide = memory.row_slice(0, n);
-            for (Index i = 0; i < masks(pass); ++i) {
-                const auto back = u_of(du, pass, i).row_slice(first, n);
-                ops::dropout(be, x.row_slice(first, n), mask(pass, i, first), wide);
-                be.gemm(Op::transpose, Op::none, 1, back, wide, 1, a_of(grads.A, pass, i));
-                if (dx.empty()) continue;
-                be.gemm(Op::none, Op::none, 1, back, a_of(params_.A, pass, i), 0, wide);
-                ops::dropout(be, wide, mask(pass, i, first), dx.row_slice(first, n), Grad::accumulate);
-            }
-        }
     }
 
     void check_views(const char* pass, ConstView<B> x, ConstView<B> y, const char* name) const {

@@ -1,17 +1,22 @@
 // One decoder block: x += o(attention(rope(q), rope(k), v)), x += down(silu(gate) * up), each behind an RMSNorm, every linear
-// a frozen weight with an optional adapter.
+// a frozen weight with an optional adapter. Where the two are joined (model/joined.hpp), the matrices that such a linear
+// reads have room behind their rows; else none has any.
 //
 //   T tokens = sequences * length, d width, D head_dim, h = heads * D, k = kv_heads * D, f feed_forward
 #pragma once
 
+#include <algorithm>
+#include <initializer_list>
 #include <optional>
 
 #include "../adapter/hydra_linear.hpp"
+#include "../adapter/joined_linear.hpp"
 #include "../backend/compose/add.hpp"
 #include "../nn/attention.hpp"
 #include "../nn/rms_norm.hpp"
 #include "../nn/rope.hpp"
 #include "../nn/swiglu.hpp"
+#include "joined.hpp"
 #include "params.hpp"
 
 namespace hydralora {
@@ -49,19 +54,22 @@ public:
 
     /// What forward leaves for backward, and the memory it works in.
     struct Cache {
-        ActivationBuffer<B> x, normed, attended, middle, normed_middle;  // (T, d), attended (T, h)
-        ActivationBuffer<B> q, k, v;                                     // (T, h), (T, k), (T, k), turned
-        ActivationBuffer<B> raw_q, raw_k;                                // (T, h), (T, k) before their norms, if any
-        ActivationBuffer<B> gate, up, activated;                         // (T, f)
+        ActivationBuffer<B> x, middle;                        // (T, d)
+        ActivationBuffer<B> normed, attended, normed_middle;  // (T, d), attended (T, h), and room
+        ActivationBuffer<B> q, k, v;                          // (T, h), (T, k), (T, k), turned
+        ActivationBuffer<B> raw_q, raw_k;                     // (T, h), (T, k) before their norms, if any
+        ActivationBuffer<B> gate, up, activated;              // (T, f), activated and room
         typename RmsNorm<B>::Cache attention_norm, q_norm, k_norm, feed_forward_norm;
         typename Attention<B>::Cache attention;
     };
     /// The same of the block's adapters, by target. Small: (r + N) numbers a token.
     using AdapterCaches = std::array<typename Adapter::Cache, target_count>;
 
-    /// Takes views of the weights and, for each adapted target, of its parameters.
+    /// Takes views of the weights and, for each adapted target, of its parameters. A projection that `joined` has (null:
+    /// none) is read there.
     LlamaBlock(B& be, const LlamaConfig& config, const BlockWeights<StoredView<B>>& weights,
-               const LlamaAdapterConfig* adapter_config, const BlockAdapters<ConstParamView<B>>* adapters, Index layer)
+               const LlamaAdapterConfig* adapter_config, const BlockAdapters<ConstParamView<B>>* adapters, Index layer,
+               BlockJoined<B>* joined = nullptr)
         : config_(config),
           weights_(weights),
           attention_norm_({config.width, config.norm_eps}, vector_of<B>(weights.attention_norm)),
@@ -73,9 +81,18 @@ public:
             k_norm_.emplace(RmsNormConfig{config.head_dim, config.norm_eps}, vector_of<B>(weights.k_norm));
         }
         if (adapter_config == nullptr) return;
-        for (const Target t : adapter_config->targets)
-            adapters_[index_of(t)].emplace(be, adapter_config->at(config, t), (*adapters)[index_of(t)]);
+        for (const Target t : adapter_config->targets) {
+            const std::size_t i = index_of(t);
+            const Adapter adapter(be, adapter_config->at(config, t), (*adapters)[i]);
+            if (joined != nullptr && (*joined)[i])
+                joined_[i].emplace(be, *(*joined)[i], adapter, vector_of<B>(weights_.biases[i]));
+            else
+                adapters_[i].emplace(adapter);
+        }
     }
+
+    /// The leading dimension that backward's dx needs at least: it is also the gradient of what two projections gave.
+    [[nodiscard]] Index dx_ld() const { return dy_ld({Target::o_proj, Target::down_proj}); }
 
     /// x (T, d) in place. keys and values (past + T, k) hold the past and receive the new rows; null: the cache's own.
     void forward(B& be, View<B> x, const SequenceShape<B>& shape, const Rope<B>& rope, Cache& c, AdapterCaches& a,
@@ -83,53 +100,57 @@ public:
         const Index T = x.rows;
         c.x.resize(be, T, config_.width);
         c.middle.resize(be, T, config_.width);
-        c.normed.resize(be, T, config_.width);
-        c.normed_middle.resize(be, T, config_.width);
+        c.normed.resize(be, T, x_ld({Target::q_proj, Target::k_proj, Target::v_proj}));
+        c.normed_middle.resize(be, T, x_ld({Target::gate_proj, Target::up_proj}));
         c.q.resize(be, T, config_.q_width());
-        c.attended.resize(be, T, config_.q_width());
-        for (auto* b : {&c.gate, &c.up, &c.activated}) b->resize(be, T, config_.feed_forward);
+        c.attended.resize(be, T, x_ld({Target::o_proj}));
+        for (auto* b : {&c.gate, &c.up}) b->resize(be, T, config_.feed_forward);
+        c.activated.resize(be, T, x_ld({Target::down_proj}));
         if (keys == nullptr)
             for (auto* b : {&c.k, &c.v}) b->resize(be, T, config_.kv_width());
         const auto all_k = keys != nullptr ? keys->row_slice(0, shape.past + T) : c.k.view();
         const auto all_v = values != nullptr ? values->row_slice(0, shape.past + T) : c.v.view();
         const auto k = all_k.row_slice(shape.past, T), v = all_v.row_slice(shape.past, T);
+        const auto [normed, attended, normed_middle, activated] = inputs_of(c);
 
         be.copy(ConstView<B>(x), c.x.view());
-        attention_norm_.forward(be, c.x.view(), c.normed.view(), c.attention_norm);                           // (T, d)
-        project_heads(be, Target::q_proj, q_norm_, c.normed.view(), c.raw_q, c.q.view(), c.q_norm, a, pass);  // (T, h)
-        project_heads(be, Target::k_proj, k_norm_, c.normed.view(), c.raw_k, k, c.k_norm, a, pass);           // (T, k)
-        project(be, Target::v_proj, c.normed.view(), v, a, pass);                                             // (T, k)
+        attention_norm_.forward(be, c.x.view(), normed, c.attention_norm);                           // (T, d)
+        project_heads(be, Target::q_proj, q_norm_, normed, c.raw_q, c.q.view(), c.q_norm, a, pass);  // (T, h)
+        project_heads(be, Target::k_proj, k_norm_, normed, c.raw_k, k, c.k_norm, a, pass);           // (T, k)
+        project(be, Target::v_proj, normed, v, a, pass);                                             // (T, k)
         rope.rotate(be, c.q.view(), shape.length, shape.past, shape.starts);
         rope.rotate(be, k, shape.length, shape.past, shape.starts);
-        attention_.forward(be, shape.sequences, c.q.view(), all_k, all_v, c.attended.view(), c.attention, 0,
-                           shape.starts);                            // (T, h)
-        project(be, Target::o_proj, c.attended.view(), x, a, pass);  // (T, d)
+        attention_.forward(be, shape.sequences, c.q.view(), all_k, all_v, attended, c.attention, 0,
+                           shape.starts);                   // (T, h)
+        project(be, Target::o_proj, attended, x, a, pass);  // (T, d)
         ops::add(be, ConstView<B>(c.x.view()), x);
 
         be.copy(ConstView<B>(x), c.middle.view());
-        feed_forward_norm_.forward(be, c.middle.view(), c.normed_middle.view(), c.feed_forward_norm);  // (T, d)
-        project(be, Target::gate_proj, c.normed_middle.view(), c.gate.view(), a, pass);                // (T, f)
-        project(be, Target::up_proj, c.normed_middle.view(), c.up.view(), a, pass);                    // (T, f)
-        ops::swiglu(be, c.gate.view(), c.up.view(), c.activated.view());                               // (T, f)
-        project(be, Target::down_proj, c.activated.view(), x, a, pass);                                // (T, d)
+        feed_forward_norm_.forward(be, c.middle.view(), normed_middle, c.feed_forward_norm);  // (T, d)
+        project(be, Target::gate_proj, normed_middle, c.gate.view(), a, pass);                // (T, f)
+        project(be, Target::up_proj, normed_middle, c.up.view(), a, pass);                    // (T, f)
+        ops::swiglu(be, c.gate.view(), c.up.view(), activated);                               // (T, f)
+        project(be, Target::down_proj, activated, x, a, pass);                                // (T, d)
         ops::add(be, ConstView<B>(c.middle.view()), x);
     }
 
-    /// dx (T, d): the gradient of the block's output on entry, of its input on return.
+    /// dx (T, d): the gradient of the block's output on entry, of its input on return. Its leading dimension is dx_ld() at
+    /// least; what stands between its rows is scratch of the call.
     void backward(B& be, View<B> dx, const SequenceShape<B>& shape, const Rope<B>& rope, const Cache& c,
                   const AdapterCaches& a, const BlockGradients<B>& grads) const {
         const Index T = dx.rows;
+        const auto [normed, attended, normed_middle, activated] = inputs_of(c);
         Scratch<B> scratch(be);
         const auto dnormed = scratch.template matrix<Scalar<B>>(T, config_.width);  // (T, d)
         {
             Scratch<B> inner(be);
             const auto dactivated = inner.template matrix<Scalar<B>>(T, config_.feed_forward);  // (T, f)
-            const auto dgate = inner.template matrix<Scalar<B>>(T, config_.feed_forward);       // (T, f)
-            const auto dup = inner.template matrix<Scalar<B>>(T, config_.feed_forward);         // (T, f)
-            unproject(be, Target::down_proj, c.activated.view(), dx, a, dactivated, grads);
+            const auto dgate = gradient(inner, T, Target::gate_proj);                           // (T, f)
+            const auto dup = gradient(inner, T, Target::up_proj);                               // (T, f)
+            unproject(be, Target::down_proj, activated, dx, a, dactivated, grads);
             ops::swiglu_backward(be, c.gate.view(), c.up.view(), dactivated, dgate, dup);
-            unproject(be, Target::gate_proj, c.normed_middle.view(), dgate, a, dnormed, grads);
-            unproject(be, Target::up_proj, c.normed_middle.view(), dup, a, dnormed, grads, Grad::accumulate);
+            unproject(be, Target::gate_proj, normed_middle, dgate, a, dnormed, grads);
+            unproject(be, Target::up_proj, normed_middle, dup, a, dnormed, grads, Grad::accumulate);
         }
         feed_forward_norm_.backward(be, c.middle.view(), dnormed, c.feed_forward_norm, dx,
                                     norm_gradient(grads, &BlockWeights<ParamView<B>>::feed_forward_norm),
@@ -137,23 +158,22 @@ public:
         {
             Scratch<B> inner(be);
             const auto dattended = inner.template matrix<Scalar<B>>(T, config_.q_width());  // (T, h)
-            const auto dq = inner.template matrix<Scalar<B>>(T, config_.q_width());         // (T, h)
-            const auto dk = inner.template matrix<Scalar<B>>(T, config_.kv_width());        // (T, k)
-            const auto dv = inner.template matrix<Scalar<B>>(T, config_.kv_width());        // (T, k)
-            unproject(be, Target::o_proj, c.attended.view(), dx, a, dattended, grads);
-            attention_.backward(be, shape.sequences, c.q.view(), c.k.view(), c.v.view(), c.attended.view(), dattended,
+            const auto dq = gradient(inner, T, Target::q_proj);                             // (T, h)
+            const auto dk = gradient(inner, T, Target::k_proj);                             // (T, k)
+            const auto dv = gradient(inner, T, Target::v_proj);                             // (T, k)
+            unproject(be, Target::o_proj, attended, dx, a, dattended, grads);
+            attention_.backward(be, shape.sequences, c.q.view(), c.k.view(), c.v.view(), attended, dattended,
                                 c.attention, dq, dk, dv, shape.starts);
             rope.rotate_back(be, dq, shape.length, 0, shape.starts);
             rope.rotate_back(be, dk, shape.length, 0, shape.starts);
             if (q_norm_) {
                 using Weights = BlockWeights<ParamView<B>>;
-                const auto q = heads_of(c.raw_q.view()), k = heads_of(c.raw_k.view());  // (T*heads, D), (T*kv_heads, D)
-                q_norm_->backward(be, q, heads_of(dq), c.q_norm, heads_of(dq), norm_gradient(grads, &Weights::q_norm));
-                k_norm_->backward(be, k, heads_of(dk), c.k_norm, heads_of(dk), norm_gradient(grads, &Weights::k_norm));
+                unnorm_heads(be, *q_norm_, c.raw_q.view(), c.q_norm, dq, norm_gradient(grads, &Weights::q_norm));
+                unnorm_heads(be, *k_norm_, c.raw_k.view(), c.k_norm, dk, norm_gradient(grads, &Weights::k_norm));
             }
-            unproject(be, Target::q_proj, c.normed.view(), dq, a, dnormed, grads);
-            unproject(be, Target::k_proj, c.normed.view(), dk, a, dnormed, grads, Grad::accumulate);
-            unproject(be, Target::v_proj, c.normed.view(), dv, a, dnormed, grads, Grad::accumulate);
+            unproject(be, Target::q_proj, normed, dq, a, dnormed, grads);
+            unproject(be, Target::k_proj, normed, dk, a, dnormed, grads, Grad::accumulate);
+            unproject(be, Target::v_proj, normed, dv, a, dnormed, grads, Grad::accumulate);
         }
         attention_norm_.backward(be, c.x.view(), dnormed, c.attention_norm, dx,
                                  norm_gradient(grads, &BlockWeights<ParamView<B>>::attention_norm), Grad::accumulate);
@@ -164,14 +184,44 @@ private:
         return {weights_.projections[index_of(t)], vector_of<B>(weights_.biases[index_of(t)])};
     }
 
-    /// (T, heads * D) as (T * heads, D)
+    /// Elements from row to row of a matrix that these projections read, or whose gradient they are given: its own columns,
+    /// and the room that joined ones want behind them.
+    [[nodiscard]] Index x_ld(std::initializer_list<Target> targets) const {
+        Index ld = 0;
+        for (const Target t : targets)
+            ld = std::max(ld, joined_[index_of(t)] ? joined_[index_of(t)]->x_ld() : target_shape(config_, t).cols);
+        return ld;
+    }
+    [[nodiscard]] Index dy_ld(std::initializer_list<Target> targets) const {
+        Index ld = 0;
+        for (const Target t : targets)
+            ld = std::max(ld, joined_[index_of(t)] ? joined_[index_of(t)]->dy_ld() : target_shape(config_, t).rows);
+        return ld;
+    }
+    /// What the projections read, without the room: views of a cache, mutable if it is.
+    template <class V>
+    struct Inputs {
+        V normed, attended, normed_middle, activated;  // (T, d), (T, h), (T, d), (T, f)
+    };
+    template <class AnyCache>
+    [[nodiscard]] auto inputs_of(AnyCache& c) const {
+        return Inputs<decltype(c.normed.view())>{
+            c.normed.view().col_slice(0, config_.width), c.attended.view().col_slice(0, config_.q_width()),
+            c.normed_middle.view().col_slice(0, config_.width), c.activated.view().col_slice(0, config_.feed_forward)};
+    }
+    /// Scratch for the gradient (T, out) of what a projection gave.
+    [[nodiscard]] View<B> gradient(Scratch<B>& scratch, Index T, Target t) const {
+        return scratch.template matrix<Scalar<B>>(T, dy_ld({t})).col_slice(0, target_shape(config_, t).rows);
+    }
+
+    /// (T, heads * D) without room as (T * heads, D)
     template <class V>
     [[nodiscard]] V heads_of(V x) const {
         return {x.data, x.rows * (x.cols / config_.head_dim), config_.head_dim};
     }
 
     /// y = projection of x, through the norm of its heads where there is one; raw keeps what the norm took.
-    void project_heads(B& be, Target t, const std::optional<RmsNorm<B>>& norm, ConstView<B> x, ActivationBuffer<B>& raw,
+    void project_heads(B& be, Target t, const std::optional<RmsNorm<B>>& norm, View<B> x, ActivationBuffer<B>& raw,
                        View<B> y, typename RmsNorm<B>::Cache& norm_cache, AdapterCaches& a, const Pass<B>& pass) const {
         if (!norm) return project(be, t, x, y, a, pass);
         raw.resize(be, y.rows, y.cols);
@@ -179,16 +229,30 @@ private:
         norm->forward(be, heads_of(raw.view()), heads_of(y), norm_cache);
     }
 
-    void project(B& be, Target t, ConstView<B> x, View<B> y, AdapterCaches& a, Pass<B> pass) const {
-        dense(t).apply(be, x, y);
-        const auto& adapter = adapters_[index_of(t)];
-        pass.random.stream += dropout_stream(layer_, index_of(t));
-        if (adapter) adapter->forward(be, x, y, a[index_of(t)], pass);
+    /// d, the gradient of heads behind their norm, becomes that of `raw` before it.
+    void unnorm_heads(B& be, const RmsNorm<B>& norm, ConstView<B> raw, const typename RmsNorm<B>::Cache& cache,
+                      View<B> d, ParamView<B> dweight) const {
+        if (d.contiguous()) return norm.backward(be, heads_of(raw), heads_of(d), cache, heads_of(d), dweight);
+        Scratch<B> scratch(be);
+        const auto close = scratch.template matrix<Scalar<B>>(d.rows, d.cols);  // (T, heads * D)
+        be.copy(ConstView<B>(d), close);
+        norm.backward(be, heads_of(raw), heads_of(close), cache, heads_of(close), dweight);
+        be.copy(ConstView<B>(close), d);
     }
 
-    void unproject(B& be, Target t, ConstView<B> x, ConstView<B> dy, const AdapterCaches& a, View<B> dx,
+    /// What stands behind x's rows is scratch of the call, and so in unproject behind dy's.
+    void project(B& be, Target t, View<B> x, View<B> y, AdapterCaches& a, Pass<B> pass) const {
+        const std::size_t i = index_of(t);
+        pass.random.stream += dropout_stream(layer_, i);
+        if (joined_[i]) return joined_[i]->forward(be, x, y, a[i], pass);
+        dense(t).apply(be, x, y);
+        if (adapters_[i]) adapters_[i]->forward(be, x, y, a[i], pass);
+    }
+
+    void unproject(B& be, Target t, ConstView<B> x, View<B> dy, const AdapterCaches& a, View<B> dx,
                    const BlockGradients<B>& grads, Grad mode = Grad::overwrite) const {
         const std::size_t i = index_of(t);
+        if (joined_[i]) return joined_[i]->backward(be, x, dy, a[i], dx, (*grads.adapters)[i], mode);
         dense(t).apply_transposed(be, dy, dx, mode);
         if (adapters_[i]) adapters_[i]->backward(be, x, dy, a[i], dx, (*grads.adapters)[i]);
         if (grads.weights == nullptr) return;
@@ -210,7 +274,8 @@ private:
     RmsNorm<B> attention_norm_, feed_forward_norm_;
     std::optional<RmsNorm<B>> q_norm_, k_norm_;
     Attention<B> attention_;
-    std::array<std::optional<Adapter>, target_count> adapters_;
+    std::array<std::optional<Adapter>, target_count> adapters_;  // of targets that are not joined
+    std::array<std::optional<JoinedLinear<B>>, target_count> joined_;
     Index layer_;
 };
 

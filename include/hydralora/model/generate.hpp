@@ -97,6 +97,7 @@ std::vector<std::int32_t> generate(B& be, const Llama<B>& model, std::span<const
     Buffer<B, std::int32_t> ids(be, 1, length);
     ActivationBuffer<B> logits(be, 1, c.vocabulary);
     std::vector<Scalar<B>> row(static_cast<std::size_t>(c.vocabulary));
+    std::vector<AccumScalar<B>> wide(row.size());
     std::vector<std::int32_t> next(prompt.begin(), prompt.end()), result;
     while (static_cast<Index>(result.size()) < options.max_new_tokens &&
            memory.used + static_cast<Index>(next.size()) <= memory.capacity()) {
@@ -104,7 +105,8 @@ std::vector<std::int32_t> generate(B& be, const Llama<B>& model, std::span<const
         be.upload(host_view(next.data(), 1, ids.cols()), ids.view());
         model.decode(be, ids.view(), memory, cache, logits.view(), pass);
         be.download(logits.view(), host_view(row.data(), 1, c.vocabulary));
-        const std::int32_t token = choose_token(std::span<const Scalar<B>>(row), sampling, memory.used);
+        std::transform(row.begin(), row.end(), wide.begin(), [](Scalar<B> v) { return widened<AccumScalar<B>>(v); });
+        const std::int32_t token = choose_token(std::span<const AccumScalar<B>>(wide), sampling, memory.used);
         if (std::find(options.stop.begin(), options.stop.end(), token) != options.stop.end()) break;
         result.push_back(token);
         if (!on_token(token)) break;

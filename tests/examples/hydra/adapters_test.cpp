@@ -83,10 +83,10 @@ bool same_files(const std::filesystem::path& a, const std::filesystem::path& b) 
 /// Logits (T, V) of one sequence.
 Matrix<float> logits_of(hydra::Session& session, const std::vector<std::int32_t>& ids) {
     const auto length = static_cast<Index>(ids.size());
-    Llama<hydra::B>::Cache cache;
-    TokenBatch<hydra::B> batch;
+    Llama<hydra::HostBackend>::Cache cache;
+    TokenBatch<hydra::HostBackend> batch;
     batch.ids = host_view(ids.data(), 1, length);
-    Pass<hydra::B> pass;
+    Pass<hydra::HostBackend> pass;
     pass.mode = Mode::inference;
     session.model().forward(session.backend(), batch, cache, pass);
     Matrix<float> logits(length, session.model().config().vocabulary);
@@ -111,7 +111,8 @@ TEST_CASE("a LoRA of PEFT, imported, has the logits that PEFT computes") {
         options.out = scratch / name;
         options.threads = 1;
         hydra::run_import(options);
-        hydra::Session session(options.base, options.out, 1), alone(options.base, {}, 1);
+        hydra::Session session(options.base, options.out, hydra::host_options(1)),
+            alone(options.base, {}, hydra::host_options(1));
         const auto recorded = io::SafetensorsFile::open(options.path / "logits.safetensors");
         const auto ids = recorded.view<std::int32_t>("ids");
         const std::vector<std::int32_t> tokens(ids.data, ids.data + ids.size());
@@ -161,7 +162,7 @@ TEST_CASE("the gates of a text are those that evaluation counts, and what collap
     const io::JsonView gates(document, "gates.json");
     CHECK(gates["modules"].size() == 6);
 
-    hydra::Session session(m.base, m.adapter("routed"), 1, 80);
+    hydra::Session session(m.base, m.adapter("routed"), hydra::host_options(1), 80);
     const auto domains = read_text(m.text);
     hydra::EvaluationOptions evaluation;
     evaluation.answers = 0;
@@ -180,7 +181,7 @@ TEST_CASE("the gates of a text are those that evaluation counts, and what collap
     collapse.text = {m.text};
     hydra::run_export(collapse);
     hydra::run_import(m.from(collapse.out, "costs_imported"));
-    hydra::Session other(m.base, m.scratch / "costs_imported", 1, 80);
+    hydra::Session other(m.base, m.scratch / "costs_imported", hydra::host_options(1), 80);
     const auto other_score = hydra::evaluate(other.backend(), other.model(), 0, domains,
                                              hydra::speech_of(other.vocabulary(), ""), evaluation);
     std::vector<const hydra::Example*> examples;
@@ -218,7 +219,7 @@ TEST_CASE("heads, weighted and summed, are the adapter under those gates") {
         auto options = m.to(ExportKind::peft_heads, name, std::string("by_heads_") + name);
         hydra::run_export(options);
         CHECK(io::list_directory(options.out) == std::vector<std::string>{"gates.json", "head_0", "head_1", "head_2"});
-        hydra::Session session(m.base, m.adapter(name), 1);
+        hydra::Session session(m.base, m.adapter(name), hydra::host_options(1));
         const std::string key = "base_model.model.model.layers.1.mlp.down_proj.";
         const auto all = io::SafetensorsFile::open(m.adapter(name) / io::adapter_tensors_name);
         for (int i = 0; i < 3; ++i) {
@@ -302,7 +303,8 @@ TEST_CASE("merged weights are W0 + s sum_i w_i B_i A_i, rounded once") {
         CHECK(wrong == 0);
     }
     // It is a base, close to what the adapter computes.
-    hydra::Session merged(options.out, {}, 1), session(m.base, options.adapter, 1), alone(m.base, {}, 1);
+    hydra::Session merged(options.out, {}, hydra::host_options(1)),
+        session(m.base, options.adapter, hydra::host_options(1)), alone(m.base, {}, hydra::host_options(1));
     const std::vector<std::int32_t> ids{256, 'd', 'o', 'u', 'b', 'l', 'e', '\n', '7', 256};
     const auto expected = logits_of(session, ids);
     const double moved = max_difference(expected.cview(), logits_of(alone, ids).cview());

@@ -47,14 +47,14 @@ LlamaConfig model_config(Index vocabulary) {
 /// A directory with config.json, model.safetensors in bfloat16, tokenizer.json and tokenizer_config.json.
 void make_model(const std::filesystem::path& folder, Index vocabulary = 384) {
     std::filesystem::create_directories(folder);
-    hydra::B be({.threads = 1});
+    hydra::HostBackend be({.threads = 1});
     const LlamaConfig config = model_config(vocabulary);
     auto weights = make_buffers(be, weight_shapes(config));
     initialise(be, weights, config, Seed{3});
     std::vector<std::vector<bfloat16>> rounded;
     std::vector<io::NamedTensor> tensors;
     visit(
-        [&](const ParamPath& path, const ParamBuffer<hydra::B>& m) {
+        [&](const ParamPath& path, const ParamBuffer<hydra::HostBackend>& m) {
             auto& values = rounded.emplace_back();
             for (Index i = 0; i < m.size(); ++i)
                 values.emplace_back(m.view().data[i] * (path.role == Role::norm ? 1 : 8));
@@ -135,7 +135,7 @@ TEST_CASE("training on a conversation file: keeping inputs, accumulating and pac
 }
 
 TEST_CASE("a packed document has the loss that it has alone") {
-    hydra::Session session(folder() / "model", {}, 1);
+    hydra::Session session(folder() / "model", {}, hydra::host_options(1));
     const hydra::Speech speech = hydra::speech_of(session.vocabulary(), "");
     REQUIRE(speech.format == text::ChatFormat::chatml);
     const auto losses = [&](hydra::Packing packing) {
@@ -145,10 +145,10 @@ TEST_CASE("a packed document has the loss that it has alone") {
             session.vocabulary());
         double sum = 0;
         Index labelled = 0;
-        Llama<hydra::B>::Cache cache;
+        Llama<hydra::HostBackend>::Cache cache;
         for (const auto& example : domains.front().train) {
             const auto n = static_cast<Index>(example.ids.size());
-            TokenBatch<hydra::B> batch{
+            TokenBatch<hydra::HostBackend> batch{
                 host_view(example.ids.data(), 1, n), host_view(example.labels.data(), 1, n), 1, {}};
             if (!example.starts.empty()) batch.starts = host_view(example.starts.data(), 1, n);
             session.model().forward(session.backend(), batch, cache);
@@ -165,7 +165,7 @@ TEST_CASE("a packed document has the loss that it has alone") {
 }
 
 TEST_CASE("the likeliest choice is that of the model's own losses") {
-    hydra::Session session(folder() / "model", {}, 1);
+    hydra::Session session(folder() / "model", {}, hydra::host_options(1));
     const hydra::Speech speech = hydra::speech_of(session.vocabulary(), "");
     const std::string content = test::content(folder() / "questions.jsonl");
     CHECK(hydra::holds_questions(content, "questions.jsonl"));
@@ -186,7 +186,7 @@ TEST_CASE("the likeliest choice is that of the model's own losses") {
                 text::render(*speech.format,
                              {{text::Speaker::user, question.text}, {text::Speaker::assistant, choice}}));
             const auto n = static_cast<Index>(document.ids.size());
-            Llama<hydra::B>::Cache cache;
+            Llama<hydra::HostBackend>::Cache cache;
             session.model().forward(session.backend(), {host_view(document.ids.data(), 1, n), {}, 1, {}}, cache);
             test::Matrix<float> logits(n, session.model().config().vocabulary);
             session.model().logits(session.backend(), cache, logits.view());
@@ -219,7 +219,7 @@ TEST_CASE("training on the right answers makes their choices the likeliest") {
     options.loop.adamw.lr = 2e-2;
     options.adapter.adapter.dropout = 0;
     REQUIRE(hydra::train(options, {}) == Outcome::done);
-    hydra::Session session(options.base, options.loop.out / "adapter", 1);
+    hydra::Session session(options.base, options.loop.out / "adapter", hydra::host_options(1));
     const hydra::Speech speech = hydra::speech_of(session.vocabulary(), "");
     std::string text;
     for (int i = 0; i < 12; ++i)
@@ -247,7 +247,7 @@ TEST_CASE("questions that are none") {
 }
 
 TEST_CASE("--logits writes the logits of a token file, and refuses what is none") {
-    hydra::Session session(folder() / "model", {}, 2);
+    hydra::Session session(folder() / "model", {}, hydra::host_options(2));
     const std::vector<std::int64_t> ids{1, 2, 3, 4, 5, 383};
     const auto write = [&](const io::TensorShape& shape, const char* name, const std::vector<std::int64_t>& values) {
         const auto tensor = io::named_tensor(name, io::Dtype::i64, shape, std::as_bytes(std::span(values)));
@@ -260,7 +260,7 @@ TEST_CASE("--logits writes the logits of a token file, and refuses what is none"
     const auto all = file.view<float>("logits");  // (6, 384)
     for (Index s = 0; s < 2; ++s) {
         const std::vector<std::int32_t> sequence(ids.begin() + s * 3, ids.begin() + s * 3 + 3);
-        Llama<hydra::B>::Cache cache;
+        Llama<hydra::HostBackend>::Cache cache;
         session.model().forward(session.backend(), {host_view(sequence.data(), 1, 3), {}, 1, {}}, cache);
         test::Matrix<float> logits(3, 384);
         session.model().logits(session.backend(), cache, logits.view());
@@ -302,7 +302,7 @@ TEST_CASE("a tokenizer that begins every text with a token that the model has no
         "pair": [], "special_tokens": {"<s>": {"id": "<s>", "ids": [9000000], "tokens": ["<s>"]}}})",
                                                    "template"));
     set_content(path, io::to_text(tokenizer, 1));
-    hydra::B be({.threads = 1});
+    hydra::HostBackend be({.threads = 1});
     const std::string message = message_of([&] { static_cast<void>(hydra::load_base(be, scratch / "base")); });
     CHECK_MESSAGE(has(message, "9000000"), message);
 }

@@ -2,7 +2,11 @@
 #pragma once
 
 #include <filesystem>
+#include <limits>
 #include <string>
+#include <vector>
+
+#include <hydralora/io/json.hpp>
 
 #include "io/scratch.hpp"
 #include "run_directory.hpp"
@@ -33,20 +37,24 @@ inline hydra::LoopOptions tiny_loop(const std::filesystem::path& folder, const s
     return loop;
 }
 
+inline hydralora::LlamaConfig tiny_model() {
+    return {.vocabulary = 257,
+            .width = 16,
+            .layers = 2,
+            .heads = 2,
+            .kv_heads = 1,
+            .head_dim = 8,
+            .feed_forward = 24,
+            .max_positions = 64,
+            .lm_head = hydralora::LmHead::own};
+}
+
 /// Trains the base that the tests adapt, into folder/base/model.
 inline void make_tiny_base(const std::filesystem::path& folder) {
     hydra::PretrainOptions options;
     options.loop = tiny_loop(folder, "base");
     options.loop.steps = 5;
-    options.model = {.vocabulary = 257,
-                     .width = 16,
-                     .layers = 2,
-                     .heads = 2,
-                     .kv_heads = 1,
-                     .head_dim = 8,
-                     .feed_forward = 24,
-                     .max_positions = 64,
-                     .lm_head = hydralora::LmHead::own};
+    options.model = tiny_model();
     hydra::pretrain(options, {});
 }
 
@@ -57,6 +65,18 @@ inline hydra::TrainOptions tiny_train(const std::filesystem::path& folder, const
     options.adapter.adapter = {.rank = 2, .heads = 3, .alpha = 4, .dropout = 0.1};
     options.adapter.targets = {hydralora::Target::q_proj, hydralora::Target::gate_proj, hydralora::Target::down_proj};
     return options;
+}
+
+/// Of each step of a run; NaN where it was not finite.
+inline std::vector<double> losses(const std::filesystem::path& run) {
+    std::vector<double> values;
+    const std::string text = content(run / "metrics.jsonl");
+    for (std::size_t at = 0; at < text.size(); at = text.find('\n', at) + 1) {
+        const auto line = hydralora::io::parse_json(text.substr(at, text.find('\n', at) - at), "metrics.jsonl");
+        const auto* loss = line.find("loss")->get_if<double>();
+        values.push_back(loss == nullptr ? std::numeric_limits<double>::quiet_NaN() : *loss);
+    }
+    return values;
 }
 
 inline std::string adapter_bytes(const std::filesystem::path& run) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cmath>
+#include <type_traits>
 
 #include "../concept.hpp"
 
@@ -18,6 +19,7 @@ enum class GateRule { constant, softmax, top_k, assigned };
 namespace functor {
 
 /// Row t: g (N) from the logits (N) and z (N*r) from u (G*r). `kept` is where u goes for the way back, unless null.
+/// z may be part of wider rows: then ld_z elements apart, with 0 in the z_zeros columns behind it.
 template <class T, class Acc, class Rank, class Heads>
 struct GateAndMix {
     const Acc* down;              // (T, G*r + N): u, then logits where there are any
@@ -33,6 +35,7 @@ struct GateAndMix {
     bool own_u;
     Rank rank;
     Heads heads;
+    Index ld_z = 0, z_zeros = 0;  // ld_z 0: contiguous
 
     HYDRALORA_HD Acc logit(const Acc* row, Index i) const { return bias == nullptr ? row[i] : row[i] + bias[i]; }
 
@@ -70,12 +73,14 @@ struct GateAndMix {
             for (Index i = group.rank(); i < heads; i += group.size()) gate[i] /= sum;
         }
         group.sync();
+        T* mixed = z + t * (ld_z > 0 ? ld_z : heads * rank);
         for (Index i = 0; i < heads; ++i) {
             const Acc weight = scaling * gate[i];
             const Acc* from = own_u ? u + i * rank : u;
             for (Index j = group.rank(); j < rank; j += group.size())
-                z[(t * heads + i) * rank + j] = static_cast<T>(weight * from[j]);
+                mixed[i * rank + j] = static_cast<T>(weight * from[j]);
         }
+        for (Index j = group.rank(); j < z_zeros; j += group.size()) mixed[heads * rank + j] = T{};
     }
 };
 
@@ -153,12 +158,17 @@ struct AddSelectedHeads {
 
 namespace ops {
 
-/// down (T, R + N) = x [A; router]^T: both products that read x are one. The router may be empty.
-template <Backend B>
-void down(B& be, ConstView<B> x, ConstParamView<B> A, ConstParamView<B> router, AccumView<B> down) {
+/// down (T, R + N) = x [A; router]^T: both products that read x are one. The router may be empty. A and router are views
+/// of parameters, or of the compute type: then, where the router stands behind A in memory, they are read in place.
+template <Backend B, class V>
+void down(B& be, ConstView<B> x, V A, V router, AccumView<B> down) {
     if constexpr (requires { be.down(x, A, router, down); }) {
         be.down(x, A, router, down);
     } else {
+        if constexpr (std::is_same_v<typename V::value_type, Scalar<B>>) {
+            if (router.empty() || (router.data == A.data + A.rows * A.ld && router.ld == A.ld))
+                return be.gemm(Op::none, Op::transpose, 1, x, V{A.data, A.rows + router.rows, A.cols, A.ld}, 0, down);
+        }
         Scratch<B> scratch(be);
         const auto stacked = scratch.template matrix<Scalar<B>>(A.rows + router.rows, A.cols);  // (R + N, in)
         be.cast(A, stacked.row_slice(0, A.rows));
@@ -168,9 +178,9 @@ void down(B& be, ConstView<B> x, ConstParamView<B> A, ConstParamView<B> router, 
 }
 
 /// The way back of down: dx += ddown [A; router], [dA; drouter] += ddown^T x. An empty dx is not wanted.
-template <Backend B>
-void down_backward(B& be, ConstView<B> x, ConstAccumView<B> ddown, ConstParamView<B> A, ConstParamView<B> router,
-                   View<B> dx, ParamView<B> dA, ParamView<B> drouter) {
+template <Backend B, class V>
+void down_backward(B& be, ConstView<B> x, ConstAccumView<B> ddown, V A, V router, View<B> dx, ParamView<B> dA,
+                   ParamView<B> drouter) {
     if constexpr (requires { be.down_backward(x, ddown, A, router, dx, dA, drouter); }) {
         be.down_backward(x, ddown, A, router, dx, dA, drouter);
     } else {

@@ -1,0 +1,28 @@
+# What of our own nvcc compiles: the device tests, and the trainer's commands on a GPU. HYDRALORA_HAS_CUDA says whether it can.
+option(HYDRALORA_CUDA "Compile the device tests and the trainer for NVIDIA GPUs, where a CUDA toolkit is found" ON)
+set(HYDRALORA_HAS_CUDA OFF)
+if(HYDRALORA_CUDA AND TARGET hydralora::cuda)
+    if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+        set(CMAKE_CUDA_ARCHITECTURES 80 90)
+    endif()
+    include(CheckLanguage)
+    check_language(CUDA)
+    if(CMAKE_CUDA_COMPILER)
+        enable_language(CUDA)
+        set(HYDRALORA_HAS_CUDA ON)
+    endif()
+endif()
+if(HYDRALORA_HAS_CUDA)
+    message(STATUS "hydralora: CUDA compiler: found, for architectures ${CMAKE_CUDA_ARCHITECTURES}")
+elseif(HYDRALORA_CUDA)
+    message(STATUS "hydralora: CUDA compiler: missing, device tests and hydra --device cuda are left out")
+else()
+    message(STATUS "hydralora: CUDA: not wanted (HYDRALORA_CUDA), device tests and hydra --device cuda are left out")
+endif()
+
+# hydralora_uses_cuda(target): the target has CUDA sources over the library.
+function(hydralora_uses_cuda target)
+    target_link_libraries(${target} PRIVATE hydralora::cuda)
+    # Passed by hand: CMake 3.25 does not know how nvcc 13 spells C++20.
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>)
+endfunction()

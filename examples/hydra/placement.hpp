@@ -1,0 +1,198 @@
+// Between the host, where files are read and written, and the memory that a backend computes in. A backend on the host uses
+// what lies there; for another it is copied.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <hydralora/model/llama.hpp>
+
+#include "base_model.hpp"
+#include "batches.hpp"
+
+namespace hydra {
+
+template <class B>
+inline constexpr bool on_host = std::is_same_v<typename B::space, hydralora::host>;
+
+/// The tokens of a batch where B computes.
+template <hydralora::Backend B>
+class PlacedTokens {
+public:
+    /// Valid until the next call; `batch` stays as it is for so long.
+    hydralora::TokenBatch<B> place(B& be, const PaddedBatch& batch) {
+        hydralora::TokenBatch<B> tokens;
+        tokens.ids = place(be, batch.ids, ids_);
+        tokens.labels = place(be, batch.labels, labels_);
+        tokens.starts = place(be, batch.starts, starts_);
+        tokens.sequences = batch.sequences;
+        return tokens;
+    }
+
+private:
+    using Memory = hydralora::Buffer<B, std::int32_t>;
+
+    static hydralora::ViewOf<B, const std::int32_t> place(B& be, const std::vector<std::int32_t>& values,
+                                                          Memory& memory) {
+        if (values.empty()) return {};
+        const auto from = hydralora::host_view(values.data(), 1, static_cast<Index>(values.size()));
+        if constexpr (on_host<B>) {
+            return from;
+        } else {
+            memory.resize(be, 1, from.cols);
+            be.upload(from, memory.view());
+            return std::as_const(memory).view();
+        }
+    }
+
+    Memory ids_, labels_, starts_;
+};
+
+/// The elements of a contiguous matrix on the host: where they lie if that is there, else in a copy.
+template <hydralora::Backend B, class T>
+class OnHost {
+public:
+    OnHost() = default;
+    OnHost(B& be, hydralora::ViewOf<B, const T> m) {
+        if constexpr (on_host<B>) {
+            view_ = m;
+        } else {
+            copy_.resize(static_cast<std::size_t>(m.size()));
+            const auto to = hydralora::host_view(copy_.data(), m.rows, m.cols);
+            be.download(m, to);
+            view_ = to;
+        }
+    }
+    [[nodiscard]] hydralora::MatrixView<const T> view() const { return view_; }
+    [[nodiscard]] bool empty() const { return view_.empty(); }
+
+private:
+    std::vector<T> copy_;  // keeps its place when moved
+    hydralora::MatrixView<const T> view_;
+};
+
+/// The same of every tensor of a set of buffers.
+template <hydralora::Backend B, class Set>
+[[nodiscard]] auto set_on_host(B& be, const Set& set) {
+    return hydralora::map_params<OnHost<B, hydralora::ParamScalar<B>>>(
+        set,
+        [&](const hydralora::ParamPath&, const auto& m) { return OnHost<B, hydralora::ParamScalar<B>>(be, m.view()); });
+}
+
+/// Views of a set that was brought to the host.
+template <template <class> class P, class B, class T>
+[[nodiscard]] auto views_of(const P<OnHost<B, T>>& set) {
+    return hydralora::map_params<hydralora::MatrixView<const T>>(
+        set, [](const hydralora::ParamPath&, const OnHost<B, T>& m) { return m.view(); });
+}
+
+/// to = from, a set of buffers on the host, tensor by tensor.
+template <hydralora::Backend B, class HostSet, class Set>
+void upload_set(B& be, const HostSet& from, Set& to) {
+    hydralora::visit(
+        [&](const hydralora::ParamPath&, const auto& source, auto& target) { be.upload(source.view(), target.view()); },
+        from, to);
+}
+
+/// to (rows, cols) = a matrix in a file, in the type of to's elements, some rows at a time.
+template <hydralora::Backend B, class T>
+void upload_as(B& be, const hydralora::StoredView<HostBackend>& from, hydralora::ViewOf<B, T> to) {
+    const Index some = std::max(Index{1}, (Index{1} << 22) / std::max(Index{1}, from.cols));
+    std::vector<T> rows(static_cast<std::size_t>(std::min(some, from.rows) * from.cols));
+    from.visit([&](auto view) {
+        for (Index first = 0; first < view.rows; first += some) {
+            const Index count = std::min(some, view.rows - first);
+            T* next = rows.data();
+            for (Index i = first; i < first + count; ++i)
+                for (Index j = 0; j < view.cols; ++j) *next++ = hydralora::widened<T>(view(i, j));
+            be.upload(hydralora::host_view(std::as_const(rows).data(), count, view.cols), to.row_slice(first, count));
+        }
+    });
+}
+
+/// Whether adapters ride inside the frozen products of B, in the joined form: where passes over memory are what costs.
+template <class B>
+inline constexpr bool joins = !std::is_same_v<B, HostBackend>;
+
+/// A base's weights where B computes: on the host in the mapped files, elsewhere in copies, matrices in B's compute type,
+/// those that have an adapter in their joined form.
+template <hydralora::Backend B>
+class PlacedWeights {
+public:
+    PlacedWeights() = default;
+    /// adapters: null for none.
+    PlacedWeights(B& be, const BaseModel& base, const hydralora::LlamaAdapterConfig* adapters) {
+        using namespace hydralora;
+        if constexpr (!joins<B>) {
+            views_ = base.files.views;
+        } else {
+            const auto& files = base.files.views;
+            matrices_ = files.template like<ActivationBuffer<B>>();
+            vectors_ = files.template like<ParamBuffer<B>>();
+            views_ = files.template like<StoredView<B>>();
+            if (adapters != nullptr) {
+                joined_.emplace(be, base.config, *adapters);
+                for (Index l = 0; l < base.config.layers; ++l)
+                    for (const Target t : adapters->targets) {
+                        const auto layer = static_cast<std::size_t>(l);
+                        const View<B> to = joined_->frozen(l, t);
+                        upload_as(be, files.layers[layer].projections[index_of(t)], to);
+                        views_.layers[layer].projections[index_of(t)] = ConstView<B>(to);
+                    }
+            }
+            visit(
+                [&](const ParamPath& path, const auto& from, auto& matrix, auto& vector, auto& view) {
+                    if (!view.empty()) return;
+                    if (path.role == Role::weight)
+                        view = placed(be, from, matrix);
+                    else
+                        view = placed(be, from, vector);
+                },
+                files, matrices_, vectors_, views_);
+        }
+    }
+
+    /// The whole base: what reads these does without the adapters.
+    [[nodiscard]] const hydralora::LlamaWeights<hydralora::StoredView<B>>& views() const { return views_; }
+
+    /// The base with the adapters of the constructor's configuration.
+    [[nodiscard]] hydralora::Llama<B> adapted(B& be, const BaseModel& base, const hydralora::LlamaAdapterConfig& config,
+                                              const hydralora::LlamaAdapters<hydralora::ConstParamView<B>>& adapters) {
+        if (joined_) return {be, base.config, views_, config, adapters, *joined_};
+        return {be, base.config, views_, config, adapters};
+    }
+
+    /// To be called after each change of the adapters' parameters.
+    void refresh(B& be, const AdapterBuffers<B>& adapters) {
+        if (joined_) joined_->refresh(be, adapters);
+    }
+
+private:
+    template <class T>
+    static hydralora::StoredView<B> placed(B& be, const hydralora::StoredView<HostBackend>& from,
+                                           hydralora::Buffer<B, T>& memory) {
+        memory = hydralora::Buffer<B, T>(be, from.shape());
+        upload_as(be, from, memory.view());
+        return std::as_const(memory).view();
+    }
+
+    hydralora::LlamaWeights<hydralora::ActivationBuffer<B>> matrices_;
+    hydralora::LlamaWeights<hydralora::ParamBuffer<B>> vectors_;
+    std::optional<hydralora::JoinedProjections<B>> joined_;
+    hydralora::LlamaWeights<hydralora::StoredView<B>> views_;
+};
+
+/// A base's weights as buffers of the parameters' type, to train them.
+template <hydralora::Backend B>
+[[nodiscard]] WeightBuffers<B> trainable_weights(B& be, const BaseModel& base) {
+    auto buffers = hydralora::make_buffers(be, hydralora::weight_shapes(base.files.config));
+    hydralora::visit([&](const hydralora::ParamPath&, const auto& from, auto& to) { upload_as(be, from, to.view()); },
+                     base.files.views, buffers);
+    return buffers;
+}
+
+}  // namespace hydra

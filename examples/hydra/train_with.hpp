@@ -1,0 +1,164 @@
+// The commands that train, on whichever backend computes.
+#pragma once
+
+#include <cstdio>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <hydralora/io/adapter_files.hpp>
+
+#include "evaluate.hpp"
+#include "loop.hpp"
+#include "memory_plan.hpp"
+#include "plan.hpp"
+#include "session.hpp"
+#include "train.hpp"
+
+namespace hydra {
+
+/// What a run is of, so that it is not resumed with something else under the same name.
+[[nodiscard]] hydralora::io::Json with_checksums(hydralora::io::Json options, const LoopOptions& loop,
+                                                 const std::string& base_checksum);
+
+/// The domains of a run; says what was read.
+[[nodiscard]] std::vector<Domain> read_data(const LoopOptions& options, Prompts prompts, const Speech& speech);
+
+/// How many heads have gates worth reporting.
+[[nodiscard]] Index gated_heads(const TrainOptions& options);
+
+/// Prints a line of every scored domain, for evaluations on the way.
+void say_scores(Index step, const std::vector<DomainScore>& scores);
+
+/// What report.json and the terminal say in the end.
+struct Ending {
+    const LoopResult& result;
+    Index trainable, all;
+    std::vector<DomainScore> before, after;
+    std::vector<Sample> samples_before, samples_after;
+};
+void report(const RunDirectory& run, const Ending& ending);
+
+/// Whether the run is over before its end; says so.
+[[nodiscard]] bool stopped_early(const LoopResult& result, const RunDirectory& run);
+
+/// Prints a line.
+void tell(const std::string& message);
+
+/// `be` of slab_rows, options that were checked.
+template <hydralora::Backend B>
+Outcome pretrain_with(B& be, const PretrainOptions& options, const Surroundings& surroundings) {
+    const LoopOptions& loop = options.loop;
+    const Vocabulary vocabulary;
+    const Speech speech{vocabulary, hydralora::text::ChatFormat::hydralora};
+    const auto domains = read_data(loop, Prompts::trained, speech);
+    RunDirectory run(loop.out, loop.resume, surroundings.command, with_checksums(to_json(options), loop, {}));
+    auto weights = hydralora::make_buffers(be, hydralora::weight_shapes(options.model));
+    hydralora::initialise(be, weights, options.model, hydralora::Seed{loop.seed});
+    const hydralora::Llama<B> model(be, options.model, hydralora::views(std::as_const(weights)));
+
+    Loop<B, WeightBuffers<B>> training(be, model, weights, domains, loop, run, surroundings);
+    if (loop.resume) training.resume(tell);
+    const auto score = [&] { return evaluate(be, model, 0, domains, speech, loop.evaluation); };
+    const LoopResult result = training.run([&](Index step) { say_scores(step, score()); });
+    if (stopped_early(result, run)) return result.outcome;
+    save_base(run.at("model"), options.model, views_of(set_on_host(be, weights)));
+    const Index count = hydralora::parameter_count(weights);
+    report(run, {result, count, count, {}, score(), {}, sample_domains(be, model, domains, speech)});
+    std::printf("Model: %s\n", run.at("model").c_str());
+    return Outcome::done;
+}
+
+namespace train_detail {
+
+/// What a run of `train` knows before anything is trained.
+struct Setting {
+    const TrainOptions& options;
+    const Surroundings& surroundings;
+    const BaseModel& base;
+    const Speech& speech;
+    const std::vector<Domain>& domains;
+    RunDirectory& run;
+};
+
+template <hydralora::Backend B>
+Outcome train_whole(B& be, const Setting& s) {
+    const LoopOptions& loop = s.options.loop;
+    auto weights = trainable_weights(be, s.base);
+    const hydralora::Llama<B> model(be, s.base.config, hydralora::views(std::as_const(weights)));
+    const auto score = [&] { return evaluate(be, model, 0, s.domains, s.speech, loop.evaluation); };
+    auto before = score();
+    auto samples = sample_domains(be, model, s.domains, s.speech);
+    Loop<B, WeightBuffers<B>> training(be, model, weights, s.domains, loop, s.run, s.surroundings);
+    if (loop.resume) training.resume(tell);
+    const LoopResult result = training.run([&](Index step) { say_scores(step, score()); });
+    if (stopped_early(result, s.run)) return result.outcome;
+    save_trained_base(s.run.at("model"), s.base, views_of(set_on_host(be, weights)));
+    const Index count = hydralora::parameter_count(weights);
+    report(s.run, {result, count, count, std::move(before), score(), std::move(samples),
+                   sample_domains(be, model, s.domains, s.speech)});
+    std::printf("Model: %s\n", s.run.at("model").c_str());
+    return Outcome::done;
+}
+
+template <hydralora::Backend B>
+Outcome train_adapters(B& be, const Setting& s) {
+    using namespace hydralora;
+    const LoopOptions& loop = s.options.loop;
+    PlacedWeights<B> weights(be, s.base, &s.options.adapter);
+    const Llama<B> bare(be, s.base.config, weights.views());
+    auto adapters = make_buffers(be, adapter_shapes(s.base.config, s.options.adapter));
+    initialise(be, adapters, s.base.config, s.options.adapter, Seed{loop.seed});
+    const Llama<B> model = weights.adapted(be, s.base, s.options.adapter, views(std::as_const(adapters)));
+    const auto score = [&] {
+        return evaluate(be, model, gated_heads(s.options), s.domains, s.speech, loop.evaluation);
+    };
+    auto before = evaluate(be, bare, 0, s.domains, s.speech, loop.evaluation);
+    auto samples = sample_domains(be, bare, s.domains, s.speech);
+
+    Loop<B, AdapterBuffers<B>> training(be, model, adapters, s.domains, loop, s.run, s.surroundings,
+                                        [&] { weights.refresh(be, adapters); });
+    if (loop.resume) training.resume(tell);
+    const LoopResult result = training.run([&](Index step) { say_scores(step, score()); });
+    if (stopped_early(result, s.run)) return result.outcome;
+    auto file = file_config(s.options.adapter, s.base);
+    file.chat_format = s.options.chat;
+    io::save_adapter(s.run.at("adapter"), file, set_on_host(be, adapters),
+                     loop.resume ? io::Existing::replace : io::Existing::refuse);
+    report(s.run, {result, parameter_count(adapters), parameter_count(s.base.files.views), std::move(before), score(),
+                   std::move(samples), sample_domains(be, model, s.domains, s.speech)});
+    std::printf("Adapter: %s\n", s.run.at("adapter").c_str());
+    return Outcome::done;
+}
+
+}  // namespace train_detail
+
+/// `be` of slab_rows, options that were checked.
+template <hydralora::Backend B>
+Outcome train_with(B& be, const TrainOptions& options, const Surroundings& surroundings) {
+    using namespace hydralora;
+    const LoopOptions& loop = options.loop;
+    HostBackend host(EigenOptions{.threads = 1});
+    const BaseModel base = load_base(host, options.base, loop.sequence_length + slab_rows);
+    check_base_length(loop.sequence_length, base.files.config);
+    if (options.method == Method::adapter)
+        static_cast<void>(adapter_shapes(base.config, options.adapter));  // refuses what cannot be
+    const Speech speech = speech_of(base.vocabulary, options.chat);
+    const auto domains = read_data(loop, Prompts::masked, speech);
+    const auto weight_bytes = static_cast<Index>(base.files.files.bytes());  // read, and so in memory, by now
+    const MemoryPlan plan =
+        memory_plan(base.config, weight_bytes, std::max(Index{0}, resident_memory() - weight_bytes), options);
+    if (options.dry_run) {
+        std::printf("%s", dry_run_text(options, base, domains, plan).c_str());
+        return Outcome::done;
+    }
+    const auto warning = memory_warning(plan, options);
+    if (!warning.empty()) std::fprintf(stderr, "Warning: %s.\n", warning.c_str());
+    RunDirectory run(loop.out, loop.resume, surroundings.command,
+                     with_checksums(to_json(options), loop, base.checksum));
+    const train_detail::Setting setting{options, surroundings, base, speech, domains, run};
+    return options.method == Method::full ? train_detail::train_whole(be, setting)
+                                          : train_detail::train_adapters(be, setting);
+}
+
+}  // namespace hydra
