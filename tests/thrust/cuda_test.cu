@@ -3,11 +3,11 @@
 #include <hydralora/thrust.hpp>
 #include <string>
 
-#include "support/joined_layer.hpp"
 #include "cuda_expect.hpp"
 #include "cuda_limits.hpp"
 #include "cuda_operations.hpp"
 #include "cuda_primitives.hpp"
+#include "support/joined_layer.hpp"
 #include "support/tiny_training.hpp"
 
 using namespace hydralora;
