@@ -20,25 +20,10 @@ using Bfloat16 = ThrustBackend<CppSystem, Precision<float, bfloat16, float>>;
 
 const HostOptions backend_options{.slab_rows = hydra::slab_rows};
 
-const std::filesystem::path& folder() {
-    static const ScratchDirectory scratch;
-    static const bool made = [] {
-        write_data(scratch.path());
-        make_tiny_base(scratch.path());
-        return true;
-    }();
-    static_cast<void>(made);
-    return scratch.path();
-}
-
 template <class B>
 Outcome train_on(const hydra::TrainOptions& options, const hydra::Surroundings& surroundings = {}) {
     B be(backend_options);
     return hydra::train_with(be, options, surroundings);
-}
-
-hydra::Surroundings stopping_after(Index steps) {
-    return {.command = "", .stop = [left = steps]() mutable { return --left <= 0; }};
 }
 
 /// The largest difference of the losses of two runs, relative.
@@ -55,14 +40,14 @@ double apart(const std::filesystem::path& a, const std::filesystem::path& b) {
 TEST_CASE("A run on another backend: losses, evaluation and files as on the trainer's own") {
     for (const auto method : {hydra::Method::adapter, hydra::Method::full}) {
         const std::string name = method == hydra::Method::full ? "full" : "adapter";
-        auto own = tiny_train(folder(), name + "-own"), other = tiny_train(folder(), name + "-other");
+        auto own = tiny_train(base_folder(), name + "-own"), other = tiny_train(base_folder(), name + "-other");
         own.method = other.method = method;
         REQUIRE(hydra::train(own, {}) == Outcome::done);
         REQUIRE(train_on<Float>(other) == Outcome::done);
         CHECK(apart(own.loop.out, other.loop.out) < 1e-4);
 
         // Stopped on one and resumed on the other.
-        auto mixed = tiny_train(folder(), name + "-mixed");
+        auto mixed = tiny_train(base_folder(), name + "-mixed");
         mixed.method = method;
         REQUIRE(train_on<Float>(mixed, stopping_after(9)) == Outcome::interrupted);
         mixed.loop.resume = true;
@@ -70,7 +55,7 @@ TEST_CASE("A run on another backend: losses, evaluation and files as on the trai
         CHECK(apart(own.loop.out, mixed.loop.out) < 1e-4);
 
         // Stopped and resumed there: the bits of a run in one piece.
-        auto parts = tiny_train(folder(), name + "-parts");
+        auto parts = tiny_train(base_folder(), name + "-parts");
         parts.method = method;
         REQUIRE(train_on<Float>(parts, stopping_after(9)) == Outcome::interrupted);
         parts.loop.resume = true;
@@ -81,7 +66,7 @@ TEST_CASE("A run on another backend: losses, evaluation and files as on the trai
 }
 
 TEST_CASE("A run in bfloat16 stays near") {
-    auto own = tiny_train(folder(), "float"), rounded = tiny_train(folder(), "bfloat16");
+    auto own = tiny_train(base_folder(), "float"), rounded = tiny_train(base_folder(), "bfloat16");
     REQUIRE(hydra::train(own, {}) == Outcome::done);
     REQUIRE(train_on<Bfloat16>(rounded) == Outcome::done);
     const double difference = apart(own.loop.out, rounded.loop.out);
@@ -90,13 +75,13 @@ TEST_CASE("A run in bfloat16 stays near") {
 }
 
 TEST_CASE("A loss that is not finite skips its step on another backend too") {
-    auto options = tiny_train(folder(), "nan");
+    auto options = tiny_train(base_folder(), "nan");
     hydra::Surroundings surroundings;
     surroundings.first_loss = [](Index step) { return step == 7 ? std::nan("") : 0.0; };
     REQUIRE(train_on<Float>(options, surroundings) == Outcome::done);
     std::string state[2];
     for (const Index stop : {7, 8}) {
-        auto part = tiny_train(folder(), "nan-" + std::to_string(stop));
+        auto part = tiny_train(base_folder(), "nan-" + std::to_string(stop));
         auto stopping = stopping_after(stop);
         stopping.first_loss = surroundings.first_loss;
         REQUIRE(train_on<Float>(part, stopping) == Outcome::interrupted);
@@ -110,12 +95,12 @@ TEST_CASE("A loss that is not finite skips its step on another backend too") {
 
 TEST_CASE("Pretraining, scores and texts on another backend") {
     hydra::PretrainOptions options;
-    options.loop = tiny_loop(folder(), "pretrained");
+    options.loop = tiny_loop(base_folder(), "pretrained");
     options.model = tiny_model();
     Float be(backend_options);
     REQUIRE(hydra::pretrain_with(be, options, {}) == Outcome::done);
     auto own = options;
-    own.loop.out = folder() / "pretrained-own";
+    own.loop.out = base_folder() / "pretrained-own";
     REQUIRE(hydra::pretrain(own, {}) == Outcome::done);
     CHECK(apart(own.loop.out, options.loop.out) < 1e-4);
 

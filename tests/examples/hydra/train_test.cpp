@@ -17,24 +17,7 @@ using hydralora::Index;
 
 namespace {
 
-/// One base for all tests.
-const std::filesystem::path& base_folder() {
-    static const ScratchDirectory scratch;
-    static const bool made = [] {
-        write_data(scratch.path());
-        make_tiny_base(scratch.path());
-        return true;
-    }();
-    static_cast<void>(made);
-    return scratch.path();
-}
-
 hydra::TrainOptions options_for(const std::string& out) { return tiny_train(base_folder(), out); }
-
-/// Stops after `steps` calls.
-hydra::Surroundings stopping_after(Index steps) {
-    return {.command = "", .stop = [left = steps]() mutable { return --left <= 0; }};
-}
 
 }  // namespace
 

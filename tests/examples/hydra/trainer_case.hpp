@@ -58,6 +58,23 @@ inline void make_tiny_base(const std::filesystem::path& folder) {
     hydra::pretrain(options, {});
 }
 
+/// A folder with the data and one base for all tests of a program.
+inline const std::filesystem::path& base_folder() {
+    static const ScratchDirectory scratch;
+    static const bool made = [] {
+        write_data(scratch.path());
+        make_tiny_base(scratch.path());
+        return true;
+    }();
+    static_cast<void>(made);
+    return scratch.path();
+}
+
+/// Stops after `steps` calls.
+inline hydra::Surroundings stopping_after(hydralora::Index steps) {
+    return {.command = "", .stop = [left = steps]() mutable { return --left <= 0; }};
+}
+
 inline hydra::TrainOptions tiny_train(const std::filesystem::path& folder, const std::string& out) {
     hydra::TrainOptions options;
     options.loop = tiny_loop(folder, out);
