@@ -174,8 +174,8 @@ public:
     void copy(MatrixView<T, space> from, MatrixView<T, space> to) {
         cast(from, to);
     }
-    /// Elements of one type, from the host. On a device the copy may be under way when the call returns; memory that is
-    /// not page-locked has been read by then.
+    /// Elements of one type, from the host, which have been read on return: unless they lie in page-locked memory, of which a
+    /// device's copy may still be under way.
     template <class From, class T>
     void upload(MatrixView<From, host> from, MatrixView<T, space> to) {
         static_assert(std::is_same_v<std::remove_const_t<From>, T>, "ThrustBackend: upload of another type of element");
