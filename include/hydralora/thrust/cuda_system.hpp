@@ -9,9 +9,9 @@
 #include <thrust/sort.h>
 #include <thrust/system/cuda/execution_policy.h>
 
-#include "../backend/compose/attention.hpp"
 #include "../backend/concept.hpp"
 #include "cuda_check.hpp"
+#include "cuda_cuts.hpp"
 #include "cuda_functors.hpp"
 #include "cuda_groups.hpp"
 #include "cuda_product.hpp"
@@ -23,9 +23,8 @@ class CudaSystem {
 public:
     using space = hydralora::device;
 
-    /// Few launches of large products, with scores of bfloat16 that the second cache (50 MB) still holds when they are read
-    /// again. Blocks of more queries would compute more scores that nothing sees.
-    static constexpr AttentionCut attention_cut{.queries = 512, .scores = Index{1} << 24};
+    static constexpr AttentionCut attention_cut = cuda_cuts::attention;
+    static constexpr Index most_logits = cuda_cuts::logits;
 
     struct Options {
         cudaStream_t stream = nullptr;  ///< the caller's; null: one of the backend's own

@@ -160,6 +160,9 @@ public:
     /// How attention cuts its work, where the system has a way of its own.
     [[nodiscard]] auto attention_cut() const requires requires { System::attention_cut; }
     { return System::attention_cut; }
+    /// How many logits are held at a time, likewise.
+    [[nodiscard]] Index most_logits() const requires requires { System::most_logits; }
+    { return System::most_logits; }
 
     // --- memory -----------------------------------------------------------------------------------------------------
 
