@@ -267,7 +267,7 @@ fi
 
 # --- sanitizers: last, for they take what time is left --------------------------------------------------------------------
 
-sanitizer=$(find_program compute-sanitizer "$(dirname "$nvcc")" "$(dirname "$nvcc")/../compute-sanitizer") || sanitizer=""
+sanitizer=$(find_program compute-sanitizer "$toolkit/bin" "$toolkit/compute-sanitizer") || sanitizer=""
 # One test asks for more memory than there is: an error of the call, which the test itself checks.
 memcheck() { run_test "$1" memcheck "$(($(left) / 2))" "$sanitizer" --tool memcheck --report-api-errors no --error-exitcode 99 "$1"; }
 racecheck() { run_test "$1" racecheck "$(left)" "$sanitizer" --tool racecheck --error-exitcode 99 "$1"; }
