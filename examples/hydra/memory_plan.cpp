@@ -128,7 +128,7 @@ MemoryPlan memory_plan(const LlamaConfig& config, Index weight_bytes, Index proc
 
 std::string plan_table(const MemoryPlan& plan) {
     const bool gpu = plan.device == Device::cuda;
-    Table table({gpu ? "memory of the GPU at the peak, at most" : "memory at the peak", "MiB"});
+    Table table({gpu ? "memory of the GPU at the peak, about" : "memory at the peak", "MiB"});
     table.add({gpu ? "weights" : "weights, in their files' memory", mebibytes(plan.weights)});
     table.add({"trained parameters, gradients, moments", mebibytes(plan.parameters)});
     table.add({"activations and scratch", mebibytes(plan.activations)});
