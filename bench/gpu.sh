@@ -101,7 +101,11 @@ printf '{"chip":"%s","memory_gib":%s,"driver":"%s","cuda":"%s","commit":"%s","da
 
 bin=$build/sm_$arch
 mkdir -p "$bin"
-toolkit=$(dirname "$nvcc")/..
+# Where the toolkit is, nvcc says itself: what is in the PATH may be a script or a link. A distribution's headers are g++'s own.
+toolkit=$("$nvcc" --dryrun -x cu /dev/null 2>&1 | sed -n 's/^#\$ TOP=//p')
+toolkit=${toolkit:-$(dirname "$nvcc")/..}
+includes=()
+if [[ -f $toolkit/include/cuda_runtime_api.h ]]; then includes=(-isystem "$toolkit/include"); fi
 flags=(-std=c++20 -O3 -Iinclude -Itests)
 if [[ -n $deps ]]; then flags+=("-I$deps" "-I$deps/eigen3"); fi
 failed="" names=() pids=()
@@ -114,7 +118,7 @@ compile() {
     fi
     case $1 in
         *.cu) "$nvcc" "${flags[@]}" "-arch=sm_$arch" -c "$1" -o "$out" &> "$out.log" & ;;
-        *) g++ "${flags[@]}" -isystem "$toolkit/include" -c "$1" -o "$out" &> "$out.log" & ;;
+        *) g++ "${flags[@]}" "${includes[@]}" -c "$1" -o "$out" &> "$out.log" & ;;
     esac
     names+=("$out") pids+=($!)
 }
@@ -133,7 +137,7 @@ link() {
 
 # Attention by cuDNN, where cuDNN and its header-only frontend are.
 cudnn_flags=() cudnn_missing=""
-compiles() { g++ "${flags[@]}" -isystem "$toolkit/include" -x c++ - -o "$build/nothing" "$@" &> /dev/null; }
+compiles() { g++ "${flags[@]}" "${includes[@]}" -x c++ - -o "$build/nothing" "$@" &> /dev/null; }
 if ! compiles -E <<< '#include <cudnn_version.h>'; then
     cudnn_missing="cuDNN is missing"
 elif ! compiles -E <<< $'#include <cudnn_version.h>\n#if CUDNN_VERSION < 91600\n#error\n#endif'; then
@@ -263,7 +267,7 @@ fi
 
 # --- sanitizers: last, for they take what time is left --------------------------------------------------------------------
 
-sanitizer=$(find_program compute-sanitizer "$(dirname "$nvcc")" "$(dirname "$nvcc")/../compute-sanitizer") || sanitizer=""
+sanitizer=$(find_program compute-sanitizer "$toolkit/bin" "$toolkit/compute-sanitizer") || sanitizer=""
 # One test asks for more memory than there is: an error of the call, which the test itself checks.
 memcheck() { run_test "$1" memcheck "$(($(left) / 2))" "$sanitizer" --tool memcheck --report-api-errors no --error-exitcode 99 "$1"; }
 racecheck() { run_test "$1" racecheck "$(left)" "$sanitizer" --tool racecheck --error-exitcode 99 "$1"; }

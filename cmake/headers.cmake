@@ -44,6 +44,7 @@ set(HYDRALORA_HEADERS
     hydralora/thrust.hpp
     hydralora/thrust/cpp_system.hpp
     hydralora/thrust/cuda_check.hpp
+    hydralora/thrust/cuda_cuts.hpp
     hydralora/thrust/cuda_functors.hpp
     hydralora/thrust/cuda_graph.hpp
     hydralora/thrust/cuda_groups.hpp

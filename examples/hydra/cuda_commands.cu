@@ -1,5 +1,7 @@
 #include "cuda_commands.hpp"
 
+#include <string_view>
+
 #include <hydralora/thrust.hpp>
 
 #include "commands_with.hpp"
@@ -48,10 +50,16 @@ Outcome pretrain_on_cuda(const PretrainOptions& options, const Surroundings& sur
 }
 
 Outcome train_on_cuda(const TrainOptions& options, const Surroundings& surroundings) {
-    return with_numbers(options.loop.place.numbers, [&]<class B>(std::type_identity<B>) {
-        B be(backend_options);
-        return train_with(be, options, surroundings);
-    });
+    try {
+        return with_numbers(options.loop.place.numbers, [&]<class B>(std::type_identity<B>) {
+            B be(backend_options);
+            return train_with(be, options, surroundings);
+        });
+    } catch (const Error& error) {
+        if (std::string_view(error.what()).find("out of memory on device") == std::string_view::npos) throw;
+        fail(error.what(),
+             "; --numbers bfloat16, --keep inputs, a higher --accumulation or a shorter --length take less");
+    }
 }
 
 void evaluate_on_cuda(const EvaluateOptions& options) {

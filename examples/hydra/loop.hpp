@@ -174,8 +174,8 @@ private:
             recorder_.run(compute);
         else
             compute();
-        step.loss =
-            OnHost<B, double>(be_, std::as_const(loss_sum_).view()).view()(0, 0) / static_cast<double>(step.labelled);
+        step.loss = OnHost<B, double>(be_, std::as_const(loss_sum_).view()).view()(0, 0) /
+                    static_cast<double>(std::max(Index{1}, step.labelled));
         step.norm = norm_.read(be_);
         step.finite = guard_.finite(step.loss, step.norm);
         if (step.finite) ++state_.steps;
@@ -194,8 +194,8 @@ private:
             pass.random = {Seed{options_.seed}, 0, static_cast<std::uint32_t>(step_)};
             pass.rows = part.rows;
             model_.forward(be_, part.tokens, cache_, pass);
-            model_.backward(be_, part.tokens, 1.0 / static_cast<double>(step.labelled), cache_, loss_sum_.view(),
-                            grad_views_);
+            model_.backward(be_, part.tokens, 1.0 / static_cast<double>(std::max(Index{1}, step.labelled)), cache_,
+                            loss_sum_.view(), grad_views_);
         }
         if constexpr (whole_model)
             if (!head_gradient_.empty()) fold_tied_head(be_, grad_views_);

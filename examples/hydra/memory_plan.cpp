@@ -16,6 +16,7 @@
 #include <hydralora/io/model_files.hpp>
 #include <hydralora/model/llama.hpp>
 #include <hydralora/optim/clip.hpp>
+#include <hydralora/thrust/cuda_cuts.hpp>
 
 #include "loop.hpp"
 #include "table.hpp"
@@ -87,10 +88,12 @@ MemoryPlan memory_plan(const LlamaConfig& config, Index weight_bytes, Index proc
     using Product = ProductMemory<float>;
     plan.threads = threads * (Product::left_size + Product::right_size + Product::wide_size) * Index{sizeof(float)};
 
-    P be(slab_rows);
+    const bool gpu = options.loop.place.device == Device::cuda;
+    P be(slab_rows, gpu ? cuda_cuts::attention : AttentionCut{},
+         gpu ? cuda_cuts::logits : cross_entropy_detail::most_logits);
     const auto shapes = weight_shapes(config);
     plan.device = options.loop.place.device;
-    if (plan.device == Device::cuda) {
+    if (gpu) {
         Index elements = 0;
         visit([&](const ParamPath&, const Shape& shape) { elements += shape.size(); }, shapes);
         plan.weights = elements * (options.loop.place.numbers == Numbers::bfloat16 ? 2 : 4);
@@ -125,7 +128,7 @@ MemoryPlan memory_plan(const LlamaConfig& config, Index weight_bytes, Index proc
 
 std::string plan_table(const MemoryPlan& plan) {
     const bool gpu = plan.device == Device::cuda;
-    Table table({gpu ? "memory of the GPU at the peak, at most" : "memory at the peak", "MiB"});
+    Table table({gpu ? "memory of the GPU at the peak, about" : "memory at the peak", "MiB"});
     table.add({gpu ? "weights" : "weights, in their files' memory", mebibytes(plan.weights)});
     table.add({"trained parameters, gradients, moments", mebibytes(plan.parameters)});
     table.add({"activations and scratch", mebibytes(plan.activations)});

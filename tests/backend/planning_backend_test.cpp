@@ -95,6 +95,30 @@ TEST_CASE("buffers are counted to the byte, scratch memory to what was drawn") {
     }
 }
 
+TEST_CASE("scratch memory is that of the backend planned for, which may cut its work otherwise") {
+    const auto scores = [](const AttentionCut& cut) {
+        PlanningBackend plan(32, cut);
+        train(plan, Keep::inputs,
+              {{plan.address<const std::int32_t>(4096 * 4), 1, 4096},
+               {plan.address<const std::int32_t>(4096 * 4), 1, 4096},
+               32},
+              {plan.address<double>(8), 1, 1}, [] {});
+        return plan.memory().peak;
+    };
+    CHECK(scores({.queries = 128, .scores = Index{1} << 24}) > scores({.queries = 32, .scores = Index{1} << 12}));
+
+    const auto logits = [](Index most) {
+        PlanningBackend plan(32, {}, most);
+        using P = PlanningBackend;
+        ops::lm_head_loss<P>(plan, {plan.address<const float>(4), 4096, 8},
+                             ViewOf<P, const float>{plan.address<const float>(4), 1000, 8},
+                             {plan.address<const std::int32_t>(4), 1, 4096}, {plan.address<double>(8), 1, 1});
+        return plan.memory().peak;
+    };
+    CHECK(logits(Index{1} << 20) == 1024 * 1000 * 4 + 4096 * 8);  // whole slabs of 32 tokens, and a loss of each
+    CHECK(logits(Index{1} << 26) == 4096 * 1000 * 4 + 4096 * 8);
+}
+
 TEST_CASE("keeping the inputs of blocks alone takes less than keeping all") {
     std::vector<Index> peaks;
     for (const Keep keep : {Keep::all, Keep::inputs}) {

@@ -224,7 +224,8 @@ inline void loops_agree() {
             both(rows, count, cols, [](auto& be, auto x) { be.rows(x.rows, SumAndMax<false>{x.data, x.cols, x.ld}); });
             both(rows, count, cols, [](auto& be, auto x) { be.rows(x.rows, SumAndMax<true>{x.data, x.cols, x.ld}); });
         }
-    for (const Index n : {0, 1, 7, 128, 1000}) both(reduce, 1, 1, [n](auto& be, auto x) { be.reduce(n, Term{}, x); });
+    for (const Index n : {0, 1, 7, 128, 1000, 1000003})
+        both(reduce, 1, 1, [n](auto& be, auto x) { be.reduce(n, Term{}, x); });
     const std::vector<std::int32_t> ids{5, -1, 0, 5, 2, 5, -100, 0};
     Buffer<CudaBackend, std::int32_t> ids_there(gpu, 1, 8);
     gpu.upload(host_view(ids.data(), 1, 8), ids_there.view());
@@ -236,6 +237,20 @@ inline void loops_agree() {
     expect_near(rows, 1e-12, "rows, shared by warps and by blocks");
     expect_near(reduce, 1e-14, "reduce");
     expect_near(segments, 0, "segments");
+}
+
+/// Memory that an upload has read may be written at once.
+inline void uploads_have_read() {
+    using namespace hydralora;
+    CudaBackend gpu;
+    const Index n = Index{1} << 24;
+    std::vector<float> values(static_cast<std::size_t>(n), 1.0f), found(values.size());
+    Buffer<CudaBackend, float> there(gpu, 1, n);
+    for (int again = 0; again < 8; ++again) gpu.fill(there.view(), 0.0f);  // so that the copy has to wait
+    gpu.upload(host_view(values.data(), 1, n), there.view());
+    std::fill(values.begin(), values.end(), 2.0f);
+    gpu.download(std::as_const(there).view(), host_view(found.data(), 1, n));
+    expect(std::count(found.begin(), found.end(), 1.0f) == n, "an upload of memory that is written afterwards");
 }
 
 inline void primitives_agree() {
@@ -256,6 +271,7 @@ inline void primitives_agree() {
     halves.batches();
     halves.template memory<bfloat16>();
     loops_agree();
+    uploads_have_read();
 }
 
 }  // namespace test

@@ -130,6 +130,14 @@ TEST_CASE("thrust: reduce and segments against loops") {
         }
         CHECK(sum == expected);
     }
+    // Very many slabs: whatever the threads, the same bits.
+    double many = 0.25, one = 0.25, expected_of_many = 0.25;
+    const Index n = 8 * 2048 * 3 + 5;
+    for (Index i = 0; i < n; ++i) expected_of_many += Term{}(i);
+    be.reduce(n, Term{}, host_view(&many, 1, 1));
+    Cpp({.slab_rows = 8}).reduce(n, Term{}, host_view(&one, 1, 1));
+    CHECK(many == one);
+    CHECK(std::abs(many - expected_of_many) <= 1e-12 * expected_of_many);
     const std::vector<std::int32_t> ids{5, -1, 0, 5, 2, 5, -100, 0};
     struct Note {
         Index* at;  // (id, 4): count, then positions

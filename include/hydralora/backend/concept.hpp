@@ -131,7 +131,7 @@ concept NnBackend = requires(B& be, Index n, ViewOf<B, const std::int32_t> ids) 
 };
 
 /// What optimisers need besides each: out(0, 0) += sum of f(i), i in [0, n), over fixed chunks of be.slab_rows() terms in
-/// order.
+/// order; more than 2048 chunks may be summed by chunks themselves.
 template <class B>
 concept OptimBackend = requires(B& be, Index n, ViewOf<B, double> out) {
     be.reduce(n, concept_detail::TermFunctor<double>{}, out);

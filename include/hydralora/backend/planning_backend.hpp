@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "compose/attention.hpp"
+#include "compose/cross_entropy.hpp"
 #include "concept.hpp"
 
 namespace hydralora {
@@ -54,13 +56,17 @@ public:
         };
     };
 
-    /// slab_rows: that of the backend planned for.
-    explicit BasicPlanningBackend(Index slab_rows = 128) : slab_rows_(slab_rows) {}
+    /// slab_rows, attention_cut and most_logits: those of the backend planned for.
+    explicit BasicPlanningBackend(Index slab_rows = 128, const AttentionCut& attention_cut = {},
+                                  Index most_logits = cross_entropy_detail::most_logits)
+        : slab_rows_(slab_rows), attention_cut_(attention_cut), most_logits_(most_logits) {}
     BasicPlanningBackend(const BasicPlanningBackend&) = delete;
     BasicPlanningBackend& operator=(const BasicPlanningBackend&) = delete;
 
     [[nodiscard]] const MemoryCount& memory() const { return memory_; }
     [[nodiscard]] Index slab_rows() const { return slab_rows_; }
+    [[nodiscard]] AttentionCut attention_cut() const { return attention_cut_; }
+    [[nodiscard]] Index most_logits() const { return most_logits_; }
     [[nodiscard]] arena_type& arena() { return arena_; }
 
     template <class U>
@@ -108,6 +114,8 @@ public:
 private:
     MemoryCount memory_;
     Index slab_rows_;
+    AttentionCut attention_cut_;
+    Index most_logits_;
     arena_type arena_;
     std::uintptr_t next_ = 4096;
 };

@@ -6,6 +6,10 @@
 
 #include "../core/check.hpp"
 
+#if CUDART_VERSION < 12080
+#error "hydralora's CUDA backend needs a CUDA toolkit of 12.8 or later: cudaStreamGetDevice"
+#endif
+
 namespace hydralora::cuda_detail {
 
 inline void check_cuda(cudaError_t status, const char* what) {

@@ -82,6 +82,7 @@ public:
             plan.found = status != CUBLAS_STATUS_NOT_SUPPORTED;  // then nothing was done, and cuBLAS does it
             if (plan.found) return check_cublas(status, "a product");
         }
+        take_cublas();
         check_cublas(
             cublasGemmStridedBatchedEx_64(cublas_, operation(key.transpose_a), operation(key.transpose_b), key.m, key.n,
                                           key.k, &alpha, b.data, data_type<T>, key.ld_a, key.stride_a, a.data,
@@ -94,6 +95,12 @@ public:
 
 private:
     [[nodiscard]] cublasLtHandle_t lt() const { return reinterpret_cast<cublasLtHandle_t>(cublas_); }
+    /// Others who use the caller's handle meanwhile may have set it up for themselves.
+    void take_cublas() const {
+        check_cublas(cublasSetStream(cublas_, stream_), "giving cuBLAS the stream");
+        check_cublas(cublasSetWorkspace(cublas_, workspace_, workspace_bytes_), "giving cuBLAS its workspace");
+        check_cublas(cublasSetPointerMode(cublas_, CUBLAS_POINTER_MODE_HOST), "setting up cuBLAS");
+    }
     static cublasOperation_t operation(bool transpose) { return transpose ? CUBLAS_OP_T : CUBLAS_OP_N; }
     /// A matrix of one row may have any leading dimension.
     template <class T>

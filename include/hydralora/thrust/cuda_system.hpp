@@ -9,29 +9,28 @@
 #include <thrust/sort.h>
 #include <thrust/system/cuda/execution_policy.h>
 
-#include "../backend/compose/attention.hpp"
 #include "../backend/concept.hpp"
 #include "cuda_check.hpp"
+#include "cuda_cuts.hpp"
 #include "cuda_functors.hpp"
 #include "cuda_groups.hpp"
 #include "cuda_product.hpp"
 
 namespace hydralora {
 
-/// ThrustBackend<CudaSystem>: one GPU, one stream.
+/// ThrustBackend<CudaSystem>: one GPU, one stream. A call makes that GPU the thread's current one and leaves it so.
 class CudaSystem {
 public:
     using space = hydralora::device;
 
-    /// Few launches of large products, with scores of bfloat16 that the second cache (50 MB) still holds when they are read
-    /// again. Blocks of more queries would compute more scores that nothing sees.
-    static constexpr AttentionCut attention_cut{.queries = 512, .scores = Index{1} << 24};
+    static constexpr AttentionCut attention_cut = cuda_cuts::attention;
+    static constexpr Index most_logits = cuda_cuts::logits;
 
     struct Options {
         cudaStream_t stream = nullptr;  ///< the caller's; null: one of the backend's own
         cublasHandle_t cublas =
-            nullptr;     ///< the caller's, whose stream, workspace and pointer mode are set; null: one of its own
-        int device = 0;  ///< number of the GPU; that of the stream, if one is given
+            nullptr;  ///< the caller's, of the same GPU, whose stream, workspace and pointer mode are set; null: one of its own
+        int device = 0;                                 ///< number of the GPU; that of the stream, if one is given
         std::size_t workspace = std::size_t{32} << 20;  ///< bytes for products
         Index slab_rows = 128;                          ///< rows a slab of a sum in `reduce`
     };
@@ -50,6 +49,7 @@ public:
                 own_cublas_ = true;
             }
             cuda_detail::check_cublas(cublasGetStream(cublas_, &former_stream_), "asking cuBLAS for its stream");
+            lent_cublas_ = !own_cublas_;
             cuda_detail::check_cublas(cublasSetPointerMode(cublas_, CUBLAS_POINTER_MODE_HOST), "setting up cuBLAS");
             cuda_detail::check_cublas(cublasSetStream(cublas_, stream_), "giving cuBLAS the stream");
             workspace_ = allocate(std::max<std::size_t>(options.workspace, 1));
@@ -134,6 +134,7 @@ public:
               "CudaBackend: an upload while the stream is captured into a graph, which would read the host's "
               "memory later; upload before the graph is run");
         transfer(from, to, cudaMemcpyHostToDevice, "copying to the device");
+        if (!page_locked(from.data)) wait();
     }
     template <class T>
     void download(MatrixView<const T, space> from, MatrixView<T, host> to) {
@@ -228,11 +229,19 @@ private:
         if (stream_ != nullptr) static_cast<void>(cudaStreamSynchronize(stream_));
         if (own_cublas_)
             static_cast<void>(cublasDestroy(cublas_));
-        else if (workspace_ != nullptr)  // the caller's forgets the workspace with the stream
+        else if (lent_cublas_)  // the caller's forgets the workspace with the stream
             static_cast<void>(cublasSetStream(cublas_, former_stream_));
         if (own_stream_) static_cast<void>(cudaStreamDestroy(stream_));
         static_cast<void>(free_deferred());
         static_cast<void>(cudaFree(workspace_));
+    }
+
+    /// Of other memory, CUDA leaves open whether an asynchronous copy has read it on return.
+    static bool page_locked(const void* p) {
+        cudaPointerAttributes attributes{};
+        if (cudaPointerGetAttributes(&attributes, p) == cudaSuccess) return attributes.type == cudaMemoryTypeHost;
+        static_cast<void>(cudaGetLastError());
+        return false;
     }
 
     /// Blocks for n items, `each` of them a block, which may take several.
@@ -259,7 +268,7 @@ private:
     void* workspace_ = nullptr;
     std::vector<void*> deferred_;
     std::optional<cuda_detail::CudaProducts> products_;
-    bool own_stream_ = false, own_cublas_ = false;
+    bool own_stream_ = false, own_cublas_ = false, lent_cublas_ = false;
 };
 
 }  // namespace hydralora

@@ -49,6 +49,13 @@ struct SlabSum {
     }
 };
 
+/// Term i of a sum of sums.
+template <class T>
+struct SumAt {
+    const T* sums;
+    HYDRALORA_HD T operator()(Index i) const { return sums[i]; }
+};
+
 /// *out += the sums, one after another
 template <class T>
 struct AddSums {
@@ -57,8 +64,15 @@ struct AddSums {
     Index count;
 
     HYDRALORA_HD void operator()(Index) const {
+        constexpr int together = 16;  // read before any is added: a thread of a GPU waits once for all of them
         T sum = *out;
-        for (Index s = 0; s < count; ++s) sum += sums[s];
+        Index s = 0;
+        for (; s + together <= count; s += together) {
+            T next[together];
+            for (int l = 0; l < together; ++l) next[l] = sums[s + l];
+            for (int l = 0; l < together; ++l) sum += next[l];
+        }
+        for (; s < count; ++s) sum += sums[s];
         *out = sum;
     }
 };
@@ -83,6 +97,8 @@ struct PositionOfKey {
 /// f for the segment that begins at sorted place i, if one does: how many there are is nobody's to know beforehand.
 template <class F>
 struct AtSegmentStart {
+    static constexpr bool wide_rows = true;  // few begin one, and one may be long: padding is all of one id
+
     const std::uint64_t* keys;
     const Index* positions;
     Index n;
@@ -93,7 +109,13 @@ struct AtSegmentStart {
         const auto id = static_cast<std::int32_t>(keys[i] >> 32);
         if (id < 0 || (i > 0 && keys[i - 1] >> 32 == keys[i] >> 32)) return;
         Index end = i + 1;
-        while (end < n && keys[end] >> 32 == keys[i] >> 32) ++end;
+        for (Index beyond = n; end < beyond;) {  // the first place of a larger id, by halves
+            const Index middle = end + (beyond - end) / 2;
+            if (keys[middle] >> 32 == keys[i] >> 32)
+                end = middle + 1;
+            else
+                beyond = middle;
+        }
         f(group, id, positions + i, end - i);
     }
 };
@@ -138,6 +160,9 @@ public:
     /// How attention cuts its work, where the system has a way of its own.
     [[nodiscard]] auto attention_cut() const requires requires { System::attention_cut; }
     { return System::attention_cut; }
+    /// How many logits are held at a time, likewise.
+    [[nodiscard]] Index most_logits() const requires requires { System::most_logits; }
+    { return System::most_logits; }
 
     // --- memory -----------------------------------------------------------------------------------------------------
 
@@ -174,8 +199,8 @@ public:
     void copy(MatrixView<T, space> from, MatrixView<T, space> to) {
         cast(from, to);
     }
-    /// Elements of one type, from the host. On a device the copy may be under way when the call returns; memory that is
-    /// not page-locked has been read by then.
+    /// Elements of one type, from the host, which have been read on return: unless they lie in page-locked memory, of which a
+    /// device's copy may still be under way.
     template <class From, class T>
     void upload(MatrixView<From, host> from, MatrixView<T, space> to) {
         static_assert(std::is_same_v<std::remove_const_t<From>, T>, "ThrustBackend: upload of another type of element");
@@ -224,14 +249,20 @@ public:
         if (n > 0) system_.rows(n, f);
     }
 
-    /// out(0, 0) += sum of f(i), slab by slab
+    /// out(0, 0) += sum of f(i), slab by slab; where there are very many slabs, their sums are summed by slabs first.
     template <class F, class T>
     void reduce(Index n, const F& f, MatrixView<T, space> out) {
-        const Index slabs = (n + slab_rows_ - 1) / slab_rows_;
         typename arena_type::Frame frame(*this);
-        const auto sums = frame.template matrix<T>(1, slabs);
-        rows(slabs, functor::SlabSum<F, T>{f, sums.data, n, slab_rows_});
-        each(1, functor::AddSums<T>{sums.data, out.data, slabs});
+        Index count = slabs(n);
+        auto sums = frame.template matrix<T>(1, count);
+        rows(count, functor::SlabSum<F, T>{f, sums.data, n, slab_rows_});
+        while (count > most_sums) {
+            const auto fewer = frame.template matrix<T>(1, slabs(count));
+            rows(fewer.cols, functor::SlabSum<functor::SumAt<T>, T>{{sums.data}, fewer.data, count, slab_rows_});
+            sums = fewer;
+            count = fewer.cols;
+        }
+        each(1, functor::AddSums<T>{sums.data, out.data, count});
     }
 
     template <class F>
@@ -249,6 +280,9 @@ public:
     }
 
 private:
+    static constexpr Index most_sums = 2048;  // that one thread adds up
+    [[nodiscard]] Index slabs(Index n) const { return (n + slab_rows_ - 1) / slab_rows_; }
+
     /// Temporary memory of Thrust's algorithms, from the arena.
     struct FrameAllocator {
         using value_type = char;

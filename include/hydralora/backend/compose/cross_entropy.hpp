@@ -101,8 +101,17 @@ void softmax_cross_entropy_gradient(B& be, View<B> logits, ViewOf<B, const std::
 
 namespace cross_entropy_detail {
 
-inline constexpr Index most_logits = Index{1} << 20;  // held at a time,
-inline constexpr Index least_tokens = 256;            // unless these need more: each chunk reads the whole weight
+inline constexpr Index most_logits = Index{1}
+                                     << 20;  // held at a time; a backend with other wishes has a most_logits(),
+inline constexpr Index least_tokens = 256;   // unless these need more: each chunk reads the whole weight
+
+template <class B>
+[[nodiscard]] Index most_logits_of(const B& be) {
+    if constexpr (requires { be.most_logits(); })
+        return be.most_logits();
+    else
+        return most_logits;
+}
 
 /// visit(first token, tokens, logits (tokens, V), labels (1, tokens)) chunk by chunk: whole slabs, cut from the first
 /// token.
@@ -110,7 +119,7 @@ template <Backend B, class Visit>
 void for_each_chunk(B& be, ConstView<B> h, const StoredView<B>& weight, ViewOf<B, const std::int32_t> labels,
                     Visit&& visit) {
     const Index slab = be.slab_rows();
-    const Index wanted = std::max(least_tokens, most_logits / std::max<Index>(1, weight.rows));
+    const Index wanted = std::max(least_tokens, most_logits_of(be) / std::max<Index>(1, weight.rows));
     const Index chunk = std::max<Index>(1, wanted / slab) * slab;
     Scratch<B> scratch(be);
     const auto memory = scratch.template matrix<Scalar<B>>(std::min(chunk, h.rows), weight.rows);  // (chunk, V)

@@ -36,10 +36,22 @@ struct ScatterAdd {
     template <class Group>
     HYDRALORA_HD void operator()(const Group& group, std::int32_t id, const Index* positions, Index count) const {
         P* to = dtable + static_cast<Index>(id) * ld_dtable;
-        for (Index p = 0; p < count; ++p) {
-            const T* from = dx + positions[p] * ld_dx;
-            row_map<A>(group, cols, AddTo{}, from, to);
-        }
+        constexpr Index together = 8;  // rows of dx in one pass over `to`: as many reads are under way at once
+        Index p = 0;
+        for (; p + together <= count; p += together)
+            add(group, to, at(positions[p]), at(positions[p + 1]), at(positions[p + 2]), at(positions[p + 3]),
+                at(positions[p + 4]), at(positions[p + 5]), at(positions[p + 6]), at(positions[p + 7]));
+        for (; p < count; ++p) add(group, to, at(positions[p]));
+    }
+
+private:
+    HYDRALORA_HD const T* at(Index position) const { return dx + position * ld_dx; }
+
+    /// to += the rows, one after another
+    template <class Group, class... Rows>
+    HYDRALORA_HD void add(const Group& group, P* to, Rows... rows) const {
+        const auto add_all = [](A& sum, auto... terms) { ((sum += terms), ...); };
+        row_map<A>(group, cols, add_all, to, rows...);
     }
 };
 
