@@ -102,7 +102,7 @@ printf '{"chip":"%s","memory_gib":%s,"driver":"%s","cuda":"%s","commit":"%s","da
 bin=$build/sm_$arch
 mkdir -p "$bin"
 # Where the toolkit is, nvcc says itself: what is in the PATH may be a script or a link. A distribution's headers are g++'s own.
-toolkit=$("$nvcc" --dryrun -x cu /dev/null 2>&1 | sed -n 's/^#\$ TOP=//p')
+toolkit=$({ "$nvcc" --dryrun -x cu /dev/null 2>&1 || true; } | sed -n 's/^#\$ TOP=//p')
 toolkit=${toolkit:-$(dirname "$nvcc")/..}
 includes=()
 if [[ -f $toolkit/include/cuda_runtime_api.h ]]; then includes=(-isystem "$toolkit/include"); fi
