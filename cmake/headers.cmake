@@ -59,6 +59,10 @@ set(HYDRALORA_HEADERS
     hydralora/thrust/thrust_backend.hpp
     # weight
     hydralora/weight/frozen_weight.hpp
+    hydralora/weight/packed_matrix.hpp
+    hydralora/weight/packed_weight.hpp
+    hydralora/weight/panel_kernel.hpp
+    hydralora/weight/panel_tile.hpp
     # adapter
     hydralora/adapter/collapse.hpp
     hydralora/adapter/config.hpp

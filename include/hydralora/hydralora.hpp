@@ -23,6 +23,7 @@
 #include "eigen/eigen_backend.hpp"
 
 #include "weight/frozen_weight.hpp"
+#include "weight/packed_weight.hpp"
 
 #include "adapter/collapse.hpp"
 #include "adapter/config.hpp"
