@@ -70,6 +70,7 @@ set(HYDRALORA_HEADERS
     hydralora/adapter/hydra_linear.hpp
     hydralora/adapter/joined_linear.hpp
     hydralora/adapter/joined_weight.hpp
+    hydralora/adapter/packed_joined_weight.hpp
     hydralora/adapter/params.hpp
     # nn
     hydralora/nn/attention.hpp

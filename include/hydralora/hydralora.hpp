@@ -31,6 +31,7 @@
 #include "adapter/hydra_linear.hpp"
 #include "adapter/joined_linear.hpp"
 #include "adapter/joined_weight.hpp"
+#include "adapter/packed_joined_weight.hpp"
 #include "adapter/params.hpp"
 
 #include "nn/attention.hpp"

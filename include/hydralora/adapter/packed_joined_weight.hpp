@@ -1,0 +1,114 @@
+// A frozen matrix and its adapter's matrices in packed form: the factors of JoinedLinear's two products, each packed as the
+// micro-kernel reads it. After a step only A, B and the router are packed again.
+//
+//   [W0 | B]^T (in + N*r, out)     [W0; A; router] (out + R + N, in)
+#pragma once
+
+#if !defined(__CUDACC__)  // see weight/packed_matrix.hpp
+
+#include <memory>
+
+#include "../backend/stored_view.hpp"
+#include "../weight/packed_matrix.hpp"
+#include "joined_weight.hpp"
+
+namespace hydralora {
+
+/// Owns both factors, and A, B and the router in the compute type. W0 is put in once; the matrix it comes from is not needed
+/// afterwards. On backends without panels (has_panels) the factors are plain matrices and the backend multiplies.
+template <Backend B>
+class PackedJoinedWeight {
+    struct Factors {
+        PackedMatrix<B> forward, backward;
+
+        Factors(B& be, const JoinedShape& s)
+            : forward(be, Op::transpose, s.in + s.b_cols, s.out),
+              backward(be, Op::none, s.out + s.a_rows + s.router_rows, s.in) {}
+    };
+
+public:
+    PackedJoinedWeight() = default;
+    template <class Rank, class Heads>
+    PackedJoinedWeight(B& be, const BasicAdapterConfig<Rank, Heads>& config)
+        : shape_(joined_shape(config)), factors_(std::make_unique<Factors>(be, shape_)) {
+        adapter_.A = {be, shape_.a_rows, shape_.in};
+        adapter_.B = {be, shape_.out, shape_.b_cols};
+        adapter_.router = {be, shape_.router_rows, shape_.in};
+    }
+
+    [[nodiscard]] const JoinedShape& shape() const { return shape_; }
+    /// Of memory held, in bytes
+    [[nodiscard]] Index bytes() const {
+        if (!factors_) return 0;
+        const Index elements = adapter_.A.size() + adapter_.B.size() + adapter_.router.size();
+        return factors_->forward.bytes() + factors_->backward.bytes() +
+               elements * static_cast<Index>(sizeof(Scalar<B>));
+    }
+
+    /// W0 (out, in), zero before, from any stored type
+    void put_frozen(B& be, std::type_identity_t<StoredView<B>> w0) {
+        check(w0.shape() == Shape{shape_.out, shape_.in}, "PackedJoinedWeight: W0 is (", w0.rows, ", ", w0.cols,
+              "), expected (out, in) = (", shape_.out, ", ", shape_.in, ")");
+        w0.visit([&](auto m) {
+            factors_->forward.put(be, 0, m);
+            factors_->backward.put(be, 0, m);
+        });
+    }
+
+    /// A, B and the router as they were at the last refresh.
+    [[nodiscard]] AdapterParams<ConstView<B>> adapter() const {
+        AdapterParams<ConstView<B>> views;
+        views.A = adapter_.A.view();
+        views.B = adapter_.B.view();
+        views.router = adapter_.router.view();
+        return views;
+    }
+
+    /// The two products of a JoinedLinear, by the factors, which must outlive them; the weight object may be moved.
+    class Products {
+    public:
+        Products(const PackedJoinedWeight& weight, ConstParamView<B> bias)
+            : factors_(weight.factors_.get()), bias_(bias) {
+            check(bias.empty() || bias.shape() == Shape{1, weight.shape_.out}, "PackedJoinedWeight: bias is (",
+                  bias.rows, ", ", bias.cols, "), expected (1, out) = (1, ", weight.shape_.out, ")");
+        }
+
+        /// y (T, out) = [x | z] [W0 | B]^T + bias; columns of [x | z] behind in + N*r are not read
+        void forward(B& be, ConstView<B> xz, View<B> y) const {
+            factors_->forward.multiply(be, xz.col_slice(0, factors_->forward.depth()), y, Grad::overwrite, bias_);
+        }
+        /// dx (T, in) = [dy | du dl] [W0; A; router], or dx += that
+        void backward(B& be, ConstView<B> dyu, View<B> dx, Grad mode) const {
+            factors_->backward.multiply(be, dyu.col_slice(0, factors_->backward.depth()), dx, mode, {});
+        }
+
+    private:
+        const Factors* factors_;
+        ConstParamView<B> bias_;
+    };
+    /// bias: (1, out) or empty; throws if it is of another length
+    [[nodiscard]] Products products(ConstParamView<B> bias) const { return {*this, bias}; }
+
+    /// Copies and packs A, B and the router from the parameters, rounded to the compute type. Allocates nothing.
+    template <class M>
+    void refresh(B& be, const AdapterParams<M>& params) {
+        check_joined_parameters<B>("PackedJoinedWeight", shape_, params);
+        const ConstParamView<B> a = view_of(params.A), b = view_of(params.B), router = view_of(params.router);
+        be.cast(a, adapter_.A.view());
+        be.cast(b, adapter_.B.view());
+        factors_->forward.put(be, shape_.in, b);
+        factors_->backward.put(be, shape_.out, a);
+        if (shape_.router_rows == 0) return;
+        be.cast(router, adapter_.router.view());
+        factors_->backward.put(be, shape_.out + shape_.a_rows, router);
+    }
+
+private:
+    JoinedShape shape_;
+    std::unique_ptr<Factors> factors_;
+    AdapterParams<ActivationBuffer<B>> adapter_;
+};
+
+}  // namespace hydralora
+
+#endif  // !__CUDACC__
