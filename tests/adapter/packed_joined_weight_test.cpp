@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <hydralora/eigen/eigen_backend.hpp>
 #include <hydralora/weight/packed_weight.hpp>
 #include <utility>
 
@@ -106,7 +107,7 @@ Results run(F& be, AdapterConfig config, Index tokens, Form form) {
     if (form == Form::plain)
         pass(HydraLinear(DenseWeight<F>{w0.view(), bias.view()}, c.adapter()), c.x.view(), c.dy.view());
     if (form == Form::packed)
-        pass(HydraLinear(PackedWeight<F>(be, w0.view(), bias.view()), c.adapter()), c.x.view(), c.dy.view());
+        pass(HydraLinear(PackedWeight(be, w0.view(), bias.view()), c.adapter()), c.x.view(), c.dy.view());
     if (form == Form::joined) {
         PackedJoinedWeight<F> weight(be, config);
         weight.put_frozen(be, w0.view());

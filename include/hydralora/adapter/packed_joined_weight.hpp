@@ -31,18 +31,16 @@ public:
     template <class Rank, class Heads>
     PackedJoinedWeight(B& be, const BasicAdapterConfig<Rank, Heads>& config)
         : shape_(joined_shape(config)), factors_(std::make_unique<Factors>(be, shape_)) {
-        adapter_.A = {be, shape_.a_rows, shape_.in};
-        adapter_.B = {be, shape_.out, shape_.b_cols};
-        adapter_.router = {be, shape_.router_rows, shape_.in};
+        down_ = {be, shape_.a_rows + shape_.router_rows, shape_.in};
+        B_ = {be, shape_.out, shape_.b_cols};
     }
 
     [[nodiscard]] const JoinedShape& shape() const { return shape_; }
     /// Of memory held, in bytes
     [[nodiscard]] Index bytes() const {
         if (!factors_) return 0;
-        const Index elements = adapter_.A.size() + adapter_.B.size() + adapter_.router.size();
         return factors_->forward.bytes() + factors_->backward.bytes() +
-               elements * static_cast<Index>(sizeof(Scalar<B>));
+               (down_.size() + B_.size()) * static_cast<Index>(sizeof(Scalar<B>));
     }
 
     /// W0 (out, in), zero before, from any stored type
@@ -58,9 +56,9 @@ public:
     /// A, B and the router as they were at the last refresh.
     [[nodiscard]] AdapterParams<ConstView<B>> adapter() const {
         AdapterParams<ConstView<B>> views;
-        views.A = adapter_.A.view();
-        views.B = adapter_.B.view();
-        views.router = adapter_.router.view();
+        views.A = down_.view().row_slice(0, shape_.a_rows);
+        views.B = B_.view();
+        views.router = down_.view().row_slice(shape_.a_rows, shape_.router_rows);
         return views;
     }
 
@@ -94,19 +92,20 @@ public:
     void refresh(B& be, const AdapterParams<M>& params) {
         check_joined_parameters<B>("PackedJoinedWeight", shape_, params);
         const ConstParamView<B> a = view_of(params.A), b = view_of(params.B), router = view_of(params.router);
-        be.cast(a, adapter_.A.view());
-        be.cast(b, adapter_.B.view());
+        be.cast(a, down_.view().row_slice(0, shape_.a_rows));
+        be.cast(b, B_.view());
         factors_->forward.put(be, shape_.in, b);
         factors_->backward.put(be, shape_.out, a);
         if (shape_.router_rows == 0) return;
-        be.cast(router, adapter_.router.view());
+        be.cast(router, down_.view().row_slice(shape_.a_rows, shape_.router_rows));
         factors_->backward.put(be, shape_.out + shape_.a_rows, router);
     }
 
 private:
     JoinedShape shape_;
     std::unique_ptr<Factors> factors_;
-    AdapterParams<ActivationBuffer<B>> adapter_;
+    ActivationBuffer<B> down_;  // [A; router] (R + N, in)
+    ActivationBuffer<B> B_;     // (out, N*r)
 };
 
 }  // namespace hydralora
