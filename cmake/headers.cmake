@@ -62,6 +62,7 @@ set(HYDRALORA_HEADERS
     hydralora/weight/packed_matrix.hpp
     hydralora/weight/packed_weight.hpp
     hydralora/weight/panel_kernel.hpp
+    hydralora/weight/panel_sums.hpp
     hydralora/weight/panel_tile.hpp
     # adapter
     hydralora/adapter/collapse.hpp
@@ -70,6 +71,7 @@ set(HYDRALORA_HEADERS
     hydralora/adapter/hydra_linear.hpp
     hydralora/adapter/joined_linear.hpp
     hydralora/adapter/joined_weight.hpp
+    hydralora/adapter/narrow_products.hpp
     hydralora/adapter/packed_joined_weight.hpp
     hydralora/adapter/params.hpp
     # nn

@@ -194,7 +194,9 @@ TEST_CASE("the memory it holds, in bytes, and mistakes named") {
     PackedJoinedWeight<F> weight(be, config);
     const Index width = panel_detail::panel_kernel<float>().cols;
     const Index in = (70 + width - 1) / width * width, out = (50 + width - 1) / width * width;
-    CHECK(weight.bytes() == 4 * ((70 + 6) * out + (50 + 2 + 3) * in + 2 * 70 + 50 * 6 + 3 * 70));
+    const Index narrow = (2 + 3 + width - 1) / width * width, heads = (6 + width - 1) / width * width;
+    CHECK(weight.bytes() ==
+          4 * ((70 + 6) * out + (50 + 2 + 3) * in + 70 * narrow + 50 * heads + 2 * 70 + 50 * 6 + 3 * 70));
     CHECK(message_of([&] { weight.put_frozen(be, Matrix<float>(50, 71).cview()); }) ==
           "PackedJoinedWeight: W0 is (50, 71), expected (out, in) = (50, 70)");
     auto params = make_params(be, config);

@@ -9,6 +9,8 @@
 // Sums over tokens and gradients are made as HydraAdapter makes them, by the same stages.
 #pragma once
 
+#include <utility>
+
 #include "hydra_adapter.hpp"
 #include "joined_weight.hpp"
 
@@ -100,8 +102,8 @@ private:
     }
 
     JoinedShape shape_;
-    typename W::Products products_;         // with [W0 | B] (out, x_ld) and the bias, with [W0; A; router] (dy_ld, in)
-    AdapterParams<ConstView<B>> matrices_;  // A, B and router in the compute type
+    typename W::Products products_;  // with [W0 | B] (out, x_ld) and the bias, with [W0; A; router] (dy_ld, in)
+    decltype(std::declval<const W&>().adapter()) matrices_;  // A, B and router in the compute type
     Adapter adapter_;
 };
 

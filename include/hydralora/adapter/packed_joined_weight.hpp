@@ -7,12 +7,47 @@
 #if !defined(__CUDACC__)  // see weight/packed_matrix.hpp
 
 #include <memory>
+#include <type_traits>
+#include <utility>
 
 #include "../backend/stored_view.hpp"
 #include "../weight/packed_matrix.hpp"
+#include "../weight/panel_sums.hpp"
 #include "joined_weight.hpp"
+#include "narrow_products.hpp"
 
 namespace hydralora {
+
+/// A, B and the router of a packed joined weight, with the narrow products that HydraAdapter's stages make with them.
+template <Backend Be>
+requires has_panels<Be>
+struct PackedMatrices {
+    ConstView<Be> A, B, router;
+    const PackedMatrix<Be>* down_factor;  // [A; router]^T (in, R + N)
+    const PackedMatrix<Be>* up_factor;    // B (out, N*r)
+
+    void down(Be& be, ConstView<Be> x, ConstView<Be>, View<Be> down) const {
+        down_factor->multiply(be, x, down, Grad::overwrite, {});
+    }
+    void up_backward(Be& be, ConstView<Be> dy, View<Be> dz) const {
+        up_factor->multiply(be, dy, dz, Grad::overwrite, {});
+    }
+    void add_up_gradient(Be& be, ConstView<Be> dy, ConstView<Be> z, View<Be> dB) const {
+        add_panel_sums(be, z, dy, Op::transpose, dB);
+    }
+    void down_backward(Be& be, ConstView<Be> x, ConstView<Be> ddown, ConstView<Be> with, View<Be> dx, View<Be> dA,
+                       View<Be> drouter) const {
+        if (!dx.empty()) return ops::down_backward(be, x, ddown, A, with, dx, dA, drouter);
+        Scratch<Be> scratch(be);
+        const auto sums = scratch.template matrix<float>(ddown.cols, x.cols);  // (R + N, in): x is read once
+        const auto top = sums.row_slice(0, dA.rows), bottom = sums.row_slice(dA.rows, drouter.rows);
+        be.cast(dA, top);
+        if (!drouter.empty()) be.cast(drouter, bottom);
+        add_panel_sums(be, ddown, x, Op::none, sums);
+        be.cast(top, dA);
+        if (!drouter.empty()) be.cast(bottom, drouter);
+    }
+};
 
 /// Owns both factors, and A, B and the router in the compute type. W0 is put in once; the matrix it comes from is not needed
 /// afterwards. On backends without panels (has_panels) the factors are plain matrices and the backend multiplies.
@@ -20,10 +55,13 @@ template <Backend B>
 class PackedJoinedWeight {
     struct Factors {
         PackedMatrix<B> forward, backward;
+        PackedMatrix<B> down, up;  // [A; router]^T (in, R + N) and B (out, N*r); nothing without panels
 
         Factors(B& be, const JoinedShape& s)
             : forward(be, Op::transpose, s.in + s.b_cols, s.out),
-              backward(be, Op::none, s.out + s.a_rows + s.router_rows, s.in) {}
+              backward(be, Op::none, s.out + s.a_rows + s.router_rows, s.in),
+              down(be, Op::transpose, has_panels<B> ? s.in : 0, s.a_rows + s.router_rows),
+              up(be, Op::none, has_panels<B> ? s.out : 0, s.b_cols) {}
     };
 
 public:
@@ -39,7 +77,7 @@ public:
     /// Of memory held, in bytes
     [[nodiscard]] Index bytes() const {
         if (!factors_) return 0;
-        return factors_->forward.bytes() + factors_->backward.bytes() +
+        return factors_->forward.bytes() + factors_->backward.bytes() + factors_->down.bytes() + factors_->up.bytes() +
                (down_.size() + B_.size()) * static_cast<Index>(sizeof(Scalar<B>));
     }
 
@@ -53,13 +91,21 @@ public:
         });
     }
 
-    /// A, B and the router as they were at the last refresh.
-    [[nodiscard]] AdapterParams<ConstView<B>> adapter() const {
-        AdapterParams<ConstView<B>> views;
-        views.A = down_.view().row_slice(0, shape_.a_rows);
-        views.B = B_.view();
-        views.router = down_.view().row_slice(shape_.a_rows, shape_.router_rows);
-        return views;
+    /// A, B and the router as they were at the last refresh; on panels with their products.
+    [[nodiscard]] auto adapter() const {
+        const ConstView<B> all = down_.view();
+        const ConstView<B> a = all.row_slice(0, shape_.a_rows),
+                           router = all.row_slice(shape_.a_rows, shape_.router_rows);
+        if constexpr (has_panels<B>) {
+            return PackedMatrices<B>{a, B_.view(), router, factors_ ? &factors_->down : nullptr,
+                                     factors_ ? &factors_->up : nullptr};
+        } else {
+            AdapterParams<ConstView<B>> views;
+            views.A = a;
+            views.B = B_.view();
+            views.router = router;
+            return views;
+        }
     }
 
     /// The two products of a JoinedLinear, by the factors, which must outlive them; the weight object may be moved.
@@ -95,10 +141,13 @@ public:
         be.cast(a, down_.view().row_slice(0, shape_.a_rows));
         be.cast(b, B_.view());
         factors_->forward.put(be, shape_.in, b);
+        if constexpr (has_panels<B>) factors_->up.put(be, 0, b);
         factors_->backward.put(be, shape_.out, a);
-        if (shape_.router_rows == 0) return;
-        be.cast(router, down_.view().row_slice(shape_.a_rows, shape_.router_rows));
-        factors_->backward.put(be, shape_.out + shape_.a_rows, router);
+        if (shape_.router_rows > 0) {
+            be.cast(router, down_.view().row_slice(shape_.a_rows, shape_.router_rows));
+            factors_->backward.put(be, shape_.out + shape_.a_rows, router);
+        }
+        if constexpr (has_panels<B>) factors_->down.put(be, 0, std::as_const(down_).view());
     }
 
 private:
