@@ -60,6 +60,11 @@ set(HYDRALORA_HEADERS
     hydralora/thrust/thrust_backend.hpp
     # weight
     hydralora/weight/frozen_weight.hpp
+    hydralora/weight/packed_matrix.hpp
+    hydralora/weight/packed_weight.hpp
+    hydralora/weight/panel_kernel.hpp
+    hydralora/weight/panel_sums.hpp
+    hydralora/weight/panel_tile.hpp
     # adapter
     hydralora/adapter/collapse.hpp
     hydralora/adapter/config.hpp
@@ -67,6 +72,8 @@ set(HYDRALORA_HEADERS
     hydralora/adapter/hydra_linear.hpp
     hydralora/adapter/joined_linear.hpp
     hydralora/adapter/joined_weight.hpp
+    hydralora/adapter/narrow_products.hpp
+    hydralora/adapter/packed_joined_weight.hpp
     hydralora/adapter/params.hpp
     # nn
     hydralora/nn/attention.hpp

@@ -23,6 +23,8 @@
 #include "eigen/eigen_backend.hpp"
 
 #include "weight/frozen_weight.hpp"
+#include "weight/packed_weight.hpp"
+#include "weight/panel_sums.hpp"
 
 #include "adapter/collapse.hpp"
 #include "adapter/config.hpp"
@@ -30,6 +32,8 @@
 #include "adapter/hydra_linear.hpp"
 #include "adapter/joined_linear.hpp"
 #include "adapter/joined_weight.hpp"
+#include "adapter/narrow_products.hpp"
+#include "adapter/packed_joined_weight.hpp"
 #include "adapter/params.hpp"
 
 #include "nn/attention.hpp"

@@ -11,18 +11,19 @@ namespace test {
 
 /// The case, its frozen matrix and bias, and both forms of the layer. `extra` columns stand behind the room and keep the
 /// marker of Matrix; the room itself holds NaN before every pass.
-struct JoinedCase {
+template <class W>
+struct BasicJoinedCase {
     AdapterCase<Double>& c;
     Index extra;
     Matrix<double> w0, bias;
-    JoinedWeight<Double> weight;
-    JoinedLinear<Double> joined;
+    W weight;
+    JoinedLinear<Double, AdapterConfig, W> joined;
     HydraLinear<Double> plain;
     Matrix<double> x, dy, y, dx;
     AdapterParams<ParamBuffer<Double>> grads;
     JoinedLinear<Double>::Cache cache;
 
-    JoinedCase(AdapterCase<Double>& the_case, Draw& draw, Index extra_columns = 0)
+    BasicJoinedCase(AdapterCase<Double>& the_case, Draw& draw, Index extra_columns = 0)
         : c(the_case),
           extra(extra_columns),
           w0(random(c.config.out, c.config.in, draw)),
@@ -38,17 +39,20 @@ struct JoinedCase {
         c.be.copy(c.x.view(), x.view());
         c.be.copy(c.dy.view(), dy.view());
     }
-    JoinedCase(const JoinedCase&) = delete;
+    BasicJoinedCase(const BasicJoinedCase&) = delete;
 
     static Matrix<double> random(Index rows, Index cols, Draw& draw) {
         Matrix<double> m(rows, cols);
         draw.normal(m.view());
         return m;
     }
-    static JoinedWeight<Double> filled(Double& be, const AdapterConfig& config, const Matrix<double>& w0) {
-        JoinedWeight<Double> weight(be, config);
-        be.upload(w0.view(), weight.frozen());
-        return weight;
+    static W filled(Double& be, const AdapterConfig& config, const Matrix<double>& w0) {
+        W joined_weight(be, config);
+        if constexpr (requires { joined_weight.frozen(); })
+            be.upload(w0.view(), joined_weight.frozen());
+        else
+            joined_weight.put_frozen(be, w0.view());
+        return joined_weight;
     }
 
     void spoil(Matrix<double>& m) const {
@@ -73,5 +77,7 @@ struct JoinedCase {
         joined.backward(c.be, x.view(), dy.view(), cache, dx.view(), views(grads), mode);
     }
 };
+
+using JoinedCase = BasicJoinedCase<JoinedWeight<Double>>;
 
 }  // namespace test

@@ -9,6 +9,7 @@
 
 #include "../backend/compose/dropout.hpp"
 #include "../backend/compose/route.hpp"
+#include "narrow_products.hpp"
 #include "params.hpp"
 
 namespace hydralora {
@@ -106,11 +107,12 @@ public:
     }
 
     // --- The stages of both passes, for a layer that has the adapter inside its own product (JoinedLinear). `of` is where
-    // A, B and a router that reads x are read: params(), or a copy of them in the compute type. Nothing is checked here.
+    // A, B and a router that reads x are read: params(), or a copy of them in the compute type; it may bring the products
+    // with them (narrow_products.hpp). Nothing is checked here.
 
     /// z (T, N*r), and 0 in columns behind it, from x; fills the cache.
-    template <class M>
-    void mix(B& be, const AdapterParams<M>& of, ConstView<B> x, View<B> z, Cache& cache, const Pass<B>& pass) const {
+    template <class Of>
+    void mix(B& be, const Of& of, ConstView<B> x, View<B> z, Cache& cache, const Pass<B>& pass) const {
         cache.pass = pass;
         cache.u.resize(be, x.rows, u_cols(pass));
         cache.g.resize(be, x.rows, config_.heads);
@@ -126,19 +128,18 @@ public:
 
     /// ddown (T, down_cols) = [du | dl] from dy; gradients of B, of the router's bias and of a router that reads A x +=
     /// theirs.
-    template <class M>
-    void unmix(B& be, const AdapterParams<M>& of, ConstView<B> dy, const Cache& cache, AccumView<B> ddown,
-               const Grads& grads) const {
+    template <class Of>
+    void unmix(B& be, const Of& of, ConstView<B> dy, const Cache& cache, AccumView<B> ddown, const Grads& grads) const {
         Scratch<B> scratch(be);
         const Index heads = config_.heads, width = config_.heads * config_.rank;
         const auto dz = scratch.template matrix<Scalar<B>>(dy.rows, width);  // (T, N*r)
         const auto z = scratch.template matrix<Scalar<B>>(dy.rows, width);   // (T, N*r)
-        be.gemm(Op::none, Op::none, 1, dy, of.B, 0, dz);
+        narrow::up_backward(be, of, dy, dz);
         be.rows(dy.rows,
                 functor::UnmixAndGate<Scalar<B>, AccumScalar<B>, decltype(config_.rank), decltype(config_.heads)>{
                     cache.u.view().data, cache.g.view().data, dz.data, z.data, ddown.data, ddown.ld, scaling(),
                     heads_differ(cache.pass), config_.routed(), config_.rank, config_.heads});
-        be.gemm(Op::transpose, Op::none, 1, dy, z, 1, grads.B);
+        narrow::add_up_gradient(be, of, dy, z, grads.B);
         const auto du = ddown.col_slice(0, u_cols(cache.pass)), dl = ddown.col_slice(u_cols(cache.pass), heads);
         if (config_.router_bias == RouterBias::trained) {  // column sums of dl, slab by slab
             const auto ones = scratch.template matrix<Scalar<B>>(dy.rows, 1);
@@ -170,15 +171,15 @@ public:
     enum class DxPart { all, masked };
 
     /// Gradients of A and of a router that reads x += theirs, and dx += its part, from ddown.
-    template <class M>
-    void project_down_backward(B& be, const AdapterParams<M>& of, ConstView<B> x, AccumView<B> ddown,
-                               const Cache& cache, View<B> dx, const Grads& grads, DxPart part) const {
+    template <class Of>
+    void project_down_backward(B& be, const Of& of, ConstView<B> x, AccumView<B> ddown, const Cache& cache, View<B> dx,
+                               const Grads& grads, DxPart part) const {
         const Pass<B>& pass = cache.pass;
         const auto du = ddown.col_slice(0, u_cols(pass)), dl = ddown.col_slice(u_cols(pass), config_.heads);
         const View<B> plain_dx = part == DxPart::all ? dx : View<B>{};
         if (!drops(pass) && routes_on_x())
-            return ops::down_backward(be, x, ddown, of.A, of.router, plain_dx, grads.A, grads.router);
-        if (!drops(pass)) return ops::down_backward(be, x, du, of.A, M{}, plain_dx, grads.A, ParamView<B>{});
+            return narrow::down_backward(be, of, x, ddown, of.router, plain_dx, grads.A, grads.router);
+        if (!drops(pass)) return narrow::down_backward(be, of, x, du, decltype(of.A){}, plain_dx, grads.A, {});
         if (routes_on_x()) {
             be.gemm(Op::transpose, Op::none, 1, dl, x, 1, grads.router);
             if (!plain_dx.empty()) be.gemm(Op::none, Op::none, 1, dl, of.router, 1, plain_dx);
@@ -253,12 +254,12 @@ private:
     }
 
     /// down (T, G*r + N) = [u | logits]
-    template <class M>
-    void project_down(B& be, const AdapterParams<M>& of, ConstView<B> x, AccumView<B> down, const Pass<B>& pass) const {
+    template <class Of>
+    void project_down(B& be, const Of& of, ConstView<B> x, AccumView<B> down, const Pass<B>& pass) const {
         const auto u = down.col_slice(0, u_cols(pass)), logits = down.col_slice(u_cols(pass), config_.heads);
-        if (!drops(pass) && routes_on_x()) return ops::down(be, x, of.A, of.router, down);
+        if (!drops(pass) && routes_on_x()) return narrow::down(be, of, x, of.router, down);
         if (!drops(pass)) {
-            be.gemm(Op::none, Op::transpose, 1, x, of.A, 0, u);
+            narrow::down(be, of, x, decltype(of.A){}, u);
         } else {
             Scratch<B> scratch(be);
             const auto dropped = scratch.template matrix<Scalar<B>>(x.rows, x.cols);  // (T, in)

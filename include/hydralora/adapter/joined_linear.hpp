@@ -9,7 +9,8 @@
 // Sums over tokens and gradients are made as HydraAdapter makes them, by the same stages.
 #pragma once
 
-#include "../weight/frozen_weight.hpp"
+#include <utility>
+
 #include "hydra_adapter.hpp"
 #include "joined_weight.hpp"
 
@@ -34,20 +35,19 @@ struct PlaceInZeros {
 }  // namespace functor
 
 /// A joined weight and its adapter, with an optional frozen bias. Const in both passes. The weight's memory must outlive the
-/// layer; the JoinedWeight object may be moved.
-template <Backend B, class Config = AdapterConfig>
+/// layer; the weight object may be moved. W: how the joined matrix is held, JoinedWeight or PackedJoinedWeight.
+template <Backend B, class Config = AdapterConfig, class W = JoinedWeight<B>>
 class JoinedLinear {
 public:
     using Adapter = HydraAdapter<B, Config>;
     using Cache = typename Adapter::Cache;
     using Grads = typename Adapter::Grads;
 
-    /// Copies the adapter's parameters into the weight (JoinedWeight::refresh). bias: (1, out) or empty. Throws unless the
+    /// Copies the adapter's parameters into the weight (refresh). bias: (1, out) or empty. Throws unless the
     /// weight is of the adapter's configuration.
-    JoinedLinear(B& be, JoinedWeight<B>& weight, Adapter adapter, ConstParamView<B> bias = {})
+    JoinedLinear(B& be, W& weight, Adapter adapter, ConstParamView<B> bias = {})
         : shape_(joined_shape(adapter.config())),
-          forward_{weight.forward_factor(), bias},
-          backward_{weight.backward_factor()},
+          products_(weight.products(bias)),
           matrices_(weight.adapter()),
           adapter_(std::move(adapter)) {
         const JoinedShape& found = weight.shape();
@@ -70,7 +70,7 @@ public:
         adapter_.check_forward(x, y, pass);
         check_room("x", x, "in", shape_.in, x_ld(), "z");
         adapter_.mix(be, matrices_, x, View<B>{x.data + shape_.in, x.rows, shape_.tail_cols(), x.ld}, cache, pass);
-        forward_.apply(be, ConstView<B>{x.data, x.rows, x_ld(), x.ld}, y);
+        products_.forward(be, ConstView<B>{x.data, x.rows, x_ld(), x.ld}, y);
     }
 
     /// From dy (T, out) and the x and cache of forward: dx (T, in) = gradient, or dx += it (an empty dx is not wanted);
@@ -89,7 +89,7 @@ public:
             be.rows(dy.rows, functor::PlaceInZeros<Scalar<B>, AccumScalar<B>>{
                                  ddown.data + part.first, dy.data + shape_.out, part.row, part.count,
                                  shape_.tail_rows(), ddown.ld, dy.ld});
-            backward_.apply_transposed(be, ConstView<B>{dy.data, dy.rows, dy_ld(), dy.ld}, dx, mode);
+            products_.backward(be, ConstView<B>{dy.data, dy.rows, dy_ld(), dy.ld}, dx, mode);
         }
         adapter_.project_down_backward(be, matrices_, x, ddown, cache, dx, grads, Adapter::DxPart::masked);
     }
@@ -102,14 +102,14 @@ private:
     }
 
     JoinedShape shape_;
-    DenseWeight<B> forward_, backward_;     // [W0 | B] (out, x_ld) with the bias, [W0; A; router] (dy_ld, in)
-    AdapterParams<ConstView<B>> matrices_;  // A, B and router in the compute type
+    typename W::Products products_;  // with [W0 | B] (out, x_ld) and the bias, with [W0; A; router] (dy_ld, in)
+    decltype(std::declval<const W&>().adapter()) matrices_;  // A, B and router in the compute type
     Adapter adapter_;
 };
 
-template <class B, class Config>
-JoinedLinear(B&, JoinedWeight<B>&, HydraAdapter<B, Config>) -> JoinedLinear<B, Config>;
-template <class B, class Config, class V>
-JoinedLinear(B&, JoinedWeight<B>&, HydraAdapter<B, Config>, V) -> JoinedLinear<B, Config>;
+template <class B, class W, class Config>
+JoinedLinear(B&, W&, HydraAdapter<B, Config>) -> JoinedLinear<B, Config, W>;
+template <class B, class W, class Config, class V>
+JoinedLinear(B&, W&, HydraAdapter<B, Config>, V) -> JoinedLinear<B, Config, W>;
 
 }  // namespace hydralora

@@ -7,6 +7,7 @@
 // The corner W0 begins where the buffer does; what stands beside and below it is its tail. The scaling s is in z and du.
 #pragma once
 
+#include "../weight/frozen_weight.hpp"
 #include "params.hpp"
 
 namespace hydralora {
@@ -39,6 +40,18 @@ template <class Rank, class Heads>
     return {c.in, c.out, c.a_rows(), routes_on_x ? Index{c.heads} : 0, c.heads * c.rank};
 }
 
+/// Throws unless A, B and the router are of the extents; `type` is named in the message.
+template <Backend B, class M>
+void check_joined_parameters(const char* type, const JoinedShape& shape, const AdapterParams<M>& params) {
+    const auto expect = [&](const char* name, ConstParamView<B> m, Shape expected) {
+        check(m.shape() == expected, type, ": ", name, " is (", m.rows, ", ", m.cols, "), expected (", expected.rows,
+              ", ", expected.cols, ")");
+    };
+    expect("A", view_of(params.A), {shape.a_rows, shape.in});
+    expect("B", view_of(params.B), {shape.out, shape.b_cols});
+    if (shape.router_rows > 0) expect("router", view_of(params.router), {shape.router_rows, shape.in});
+}
+
 /// Owns the joined buffer of one linear layer, in the compute type. W0 is put into frozen() once, by upload or cast: there
 /// is no second copy of it. The adapter's matrices are copied from its parameters by refresh, after each change of them.
 template <Backend B>
@@ -67,17 +80,30 @@ public:
     [[nodiscard]] ConstView<B> forward_factor() const { return part(0, shape_.out, 0, shape_.cols()); }
     [[nodiscard]] ConstView<B> backward_factor() const { return part(0, shape_.rows(), 0, shape_.in); }
 
+    /// The two products of a JoinedLinear, by views of the buffer, which must outlive them; the object may be moved.
+    class Products {
+    public:
+        Products(const JoinedWeight& weight, ConstParamView<B> bias)
+            : forward_{weight.forward_factor(), bias}, backward_{weight.backward_factor()} {}
+
+        /// y (T, out) = [x | z] (T, cols()) [W0 | B]^T + bias
+        void forward(B& be, ConstView<B> xz, View<B> y) const { forward_.apply(be, xz, y); }
+        /// dx (T, in) = [dy | du dl] (T, rows()) [W0; A; router], or dx += that
+        void backward(B& be, ConstView<B> dyu, View<B> dx, Grad mode) const {
+            backward_.apply_transposed(be, dyu, dx, mode);
+        }
+
+    private:
+        DenseWeight<B> forward_, backward_;
+    };
+    /// bias: (1, out) or empty, checked when it is used
+    [[nodiscard]] Products products(ConstParamView<B> bias) const { return {*this, bias}; }
+
     /// Copies A, B and the router from the parameters, rounded to the compute type. Allocates nothing.
     template <class M>
     void refresh(B& be, const AdapterParams<M>& params) {
+        check_joined_parameters<B>("JoinedWeight", shape_, params);
         const ConstParamView<B> a = view_of(params.A), b = view_of(params.B), router = view_of(params.router);
-        check(a.shape() == Shape{shape_.a_rows, shape_.in}, "JoinedWeight: A is (", a.rows, ", ", a.cols,
-              "), expected (", shape_.a_rows, ", ", shape_.in, ")");
-        check(b.shape() == Shape{shape_.out, shape_.b_cols}, "JoinedWeight: B is (", b.rows, ", ", b.cols,
-              "), expected (", shape_.out, ", ", shape_.b_cols, ")");
-        check(shape_.router_rows == 0 || router.shape() == Shape{shape_.router_rows, shape_.in},
-              "JoinedWeight: router is (", router.rows, ", ", router.cols, "), expected (", shape_.router_rows, ", ",
-              shape_.in, ")");
         be.cast(a, part(shape_.out, shape_.a_rows, 0, shape_.in));
         be.cast(b, part(0, shape_.out, shape_.in, shape_.b_cols));
         if (shape_.router_rows > 0) be.cast(router, part(shape_.out + shape_.a_rows, shape_.router_rows, 0, shape_.in));

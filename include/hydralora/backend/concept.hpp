@@ -89,6 +89,9 @@ struct SegmentFunctor {
     template <class Group>
     HYDRALORA_HD void operator()(const Group&, std::int32_t, const Index*, Index) const {}
 };
+struct TaskFunctor {
+    void operator()(Index, int) const {}
+};
 }  // namespace concept_detail
 
 /// Memory: allocate, deallocate, copy, fill, host transfer, scratch.
@@ -139,5 +142,13 @@ concept OptimBackend = requires(B& be, Index n, ViewOf<B, double> out) {
 
 template <class B>
 concept Backend = MemoryBackend<B> && BlasBackend<B> && NnBackend<B> && OptimBackend<B>;
+
+/// Beyond that, on host memory, and not asked of every backend: threads for work that lays out its own memory. tasks:
+/// f(i, worker) once for each i in [0, n), worker in [0, threads()); finished on return, the first exception rethrown.
+template <class B>
+concept TaskBackend = Backend<B> && std::same_as<typename B::space, host> && requires(B& be, Index n) {
+    { be.threads() } -> std::convertible_to<int>;
+    be.tasks(n, concept_detail::TaskFunctor{});
+};
 
 }  // namespace hydralora

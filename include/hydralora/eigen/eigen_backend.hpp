@@ -140,6 +140,11 @@ public:
         });
     }
 
+    template <class F>
+    void tasks(Index n, F f) {
+        pool_.run(n, f);
+    }
+
     /// out(0, 0) += sum of f(i), slab by slab
     template <class F, class U>
     void reduce(Index n, F f, MatrixView<U> out) {

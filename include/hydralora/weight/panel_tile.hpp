@@ -1,0 +1,61 @@
+// The micro-kernel of packed products. One text, which panel_kernel.hpp includes once for each kind of processor: a target
+// attribute takes nothing but a literal, and a template without it is lowered to the build's own instructions before it
+// could be inlined into a function that has it. Hence no guard; included by itself the file is empty.
+//
+//   HYDRALORA_PANEL_ISA     a namespace, named for the instructions
+//   HYDRALORA_PANEL_TARGET  the attribute, or nothing
+#if defined(HYDRALORA_PANEL_ISA)
+
+namespace hydralora::panel_detail::HYDRALORA_PANEL_ISA {
+
+/// A tile of Rows x (2 * Lanes) sums, all in registers while the depth is run through. Each sum starts at 0, takes its
+/// terms in order and is added to `start` at the end, so it does not depend on the tile it is part of.
+template <int Lanes, int Rows, class S>
+HYDRALORA_PANEL_TARGET void multiply_tile(const PanelTile<S>& tile) {
+    typedef float Vector __attribute__((vector_size(Lanes * 4)));
+    typedef float Loose __attribute__((vector_size(Lanes * 4), aligned(4), may_alias));  // at any address
+    typedef std::uint32_t Words __attribute__((vector_size(Lanes * 4), aligned(2), may_alias));
+
+    Vector sums[Rows][2];
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i) {
+#pragma GCC unroll 2
+        for (int v = 0; v < 2; ++v) {
+            sums[i][v] = Vector{};
+            __builtin_prefetch(tile.to + i * tile.ld_to + v * Lanes, 1);
+        }
+    }
+    const float* left = tile.left;
+    const S* right = tile.right;
+    for (Index k = 0; k < tile.depth; ++k) {
+        Vector line[2];
+        if constexpr (sizeof(S) == 2) {  // the upper half of a float each; PackedMatrix pairs the columns
+            const Words pairs = *reinterpret_cast<const Words*>(right);
+            line[0] = (Vector)(pairs << 16);
+            line[1] = (Vector)(pairs & 0xffff0000u);
+        } else {
+            line[0] = *reinterpret_cast<const Loose*>(right);
+            line[1] = *reinterpret_cast<const Loose*>(right + Lanes);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < Rows; ++i) {
+            const Vector factor = left[i * panel_left_ld] - Vector{};  // x - 0 is x, and no instruction; 0 + x is one
+#pragma GCC unroll 2
+            for (int v = 0; v < 2; ++v) sums[i][v] += factor * line[v];
+        }
+        ++left;
+        right += 2 * Lanes;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i) {
+        if (i >= tile.rows) break;
+#pragma GCC unroll 2
+        for (int v = 0; v < 2; ++v)
+            *reinterpret_cast<Loose*>(tile.to + i * tile.ld_to + v * Lanes) =
+                sums[i][v] + *reinterpret_cast<const Loose*>(tile.start + i * tile.ld_start + v * Lanes);
+    }
+}
+
+}  // namespace hydralora::panel_detail::HYDRALORA_PANEL_ISA
+
+#endif
