@@ -89,6 +89,13 @@ set(HYDRALORA_HEADERS
     hydralora/optim/sgd.hpp
     # corpus
     # analysis
+    hydralora/analysis/dense.hpp
+    hydralora/analysis/mutual_information.hpp
+    hydralora/analysis/pca.hpp
+    hydralora/analysis/principal_angles.hpp
+    hydralora/analysis/row_svd.hpp
+    hydralora/analysis/similarity.hpp
+    hydralora/analysis/symmetric_eigen.hpp
     # io
     hydralora/io/adapter_config.hpp
     hydralora/io/adapter_directory.hpp
