@@ -96,6 +96,7 @@ set(HYDRALORA_HEADERS
     hydralora/analysis/row_svd.hpp
     hydralora/analysis/similarity.hpp
     hydralora/analysis/symmetric_eigen.hpp
+    hydralora/analysis/t_sne.hpp
     # io
     hydralora/io/adapter_config.hpp
     hydralora/io/adapter_directory.hpp
