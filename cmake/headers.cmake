@@ -93,6 +93,8 @@ set(HYDRALORA_HEADERS
     hydralora/analysis/mutual_information.hpp
     hydralora/analysis/pca.hpp
     hydralora/analysis/principal_angles.hpp
+    hydralora/analysis/routing_health.hpp
+    hydralora/analysis/routing_summary.hpp
     hydralora/analysis/row_svd.hpp
     hydralora/analysis/similarity.hpp
     hydralora/analysis/symmetric_eigen.hpp
