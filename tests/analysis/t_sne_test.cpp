@@ -116,6 +116,20 @@ TEST_CASE("t_sne: the gradient is that of the divergence, in 1, 2 and 3 dimensio
         }
 }
 
+TEST_CASE("t_sne: start, exaggeration, momentum and gains as the paper's loop in numpy has them") {
+    const TSne config{.perplexity = 5, .iterations = 40, .learning_rate = 0.5, .start = TSneStart::pca};
+    const auto map = t_sne(host_view(golden::t_sne_x, 20, 4), config);
+    double largest = 0;
+    for (std::size_t e = 0; e < 40; ++e) {
+        CHECK(std::abs(map.y.values[e] - golden::t_sne_map[e]) < 1e-9);
+        largest = std::max(largest, std::abs(map.y.values[e]));
+    }
+    CHECK(largest > 1e-2);
+    DoubleMatrix p(20, 20);
+    std::copy(std::begin(golden::t_sne_p), std::end(golden::t_sne_p), p.values.begin());
+    CHECK(map.divergence == doctest::Approx(t_sne_divergence(p, map.y)).epsilon(1e-12));
+}
+
 TEST_CASE("t_sne: planted groups stay together, for several seeds and from the components") {
     const auto x = planted(150, 20, 5, 4, 3);
     for (const auto& config : {TSne{.perplexity = 15, .iterations = 500}, TSne{.perplexity = 15, .seed = Seed{9}},
@@ -131,6 +145,7 @@ TEST_CASE("t_sne: planted groups stay together, for several seeds and from the c
             CHECK(std::abs(mean) < 1e-10);
         }
     }
+    CHECK(purity(t_sne(planted(24, 20, 3, 4, 5).view(), TSne{.perplexity = 5}).y, 3, 5) >= 0.95);  // as few as tasks
     // The measure can tell: noise has no such groups.
     CHECK(purity(planted(150, 20, 5, 0, 3), 5, 10) < 0.4);
 }

@@ -58,6 +58,23 @@ def joint_probabilities(x, perplexity):
     return (p + p.T) / (2 * n)
 
 
+def t_sne(p, y, iterations, rate):
+    """The loop of van der Maaten & Hinton 2008 in matrices: exaggerated by 12 with momentum 0.5 for a quarter of the
+    iterations, then plain with 0.8; gains + 0.2 and x 0.8, at least 0.01."""
+    velocity, gains = numpy.zeros_like(y), numpy.ones_like(y)
+    for step in range(iterations):
+        early = step < iterations // 4
+        weights = 1 / (1 + ((y[:, None] - y[None]) ** 2).sum(-1))
+        numpy.fill_diagonal(weights, 0)
+        forces = ((12 if early else 1) * p - weights / weights.sum()) * weights
+        gradient = 4 * (numpy.diag(forces.sum(1)) - forces) @ y
+        gains = numpy.where(gradient * velocity > 0, gains * 0.8, gains + 0.2).clip(min=0.01)
+        velocity = (0.5 if early else 0.8) * velocity - rate * gains * gradient
+        y = y + velocity
+        y = y - y.mean(0)
+    return y
+
+
 def main():
     rng = numpy.random.default_rng(11)
     records = {}
@@ -106,6 +123,8 @@ def main():
     y = rng.normal(size=(20, 2))
     divergence, gradient = _kl_divergence(y.ravel().copy(), squareform(p, checks=False), 1, 20, 2)
     records.update({"t_sne_x": x, "t_sne_p": p, "t_sne_y": y, "t_sne_divergence": divergence, "t_sne_gradient": gradient})
+    start = PCA(n_components=2, svd_solver="full").fit_transform(x)
+    records["t_sne_map"] = t_sne(p, start / start[:, 0].std() * 1e-4, 40, 0.5)
 
     lines = ["// Written by make_analysis.py with numpy %s, SciPy %s, scikit-learn %s; do not edit."
              % (numpy.__version__, scipy.__version__, sklearn.__version__), "#pragma once", "", "namespace golden {"]

@@ -19,7 +19,7 @@
 
 namespace hydralora {
 
-/// Time and memory grow with n^2: at 5,000 points P has 200 MB and a step takes tens of milliseconds.
+/// Time and memory grow with n^2: at 5,000 points P has 200 MB and a step takes about 0.2 s.
 inline constexpr Index t_sne_limit = 5000;
 
 enum class TSneStart { random, pca };
@@ -195,8 +195,8 @@ template <class T>
         t_sne_gradient(p, y, step < early ? config.exaggeration : 1, dy);
         const double momentum = step < early ? 0.5 : 0.8;
         for (std::size_t e = 0; e < y.values.size(); ++e) {
-            double& gain = gains.values[e];  // Jacobs 1988, as 3.4 says: up where the signs keep, down where they turn
-            const bool onwards = (dy.values[e] > 0) != (velocity.values[e] > 0);
+            double& gain = gains.values[e];  // up where the descent goes on as before, down where it turns
+            const bool onwards = dy.values[e] * velocity.values[e] <= 0;
             gain = std::max(onwards ? gain + 0.2 : gain * 0.8, 0.01);
             velocity.values[e] = momentum * velocity.values[e] - rate * gain * dy.values[e];
             y.values[e] += velocity.values[e];
