@@ -82,11 +82,14 @@ TEST_CASE("pca: components without variance are zero") {
         for (Index j = 0; j < 6; ++j) CHECK(result.components(c, j) == 0);
         for (Index i = 0; i < 5; ++i) CHECK(result.scores(i, c) == 0);
     }
-    x.fill(0.1);  // whose mean rounds
-    const auto none = pca(x.view(), 2);
-    for (const double v : none.variance) CHECK(v == 0);
-    for (const double v : none.variance_ratio) CHECK(v == 0);
-    for (const double v : none.scores.values) CHECK(v == 0);
+    for (const double value : {0.1, 1 / 3.0, 1e10 / 7, -1e-9 / 3}) {  // whose means round
+        test::Matrix<double> same(7, 6);
+        same.fill(value);
+        const auto none = pca(same.view(), 2);
+        for (const double v : none.variance) CHECK(v == 0);
+        for (const double v : none.variance_ratio) CHECK(v == 0);
+        for (const double v : none.scores.values) CHECK(v == 0);
+    }
 }
 
 TEST_CASE("pca: what it cannot do is named") {

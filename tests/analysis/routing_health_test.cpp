@@ -180,6 +180,20 @@ TEST_CASE("RoutingHealth: a head is dead below a tenth of an even share; one hea
     CHECK(unlabelled.report().fits.empty());
 }
 
+TEST_CASE("RoutingHealth: of equal gates the first is the largest; gates of few digits are put right") {
+    Matrix<double> tied(4, 3), rounded(4, 3);
+    Matrix<std::int32_t> labels(1, 4);
+    rounded.fill(0.335);  // sum 1.005
+    for (Index t = 0; t < 4; ++t) {
+        tied(t, 0) = tied(t, t % 2 == 0 ? 1 : 2) = 0.5;
+        labels(0, t) = static_cast<std::int32_t>(t % 2);
+    }
+    CHECK(report_of(3, tied, labels).fits[0].undefined_because() == "all tokens choose one head");
+    const auto report = report_of(3, rounded, labels);
+    for (const double share : report.shares) CHECK(share == doctest::Approx(1 / 3.0).epsilon(1e-14));
+    CHECK(report.entropy == doctest::Approx(1).epsilon(1e-14));
+}
+
 TEST_CASE("RoutingHealth: a token without any label is padding") {
     test::Draw draw(3);
     const auto gates = random_gates<double>(draw, 50, 3, 2);
