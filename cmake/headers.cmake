@@ -97,6 +97,16 @@ set(HYDRALORA_HEADERS
     hydralora/optim/sgd.hpp
     # corpus
     # analysis
+    hydralora/analysis/dense.hpp
+    hydralora/analysis/mutual_information.hpp
+    hydralora/analysis/pca.hpp
+    hydralora/analysis/principal_angles.hpp
+    hydralora/analysis/routing_health.hpp
+    hydralora/analysis/routing_summary.hpp
+    hydralora/analysis/row_svd.hpp
+    hydralora/analysis/similarity.hpp
+    hydralora/analysis/symmetric_eigen.hpp
+    hydralora/analysis/t_sne.hpp
     # io
     hydralora/io/adapter_config.hpp
     hydralora/io/adapter_directory.hpp

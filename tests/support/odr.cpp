@@ -1,3 +1,8 @@
 // Linked into every test program: a second unit with all headers, so that a definition without `inline` does not link.
 #include <hydralora/fwd.hpp>
 #include <hydralora/hydralora.hpp>
+
+#include <hydralora/analysis/pca.hpp>
+#include <hydralora/analysis/principal_angles.hpp>
+#include <hydralora/analysis/routing_summary.hpp>
+#include <hydralora/analysis/t_sne.hpp>
