@@ -142,6 +142,22 @@ TEST_CASE("k_means: as many clusters as different rows have a sum of squares of 
     CHECK(fit.labels[3] != fit.labels[0]);
 }
 
+TEST_CASE("k_means reads rows with space between them, and never the space; floats as it reads doubles") {
+    const auto planted = test::planted_clusters(3, 4, 90, 5.0, 1);
+    std::vector<double> spaced(90 * 7, std::numeric_limits<double>::quiet_NaN());
+    std::vector<float> floats;
+    for (std::size_t i = 0; i < planted.values.size(); ++i) {
+        spaced[i / 4 * 7 + i % 4] = planted.values[i];
+        floats.push_back(static_cast<float>(planted.values[i]));
+    }
+    const auto once = k_means(planted.view(), {.clusters = 3});
+    const auto again = k_means(host_view(std::as_const(spaced).data(), 90, 4, 7), {.clusters = 3});
+    CHECK(again.sse == once.sse);
+    CHECK(again.labels == once.labels);
+    CHECK(k_means(host_view(floats.data(), 90, 4), {.clusters = 3}).labels == once.labels);
+    for (std::size_t i = 0; i < 90; ++i) CHECK(once.labels[i] == once.labels[i % 3]);  // as planted, in turn
+}
+
 TEST_CASE("k_means refuses what it cannot cluster, and says why") {
     CHECK(error_of({1, 2}, 2, {.clusters = 3}) ==
           "k_means: 2 rows for clusters = 3, expected at least one row a cluster; give more documents or ask for fewer "
@@ -164,6 +180,22 @@ TEST_CASE("k_means refuses what it cannot cluster, and says why") {
     CHECK(error_of({1, 1e200}, 2, {.clusters = 1}).find("expected at most 1e140: scale the rows") != std::string::npos);
     CHECK(error_of({1, 2}, 2, {.clusters = 1, .threads = -1}) == "corpus: threads = -1, expected 0 (all) to 1024");
     CHECK(error_of({7, 7, 7, 7}, 2, {.clusters = 1}) == "no error");
+    SparseRows<double> sparse = sparse_of(host_view(&golden::blobs[0], 60, 3));
+    const auto sparse_error = [&](auto&& spoil) {
+        auto rows = sparse;
+        spoil(rows);
+        return test::message_of([&] { static_cast<void>(k_means(rows, {.clusters = 2})); });
+    };
+    CHECK(sparse_error([](auto& r) { r.column[4] = 3; }) ==
+          "k_means: row 1 has an entry in column 3, expected below 3");
+    CHECK(sparse_error([](auto& r) { r.column[4] = 0; }) ==
+          "k_means: row 1 has column 0 after column 0, expected ascending columns, each once");
+    CHECK(sparse_error([](auto& r) { r.begin[1] = 7; }) ==
+          "k_means: row 1 begins at entry 7 and ends at 6; expected beginnings that do not fall");
+    CHECK(sparse_error([](auto& r) { r.value.pop_back(); }) ==
+          "k_means: 60 sparse rows with 61 beginnings, 180 columns and 179 values; expected rows + 1 beginnings, from "
+          "0 to "
+          "the number of values");
     const double values[] = {1, 2};
     CHECK(test::message_of([&] {
               static_cast<void>(k_means(host_view(&values[0], 2, 1), host_view(&values[0], 1, 2)));

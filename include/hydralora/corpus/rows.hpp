@@ -177,9 +177,13 @@ void check_rows(const char* who, const R& rows) {
     }
     for (Index i = 0; i < rows.rows; ++i) {
         double norm = 0;
+        std::size_t next = 0;
         for_each_entry(rows, i, [&](std::size_t j, double v) {
             check(j < static_cast<std::size_t>(rows.cols), who, ": row ", i, " has an entry in column ", j,
                   ", expected below ", rows.cols);
+            check(j >= next, who, ": row ", i, " has column ", j, " after column ", next - 1,
+                  ", expected ascending columns, each once");
+            next = j + 1;
             check(std::isfinite(v), who, ": row ", i, ", column ", j, " is ", v, ", expected a finite number");
             norm += v * v;
         });
