@@ -96,6 +96,17 @@ set(HYDRALORA_HEADERS
     hydralora/optim/schedule.hpp
     hydralora/optim/sgd.hpp
     # corpus
+    hydralora/corpus/components.hpp
+    hydralora/corpus/dbscan.hpp
+    hydralora/corpus/elbow.hpp
+    hydralora/corpus/k_means.hpp
+    hydralora/corpus/overlap.hpp
+    hydralora/corpus/rows.hpp
+    hydralora/corpus/silhouette.hpp
+    hydralora/corpus/tasks.hpp
+    hydralora/corpus/term_table.hpp
+    hydralora/corpus/terms.hpp
+    hydralora/corpus/tf_idf.hpp
     # analysis
     hydralora/analysis/dense.hpp
     hydralora/analysis/mutual_information.hpp

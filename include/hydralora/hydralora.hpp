@@ -1,5 +1,6 @@
 // The library on the CPU: everything that needs Eigen alone. Files (io/) need a JSON library besides and are included one by
-// one; the target hydralora::io brings it. So are the measures of analysis/, which would cost each unit a tenth more time.
+// one; the target hydralora::io brings it. So is what looks at a corpus before training (corpus/) and at adapters after it
+// (analysis/), which a program that trains does without and would pay for with a tenth of its compile time each.
 #pragma once
 
 #include "fwd.hpp"

@@ -1,4 +1,7 @@
 // Linked into every test program: a second unit with all headers, so that a definition without `inline` does not link.
+#include <hydralora/corpus/components.hpp>
+#include <hydralora/corpus/dbscan.hpp>
+#include <hydralora/corpus/overlap.hpp>
 #include <hydralora/fwd.hpp>
 #include <hydralora/hydralora.hpp>
 
