@@ -8,6 +8,7 @@ set(HYDRALORA_HEADERS
     hydralora/core/check.hpp
     hydralora/core/config.hpp
     hydralora/core/enum_names.hpp
+    hydralora/core/mutual_information.hpp
     hydralora/core/params.hpp
     hydralora/core/precision.hpp
     hydralora/core/random.hpp
@@ -109,7 +110,6 @@ set(HYDRALORA_HEADERS
     hydralora/corpus/tf_idf.hpp
     # analysis
     hydralora/analysis/dense.hpp
-    hydralora/analysis/mutual_information.hpp
     hydralora/analysis/pca.hpp
     hydralora/analysis/principal_angles.hpp
     hydralora/analysis/routing_health.hpp

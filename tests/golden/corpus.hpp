@@ -686,7 +686,4 @@ inline constexpr int words_euclidean_core[] = {
     1, 1, 1, 1, 1, 1,
     0, 0, 1, 1,
 };
-inline constexpr double mutual_information[] = {
-    1, 0.36907024642854241, 0, 1, 0.56824103292296813,
-};
 }  // namespace golden

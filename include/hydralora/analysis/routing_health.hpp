@@ -18,9 +18,9 @@
 #include <vector>
 
 #include "../core/check.hpp"
+#include "../core/mutual_information.hpp"
 #include "../core/view.hpp"
 #include "dense.hpp"
-#include "mutual_information.hpp"
 #include "similarity.hpp"
 
 namespace hydralora {

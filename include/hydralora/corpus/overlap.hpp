@@ -1,8 +1,8 @@
-// How two labellings of the same things agree: clusters with given domains.
+// Two labellings of the same things side by side, such as clusters and given domains. How well they agree is for
+// core/mutual_information.hpp to say.
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -36,38 +36,6 @@ struct OverlapTable {
     for (std::size_t i = 0; i < first.size(); ++i)
         ++table.counts[place(table.first, first[i]) * table.second.size() + place(table.second, second[i])];
     return table;
-}
-
-/// 2 I(first; second) / (H(first) + H(second)): in [0, 1], normalised by the arithmetic mean of the entropies as scikit-learn's
-/// normalized_mutual_info_score does by default; 1 if both have one label only.
-[[nodiscard]] inline double normalised_mutual_information(const OverlapTable& table) {
-    const std::size_t rows = table.first.size(), cols = table.second.size();
-    std::vector<double> row(rows, 0.0), col(cols, 0.0);
-    double n = 0;
-    for (std::size_t i = 0; i < rows; ++i)
-        for (std::size_t j = 0; j < cols; ++j) {
-            const auto count = static_cast<double>(table(i, j));
-            row[i] += count;
-            col[j] += count;
-            n += count;
-        }
-    check(n > 0, "normalised_mutual_information: a table of 0 things, expected at least 1");
-    if (rows == 1 && cols == 1) return 1;
-    const auto entropy = [&](const std::vector<double>& counts) {
-        double sum = 0;
-        for (const double c : counts) sum -= c > 0 ? c / n * std::log(c / n) : 0;
-        return sum;
-    };
-    double information = 0;
-    for (std::size_t i = 0; i < rows; ++i)
-        for (std::size_t j = 0; j < cols; ++j)
-            if (const auto count = static_cast<double>(table(i, j)); count > 0)
-                information += count / n * std::log(count * n / (row[i] * col[j]));
-    return std::clamp(2 * information / (entropy(row) + entropy(col)), 0.0, 1.0);
-}
-
-[[nodiscard]] inline double normalised_mutual_information(std::span<const Index> first, std::span<const Index> second) {
-    return normalised_mutual_information(overlap_table(first, second));
 }
 
 }  // namespace hydralora::corpus

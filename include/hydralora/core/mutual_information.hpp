@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
-#include "../core/check.hpp"
-#include "../core/view.hpp"
+#include "check.hpp"
+#include "view.hpp"
 
 namespace hydralora {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <hydralora/analysis/mutual_information.hpp>
+#include <hydralora/core/mutual_information.hpp>
 #include <numeric>
 #include <utility>
 #include <vector>
