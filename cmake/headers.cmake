@@ -12,6 +12,7 @@ set(HYDRALORA_HEADERS
     hydralora/core/params.hpp
     hydralora/core/precision.hpp
     hydralora/core/random.hpp
+    hydralora/core/thread_pool.hpp
     hydralora/core/view.hpp
     # backend
     hydralora/backend/buffer.hpp
@@ -40,7 +41,6 @@ set(HYDRALORA_HEADERS
     # eigen
     hydralora/eigen/eigen_backend.hpp
     hydralora/eigen/product.hpp
-    hydralora/eigen/thread_pool.hpp
     # thrust
     hydralora/thrust.hpp
     hydralora/thrust/cpp_system.hpp

@@ -51,12 +51,8 @@ template <hydralora::Backend B>
     using namespace hydralora;
     check(speech.format.has_value(), speech.vocabulary.why_no_chat_format());
     std::vector<ChoiceScore> scores;
-    typename Llama<B>::Cache cache;
-    cache.keep = Keep::nothing;
-    Pass<B> pass;
-    pass.mode = Mode::inference;
-    PaddedBatch batch;
-    PlacedTokens<B> placed;
+    Passage<B> reading;
+    PaddedBatch& batch = reading.batch;
     AccumBuffer<B> memory;
     for (const Question& question : questions) {
         std::vector<Example> examples;
@@ -65,10 +61,9 @@ template <hydralora::Backend B>
             examples.push_back(choice_example(question, choice, speech, model.config().max_positions));
         for (const Example& example : examples) pointers.push_back(&example);
         batch.assign(pointers.data(), static_cast<Index>(pointers.size()), 1);
-        const auto tokens = placed.place(be, batch);
-        model.forward(be, tokens, cache, pass);
+        const auto tokens = reading.read(be, model);
         memory.resize(be, 1, tokens.tokens());
-        model.token_losses(be, tokens, cache, memory.view());
+        model.token_losses(be, tokens, reading.cache, memory.view());
         const OnHost<B, AccumScalar<B>> losses(be, std::as_const(memory).view());  // (1, choices * length)
         std::vector<double> likelihoods(static_cast<std::size_t>(batch.sequences));
         for (Index t = 0; t < tokens.tokens(); ++t)

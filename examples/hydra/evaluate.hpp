@@ -47,12 +47,8 @@ template <hydralora::Backend B>
                                                 const EvaluationOptions& options) {
     using namespace hydralora;
     std::vector<DomainScore> scores;
-    typename Llama<B>::Cache cache;
-    cache.keep = Keep::nothing;
-    Pass<B> pass;
-    pass.mode = Mode::inference;
-    PaddedBatch batch;
-    PlacedTokens<B> placed;
+    Passage<B> reading;
+    PaddedBatch& batch = reading.batch;
     Buffer<B, double> loss_sum(be, 1, 1);
     for (const Domain& domain : domains) {
         DomainScore& score = scores.emplace_back();
@@ -68,11 +64,10 @@ template <hydralora::Backend B>
                 score.bytes += examples.back()->bytes;
             }
             batch.assign(examples.data(), static_cast<Index>(examples.size()), be.slab_rows());
-            const auto tokens = placed.place(be, batch);
-            model.forward(be, tokens, cache, pass);
-            model.loss(be, tokens, cache, loss_sum.view());
+            const auto tokens = reading.read(be, model);
+            model.loss(be, tokens, reading.cache, loss_sum.view());
             score.tokens += batch.labelled;
-            if (gated_heads > 0) gate_rows += evaluate_detail::add_gates(be, cache, batch, score.head_share);
+            if (gated_heads > 0) gate_rows += evaluate_detail::add_gates(be, reading.cache, batch, score.head_share);
         }
         const double sum = OnHost<B, double>(be, std::as_const(loss_sum).view()).view()(0, 0);
         for (double& share : score.head_share) share /= static_cast<double>(std::max(Index{1}, gate_rows));

@@ -178,7 +178,7 @@ private:
                     static_cast<double>(std::max(Index{1}, step.labelled));
         step.norm = norm_.read(be_);
         step.finite = guard_.finite(step.loss, step.norm);
-        if (step.finite) ++state_.steps;
+        if (!step.finite) --state_.steps;  // asked for, but not made
         return step;
     }
 
@@ -204,7 +204,6 @@ private:
                                  clip.factor(be_, grads_, norm_, std::as_const(loss_sum_).view())};
         step.lr = options_.adamw.lr * scale.lr;
         options_.adamw.step(be_, params_, grads_, state_, scale);
-        --state_.steps;  // counted when it is known to have been made
         changed_();
     }
 

@@ -52,6 +52,26 @@ private:
     Memory ids_, labels_, starts_;
 };
 
+/// What a model is asked with, again and again, where no way back follows: no dropout, nothing kept, one memory for all.
+template <hydralora::Backend B>
+struct Passage {
+    typename hydralora::Llama<B>::Cache cache;
+    hydralora::Pass<B> pass;
+    PaddedBatch batch;
+    PlacedTokens<B> placed;
+
+    Passage() {
+        cache.keep = hydralora::Keep::nothing;
+        pass.mode = hydralora::Mode::inference;
+    }
+    /// Reads the batch, and leaves what follows from it in the cache; the tokens are valid until the next call.
+    hydralora::TokenBatch<B> read(B& be, const hydralora::Llama<B>& model) {
+        const auto tokens = placed.place(be, batch);
+        model.forward(be, tokens, cache, pass);
+        return tokens;
+    }
+};
+
 /// The elements of a contiguous matrix on the host: where they lie if that is there, else in a copy.
 template <hydralora::Backend B, class T>
 class OnHost {
@@ -98,22 +118,6 @@ void upload_set(B& be, const HostSet& from, Set& to) {
         from, to);
 }
 
-/// to (rows, cols) = a matrix in a file, in the type of to's elements, some rows at a time.
-template <hydralora::Backend B, class T>
-void upload_as(B& be, const hydralora::StoredView<HostBackend>& from, hydralora::ViewOf<B, T> to) {
-    const Index some = std::max(Index{1}, (Index{1} << 22) / std::max(Index{1}, from.cols));
-    std::vector<T> rows(static_cast<std::size_t>(std::min(some, from.rows) * from.cols));
-    from.visit([&](auto view) {
-        for (Index first = 0; first < view.rows; first += some) {
-            const Index count = std::min(some, view.rows - first);
-            T* next = rows.data();
-            for (Index i = first; i < first + count; ++i)
-                for (Index j = 0; j < view.cols; ++j) *next++ = hydralora::widened<T>(view(i, j));
-            be.upload(hydralora::host_view(std::as_const(rows).data(), count, view.cols), to.row_slice(first, count));
-        }
-    });
-}
-
 /// Whether adapters ride inside the frozen products of B, in the joined form: where passes over memory are what costs.
 template <class B>
 inline constexpr bool joins = !std::is_same_v<B, HostBackend>;
@@ -140,7 +144,7 @@ public:
                     for (const Target t : adapters->targets) {
                         const auto layer = static_cast<std::size_t>(l);
                         const View<B> to = joined_->frozen(l, t);
-                        upload_as(be, files.layers[layer].projections[index_of(t)], to);
+                        io::upload_as(be, files.layers[layer].projections[index_of(t)], to);
                         views_.layers[layer].projections[index_of(t)] = ConstView<B>(to);
                     }
             }
@@ -176,7 +180,7 @@ private:
     static hydralora::StoredView<B> placed(B& be, const hydralora::StoredView<HostBackend>& from,
                                            hydralora::Buffer<B, T>& memory) {
         memory = hydralora::Buffer<B, T>(be, from.shape());
-        upload_as(be, from, memory.view());
+        hydralora::io::upload_as(be, from, memory.view());
         return std::as_const(memory).view();
     }
 
@@ -185,14 +189,5 @@ private:
     std::optional<hydralora::JoinedProjections<B>> joined_;
     hydralora::LlamaWeights<hydralora::StoredView<B>> views_;
 };
-
-/// A base's weights as buffers of the parameters' type, to train them.
-template <hydralora::Backend B>
-[[nodiscard]] WeightBuffers<B> trainable_weights(B& be, const BaseModel& base) {
-    auto buffers = hydralora::make_buffers(be, hydralora::weight_shapes(base.files.config));
-    hydralora::visit([&](const hydralora::ParamPath&, const auto& from, auto& to) { upload_as(be, from, to.view()); },
-                     base.files.views, buffers);
-    return buffers;
-}
 
 }  // namespace hydra

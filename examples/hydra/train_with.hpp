@@ -84,7 +84,7 @@ struct Setting {
 template <hydralora::Backend B>
 Outcome train_whole(B& be, const Setting& s) {
     const LoopOptions& loop = s.options.loop;
-    auto weights = trainable_weights(be, s.base);
+    auto weights = hydralora::io::trainable_weights(be, s.base.files);
     const hydralora::Llama<B> model(be, s.base.config, hydralora::views(std::as_const(weights)));
     const auto score = [&] { return evaluate(be, model, 0, s.domains, s.speech, loop.evaluation); };
     auto before = score();

@@ -51,13 +51,20 @@ inline void stream_of_another_device() {
     cuda_detail::check_cuda(cudaGetDeviceCount(&devices), "counting devices");
     expect_message(message_of([&] { CudaBackend({.device = devices}); }),
                    "expected 0 to " + std::to_string(devices - 1));
+    cudaStream_t own = nullptr;
+    cuda_detail::check_cuda(cudaStreamCreate(&own), "making a stream");
+    expect_message(message_of([&] { CudaBackend({.stream = own, .device = 7}); }),
+                   "the stream is of device 0, Options::device is 7");
+    cuda_detail::check_cuda(cudaStreamDestroy(own), "ending a stream");
     if (devices < 2) return void(std::printf("one device: streams of another one are not tested\n"));
     cudaStream_t stream = nullptr;
     cuda_detail::check_cuda(cudaSetDevice(1), "choosing a device");
     cuda_detail::check_cuda(cudaStreamCreate(&stream), "making a stream");
     cuda_detail::check_cuda(cudaSetDevice(0), "choosing a device");
+    expect_message(message_of([&] { CudaBackend({.stream = stream, .device = 0}); }),
+                   "the stream is of device 1, Options::device is 0");
     {
-        CudaBackend be({.stream = stream, .device = 0}), first;
+        CudaBackend be({.stream = stream}), first;
         expect(be.on().device() == 1, "the stream's device counts");
         const auto there = train_adapters(be, {.steps = 2}), here = train_adapters(first, {.steps = 2});
         expect(difference(there.losses, here.losses, 1e-3) <= 1e-4, "two devices in turn");

@@ -95,18 +95,7 @@ void own_stream_and_handle() {
 }  // namespace
 
 int main() {
-    int devices = 0;
-    if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
-        std::string message;
-        try {
-            CudaBackend be;
-        } catch (const Error& error) {
-            message = error.what();
-        }
-        std::printf("skipped: %s\n", message.c_str());
-        return message.find("no NVIDIA GPU to run on") == message.npos ? 1 : 77;
-    }
-    try {
+    return test::run_on_gpu<CudaBackend>([] {
         test::primitives_agree();
         test::operations_agree<Precision<float>>("float", 1e-4);
         test::operations_agree<Precision<float, bfloat16, float>>(
@@ -121,8 +110,5 @@ int main() {
         test::what_is_not_finite_writes_nothing();
         test::stream_of_another_device();
         test::out_of_memory_is_named();
-    } catch (const std::exception& error) {
-        expect(false, error.what());
-    }
-    return test::failures == 0 ? 0 : 1;
+    });
 }

@@ -8,28 +8,18 @@
 #include <string>
 #include <vector>
 
+#include "cuda_expect.hpp"
 #include "support/plain_attention.hpp"
 #include "support/tiny_training.hpp"
 
 using namespace hydralora;
+using test::expect;
+using test::expect_near;
 
 namespace {
 
 using Composed = ThrustBackend<CudaSystem, Precision<float, bfloat16, float>>;
 static_assert(Backend<CudnnBackend>);
-
-int failures = 0;
-
-void expect(bool holds, const std::string& what) {
-    if (holds) return;
-    std::printf("FAILED: %s\n", what.c_str());
-    ++failures;
-}
-
-void expect_near(double found, double most, const std::string& what) {
-    std::printf("%-70s %.2e (at most %.0e)\n", what.c_str(), found, most);
-    expect(found <= most, what);
-}
 
 /// S sequences, L queries and K keys each; pad: unused elements after each row.
 struct Case {
@@ -222,18 +212,7 @@ void a_decoder_trains() {
 }  // namespace
 
 int main() {
-    int devices = 0;
-    if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
-        std::string message;
-        try {
-            CudnnBackend be;
-        } catch (const Error& error) {
-            message = error.what();
-        }
-        std::printf("skipped: %s\n", message.c_str());
-        return message.find("no NVIDIA GPU to run on") == message.npos ? 1 : 77;
-    }
-    try {
+    return test::run_on_gpu<CudnnBackend>([] {
         for (const Case& c : {Case{2, 128, 128, 4, 4, 64}, Case{1, 200, 200, 8, 2, 128}, Case{2, 100, 100, 4, 1, 64, 8},
                               Case{1, 64, 192, 4, 2, 128}, Case{3, 24, 24, 4, 2, 8}, Case{1, 33, 90, 2, 2, 96, 16}})
             agrees(c);
@@ -241,8 +220,5 @@ int main() {
         borrowed_handle();
         too_much_workspace_is_composed();
         a_decoder_trains();
-    } catch (const std::exception& error) {
-        expect(false, error.what());
-    }
-    return failures == 0 ? 0 : 1;
+    });
 }

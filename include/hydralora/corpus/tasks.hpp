@@ -2,49 +2,19 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
-#include <system_error>
-#include <thread>
-#include <vector>
 
-#include "../core/check.hpp"
-#include "../core/view.hpp"
+#include "../core/thread_pool.hpp"
 
 namespace hydralora::corpus {
 
-/// task(i) for i in [0, count) on `threads` threads, 0 for as many as the machine has, the caller among them. Rethrows the
-/// exception of one thread after all have ended. If the machine gives fewer threads, fewer do the work.
+/// task(i) for i in [0, count) on `threads` threads, 0 for as many as the machine has, the caller among them; rethrows what
+/// a task throws. The threads live as long as the call, whose tasks are worth them.
 template <class Task>
 void for_each_task(int threads, Index count, Task&& task) {
     check(threads >= 0 && threads <= 1024, "corpus: threads = ", threads, ", expected 0 (all) to 1024");
-    if (threads == 0) threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-    threads = static_cast<int>(std::min<Index>(threads, count));
-    if (threads <= 1) {
-        for (Index i = 0; i < count; ++i) task(i);
-        return;
-    }
-    std::atomic<Index> next{0};
-    std::vector<std::exception_ptr> failures(static_cast<std::size_t>(threads));
-    const auto work = [&](std::size_t worker) {
-        try {
-            for (Index i = next++; i < count; i = next++) task(i);
-        } catch (...) {
-            failures[worker] = std::current_exception();
-            next = count;
-        }
-    };
-    std::vector<std::thread> others;
-    others.reserve(static_cast<std::size_t>(threads - 1));
-    try {
-        for (std::size_t worker = 1; worker < static_cast<std::size_t>(threads); ++worker)
-            others.emplace_back([&work, worker] { work(worker); });
-    } catch (const std::system_error&) {
-    }
-    work(0);
-    for (std::thread& other : others) other.join();
-    for (const std::exception_ptr& failure : failures)
-        if (failure) std::rethrow_exception(failure);
+    if (threads == 0) threads = ThreadPool::hardware_threads();
+    ThreadPool pool(static_cast<int>(std::clamp<Index>(count, 1, threads)));
+    pool.run(count, [&](Index i, int) { task(i); });
 }
 
 /// range(begin, end) for the parts of [0, count) that are `size` long, the last one shorter.

@@ -12,8 +12,8 @@
 #include "../backend/concept.hpp"
 #include "../backend/group.hpp"
 #include "../core/check.hpp"
+#include "../core/thread_pool.hpp"
 #include "product.hpp"
-#include "thread_pool.hpp"
 
 namespace hydralora {
 

@@ -1,12 +1,15 @@
 // A Hugging Face model directory as the weights of a decoder, used where they lie in the mapped files.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
 #include <unordered_set>
+#include <utility>
+#include <vector>
 
 #include "../backend/stored_view.hpp"
 #include "../model/params.hpp"
@@ -138,12 +141,28 @@ template <Backend B>
     return model;
 }
 
-/// The weights as buffers of the parameters' type, to train them.
-template <Backend B>
-[[nodiscard]] LlamaWeights<ParamBuffer<B>> trainable_weights(B& be, const LlamaFiles<B>& model) {
+/// to (rows, cols) in the memory of any backend = a matrix in files of F, in the type of to's elements, some rows at a
+/// time.
+template <Backend F, Backend B, class T>
+void upload_as(B& be, const StoredView<F>& from, MatrixView<T, typename B::space> to) {
+    const Index some = std::max(Index{1}, (Index{1} << 22) / std::max(Index{1}, from.cols));
+    std::vector<T> rows(static_cast<std::size_t>(std::min(some, from.rows) * from.cols));
+    from.visit([&](auto view) {
+        for (Index first = 0; first < view.rows; first += some) {
+            const Index count = std::min(some, view.rows - first);
+            T* next = rows.data();
+            for (Index i = first; i < first + count; ++i)
+                for (Index j = 0; j < view.cols; ++j) *next++ = widened<T>(view(i, j));
+            be.upload(host_view(std::as_const(rows).data(), count, view.cols), to.row_slice(first, count));
+        }
+    });
+}
+
+/// The weights as buffers of the parameters' type in the memory of any backend, to train them.
+template <Backend B, Backend F>
+[[nodiscard]] LlamaWeights<ParamBuffer<B>> trainable_weights(B& be, const LlamaFiles<F>& model) {
     auto buffers = make_buffers(be, weight_shapes(model.config));
-    visit([&](const ParamPath&, ParamBuffer<B>& to,
-              const StoredView<B>& from) { from.visit([&](auto view) { be.cast(view, to.view()); }); },
+    visit([&](const ParamPath&, ParamBuffer<B>& to, const StoredView<F>& from) { upload_as<F>(be, from, to.view()); },
           buffers, model.views);
     return buffers;
 }

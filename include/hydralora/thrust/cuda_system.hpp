@@ -30,7 +30,7 @@ public:
         cudaStream_t stream = nullptr;  ///< the caller's; null: one of the backend's own
         cublasHandle_t cublas =
             nullptr;  ///< the caller's, of the same GPU, whose stream, workspace and pointer mode are set; null: one of its own
-        int device = 0;                                 ///< number of the GPU; that of the stream, if one is given
+        int device = -1;  ///< number of the GPU; -1: that of the stream, or 0. Throws if the stream is of another
         std::size_t workspace = std::size_t{32} << 20;  ///< bytes for products
         Index slab_rows = 128;                          ///< rows a slab of a sum in `reduce`
     };
@@ -201,9 +201,12 @@ private:
                  status == cudaSuccess ? "the driver lists none" : cudaGetErrorString(status),
                  "; EigenBackend and ThrustBackend<CppSystem> run on the processor");
         }
-        int device = options.device;
-        if (options.stream != nullptr)
+        int device = options.device == -1 ? 0 : options.device;
+        if (options.stream != nullptr) {
             cuda_detail::check_cuda(cudaStreamGetDevice(options.stream, &device), "asking the stream for its device");
+            check(options.device == -1 || options.device == device, "CudaBackend: the stream is of device ", device,
+                  ", Options::device is ", options.device, "; leave it out, or give a stream of that device");
+        }
         check(device >= 0 && device < count, "CudaBackend: device ", device, ", expected 0 to ", count - 1);
         return device;
     }

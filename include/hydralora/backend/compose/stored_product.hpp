@@ -5,24 +5,8 @@
 #include <algorithm>
 
 #include "../stored_view.hpp"
-#include "row_loops.hpp"
 
 namespace hydralora {
-
-namespace functor {
-/// Row t of `to` = the widened row t of `from`.
-template <class T, class S>
-struct Widen {
-    const S* from;
-    T* to;
-    Index cols, ld_from, ld_to;
-
-    template <class Group>
-    HYDRALORA_HD void operator()(const Group& group, Index t) const {
-        row_map<T>(group, cols, Set{}, from + t * ld_from, Out{to + t * ld_to});
-    }
-};
-}  // namespace functor
 
 namespace ops {
 
@@ -32,7 +16,6 @@ template <Backend B>
 void stored_product(B& be, ConstView<B> a, Op op_w, const StoredView<B>& w, AccumScalar<B> beta, View<B> c) {
     using A = AccumScalar<B>;
     w.visit([&](auto view) {
-        using S = typename decltype(view)::value_type;
         if constexpr (requires { be.gemm(Op::none, op_w, A{1}, a, view, beta, c); }) {
             be.gemm(Op::none, op_w, A{1}, a, view, beta, c);
         } else {
@@ -42,8 +25,7 @@ void stored_product(B& be, ConstView<B> a, Op op_w, const StoredView<B>& w, Accu
             for (Index r = 0; r < w.rows; r += most) {
                 const Index n = std::min(most, w.rows - r);
                 const auto wide = memory.row_slice(0, n);
-                const auto part = view.row_slice(r, n);
-                be.rows(n, functor::Widen<Scalar<B>, S>{part.data, wide.data, wide.cols, part.ld, wide.ld});
+                be.cast(view.row_slice(r, n), wide);
                 if (op_w == Op::transpose)
                     be.gemm(Op::none, op_w, A{1}, a, ConstView<B>(wide), beta, c.col_slice(r, n));
                 else

@@ -7,7 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <hydralora/core/check.hpp>
-#include <hydralora/eigen/thread_pool.hpp>
+#include <hydralora/core/thread_pool.hpp>
 #include <stdexcept>
 #include <string>
 #include <vector>

@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include "../core/check.hpp"
-#include "../core/view.hpp"
+#include "check.hpp"
+#include "view.hpp"
 
 namespace hydralora {
 
@@ -39,6 +39,11 @@ public:
     ~ThreadPool() { stop(); }
 
     [[nodiscard]] int size() const { return size_; }
+
+    /// As many as the machine has.
+    [[nodiscard]] static int hardware_threads() {
+        return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    }
 
     template <class Task>
     void run(Index count, Task&& task) {
@@ -84,8 +89,6 @@ private:
         for (auto& thread : workers_) thread.join();
         workers_.clear();
     }
-
-    static int hardware_threads() { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
 
     static void pause(int spin) {
         if (spin >= spins_without_yield) return std::this_thread::yield();
