@@ -8,6 +8,7 @@ set(HYDRALORA_HEADERS
     hydralora/core/check.hpp
     hydralora/core/config.hpp
     hydralora/core/enum_names.hpp
+    hydralora/core/isa.hpp
     hydralora/core/mutual_information.hpp
     hydralora/core/params.hpp
     hydralora/core/precision.hpp
@@ -38,6 +39,9 @@ set(HYDRALORA_HEADERS
     hydralora/backend/group.hpp
     hydralora/backend/planning_backend.hpp
     hydralora/backend/stored_view.hpp
+    # panel
+    hydralora/panel/kernel.hpp
+    hydralora/panel/tile.hpp
     # eigen
     hydralora/eigen/eigen_backend.hpp
     hydralora/eigen/product.hpp
@@ -63,9 +67,7 @@ set(HYDRALORA_HEADERS
     hydralora/weight/frozen_weight.hpp
     hydralora/weight/packed_matrix.hpp
     hydralora/weight/packed_weight.hpp
-    hydralora/weight/panel_kernel.hpp
     hydralora/weight/panel_sums.hpp
-    hydralora/weight/panel_tile.hpp
     # adapter
     hydralora/adapter/collapse.hpp
     hydralora/adapter/config.hpp

@@ -9,6 +9,7 @@
 #include "core/check.hpp"
 #include "core/config.hpp"
 #include "core/enum_names.hpp"
+#include "core/isa.hpp"
 #include "core/params.hpp"
 #include "core/precision.hpp"
 #include "core/random.hpp"

@@ -14,8 +14,8 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "../panel/kernel.hpp"
 #include "frozen_weight.hpp"
-#include "panel_kernel.hpp"
 
 namespace hydralora {
 
@@ -70,7 +70,7 @@ public:
           cols_(cols),
           blocks_(std::max(Index{1}, (depth + panel_depth / 2 - 1) / panel_depth)),
           block_((depth + blocks_ - 1) / blocks_),
-          width_(panel_detail::panel_kernel<float>().cols),
+          width_(panel::kernel<float>().cols),
           panels_((cols + width_ - 1) / width_) {
         if (storage == PanelStorage::compute)
             floats_ = Buffer<B, float>(be, depth, panels_ * width_);
@@ -106,7 +106,7 @@ public:
     }
 
 private:
-    static constexpr Index panel_depth = panel_detail::panel_depth, left_ld = panel_detail::panel_left_ld;
+    static constexpr Index panel_depth = panel::usual_depth, left_ld = panel::left_ld;
     static constexpr Index most_rows = 144;                                        // of a slab of tokens
     static constexpr Index tile_rows = 12, tile_cols = 32;                         // the largest of all kernels
     static constexpr Index left_size = (most_rows + tile_rows) * left_ld;          // a slab's block of x
@@ -166,7 +166,7 @@ private:
     template <class P>
     void multiply_slab(const P* memory, ConstView<B> x, View<B> y, Grad mode, ConstParamView<B> bias, Index first,
                        Index last, float* left) const {
-        const auto& kernel = panel_detail::panel_kernel<P>();
+        const auto& kernel = panel::kernel<P>();
         float* const edge = left + left_size;
         float* const zeros = edge + tile_rows * tile_cols;
         std::fill_n(zeros, tile_cols, 0.0f);
@@ -182,7 +182,7 @@ private:
                     const Index rows = std::min(step.rows, x.rows - t);
                     float* const to = y.data + t * y.ld + col;
                     const float* const start = onto_y ? to : row;
-                    panel_detail::PanelTile<P> tile{
+                    panel::Tile<P> tile{
                         rows, depth, left + t * left_ld, memory + place_of(block, panel), start, onto_y ? y.ld : 0,
                         to,   y.ld};
                     if (width == width_)
@@ -197,7 +197,7 @@ private:
 
     /// A panel that is wider than what is left of y: by way of a whole tile.
     template <class Step, class P>
-    void multiply_edge(const Step& step, panel_detail::PanelTile<P> tile, Index width, float* edge) const {
+    void multiply_edge(const Step& step, panel::Tile<P> tile, Index width, float* edge) const {
         float* const to = tile.to;
         const Index ld = tile.ld_to;
         for (Index i = 0; i < tile.rows; ++i) std::copy_n(tile.start + i * tile.ld_start, width, edge + i * width_);

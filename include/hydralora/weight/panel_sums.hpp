@@ -12,12 +12,12 @@ namespace hydralora {
 template <Backend B>
 requires has_panels<B>
 void add_panel_sums(B& be, ConstView<B> narrow, ConstView<B> wide, Op op, View<B> sums) {
-    using panel_detail::most_panel_depth, panel_detail::panel_left_ld;
+    using panel::most_depth, panel::left_ld;
     if (sums.empty()) return;
-    const auto& kernel = panel_detail::panel_kernel<float>();
+    const auto& kernel = panel::kernel<float>();
     const Index m = narrow.cols, n = wide.cols, width = kernel.cols, rows = kernel.rows();
     constexpr Index cols = 256;  // of a task
-    const Index left_size = (m + rows) * panel_left_ld, right_size = most_panel_depth * width, tile_size = rows * width;
+    const Index left_size = (m + rows) * left_ld, right_size = most_depth * width, tile_size = rows * width;
     Scratch<B> scratch(be);
     const auto memory = scratch.template matrix<float>(be.threads(), left_size + right_size + tile_size + width);
     be.tasks((n + cols - 1) / cols, [&](Index task, int worker) {
@@ -28,9 +28,9 @@ void add_panel_sums(B& be, ConstView<B> narrow, ConstView<B> wide, Op op, View<B
         std::fill_n(zeros, width, 0.0f);
         Index depth = 0;
         for (Index first = 0; first < wide.rows; first += depth) {
-            depth = std::min({be.slab_rows() - first % be.slab_rows(), panel_detail::panel_depth, wide.rows - first});
+            depth = std::min({be.slab_rows() - first % be.slab_rows(), panel::usual_depth, wide.rows - first});
             for (Index t = 0; t < depth; ++t)
-                for (Index i = 0; i < m; ++i) left[i * panel_left_ld + t] = narrow(first + t, i);
+                for (Index i = 0; i < m; ++i) left[i * left_ld + t] = narrow(first + t, i);
             for (Index col = task * cols; col < std::min(n, (task + 1) * cols); col += width) {
                 const Index count = std::min(width, n - col);
                 std::fill_n(right, count < width ? depth * width : 0, 0.0f);
@@ -38,7 +38,7 @@ void add_panel_sums(B& be, ConstView<B> narrow, ConstView<B> wide, Op op, View<B
                 for (Index i = 0; i < m;) {
                     const auto& step = kernel.step_for(m - i);
                     const Index taken = std::min(step.rows, m - i);
-                    step.multiply({taken, depth, left + i * panel_left_ld, right, zeros, 0, tile, width});
+                    step.multiply({taken, depth, left + i * left_ld, right, zeros, 0, tile, width});
                     for (Index a = 0; a < taken; ++a)
                         for (Index b = 0; b < count; ++b)
                             (op == Op::none ? sums(i + a, col + b) : sums(col + b, i + a)) += tile[a * width + b];

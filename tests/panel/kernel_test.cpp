@@ -1,36 +1,40 @@
-// Each micro-kernel against plain loops in double; which of them runs, and who decides. The registered variants of this
-// test force a kernel through the environment.
-#include <hydralora/weight/panel_kernel.hpp>
+// Each micro-kernel against plain loops in double. The registered variants of this test force one through the environment.
+#include <hydralora/panel/kernel.hpp>
 
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <cstdlib>
-#include <string>
 #include <vector>
 
 #include "support/draw.hpp"
-#include "support/message_of.hpp"
+
+// AVX-512's text, in whatever instructions the build has.
+#define HYDRALORA_TILE_ISA wide
+#define HYDRALORA_TILE_TARGET
+#define HYDRALORA_TILE_LANES 16
+#include <hydralora/panel/tile.hpp>
+#undef HYDRALORA_TILE_ISA
+#undef HYDRALORA_TILE_TARGET
+#undef HYDRALORA_TILE_LANES
 
 namespace {
 
 using namespace hydralora;
-using namespace hydralora::panel_detail;
+using namespace hydralora::panel;
 using test::Draw;
 
 /// rows x cols sums of a step on random numbers; more rows are read than are stored.
 template <class S>
-void check_step(void (*multiply)(const PanelTile<S>&), Index step_rows, Index cols, Draw& draw) {
+void check_step(void (*multiply)(const Tile<S>&), Index step_rows, Index cols, Draw& draw) {
     for (int n = 0; n < 60; ++n) {
-        const Index rows = draw.integer(1, step_rows), depth = draw.integer(0, most_panel_depth);
+        const Index rows = draw.integer(1, step_rows), depth = draw.integer(0, most_depth);
         const Index ld = cols + draw.integer(0, 3), ld_start = draw.coin() ? 0 : ld;
         const auto filled = [&](Index count) {
             std::vector<float> values(static_cast<std::size_t>(count));
             for (float& value : values) value = static_cast<float>(draw.normal());
             return values;
         };
-        const auto left = filled(step_rows * panel_left_ld), lines = filled(depth * cols + 1),
-                   start = filled(rows * ld);
+        const auto left = filled(step_rows * left_ld), lines = filled(depth * cols + 1), start = filled(rows * ld);
         auto to = filled(step_rows * ld);
         const auto before = to;
         std::vector<S> right(lines.size());
@@ -49,7 +53,7 @@ void check_step(void (*multiply)(const PanelTile<S>&), Index step_rows, Index co
                 }
                 double expected = static_cast<double>(start[static_cast<std::size_t>(i * ld_start + j)]), size = 1;
                 for (Index k = 0; k < depth; ++k) {
-                    const auto a = static_cast<double>(left[static_cast<std::size_t>(i * panel_left_ld + k)]);
+                    const auto a = static_cast<double>(left[static_cast<std::size_t>(i * left_ld + k)]);
                     const double b = widened<double>(S(lines[static_cast<std::size_t>(k * cols + j)]));
                     expected += a * b;
                     size += a * a * b * b;
@@ -61,60 +65,25 @@ void check_step(void (*multiply)(const PanelTile<S>&), Index step_rows, Index co
 
 TEST_CASE_TEMPLATE("every step of the kernel that runs computes its tile, and stores no more", S, float, bfloat16) {
     Draw draw(11);
-    const auto& kernel = panel_kernel<S>();
+    const auto& kernel = panel::kernel<S>();
     for (const auto& step : kernel.steps) check_step<S>(step.multiply, step.rows, kernel.cols, draw);
     CHECK(kernel.cols <= 32);
     CHECK(kernel.rows() <= 12);
     CHECK(kernel.rows() > kernel.steps[1].rows);
     CHECK(kernel.steps[1].rows > kernel.steps[2].rows);
-    CHECK(kernel.cols == (packed_kernel_name() == "avx512" ? 32 : packed_kernel_name() == "avx2" ? 16 : 8));
+    CHECK(kernel.cols == (isa_name() == "avx512" ? 32 : isa_name() == "avx2" ? 16 : 8));
 }
 
 TEST_CASE_TEMPLATE("the text of the AVX-512 kernel, in the instructions of the build", S, float, bfloat16) {
     Draw draw(12);
-    check_step<S>(baseline::multiply_tile<16, 12, S>, 12, 32, draw);
-    check_step<S>(baseline::multiply_tile<16, 4, S>, 4, 32, draw);
+    check_step<S>(wide::multiply_tile<12, S>, 12, 32, draw);
+    check_step<S>(wide::multiply_tile<4, S>, 4, 32, draw);
 }
 
 TEST_CASE("a step is the smallest that has the rows") {
-    const PanelKernel<float> kernel{8, {{12, nullptr}, {8, nullptr}, {4, nullptr}}};
+    const Kernel<float> kernel{8, {{12, nullptr}, {8, nullptr}, {4, nullptr}}};
     const Index expected[] = {4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12, 12, 12};
     for (Index rows = 1; rows <= 14; ++rows) CHECK(kernel.step_for(rows).rows == expected[rows - 1]);
-}
-
-TEST_CASE("the kernel is the one asked for, or the best that the processor has, whatever the build is for") {
-    const char* wanted = std::getenv("HYDRALORA_KERNEL");
-    if (wanted != nullptr && *wanted != '\0') {
-        CHECK(packed_kernel_name() == wanted);
-        return;
-    }
-    MESSAGE("kernel of packed products: ", std::string(packed_kernel_name()));
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f"))
-        CHECK(packed_kernel_name() == "avx512");
-    else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        CHECK(packed_kernel_name() == "avx2");
-    else
-        CHECK(packed_kernel_name() == "baseline");
-#endif
-}
-
-TEST_CASE("a kernel that is unknown or not to be had here is refused by name") {
-    CHECK(choose_isa("") == choose_isa(nullptr));
-    CHECK(choose_isa(std::string(baseline_name).c_str()) == PanelIsa::baseline);
-    CHECK(test::message_of([] { (void)choose_isa("avx1024"); }) ==
-          "HYDRALORA_KERNEL=avx1024: unknown kernel, expected avx512, avx2 or " + std::string(baseline_name));
-    for (const PanelIsa isa : {PanelIsa::avx2, PanelIsa::avx512}) {
-        const std::string name(name_of(isa));
-        if (supports(isa))
-            CHECK(choose_isa(name.c_str()) == isa);
-        else
-            CHECK(
-                test::message_of([&] { (void)choose_isa(name.c_str()); }) ==
-                "HYDRALORA_KERNEL=" + name +
-                    ": this processor does not have these instructions; unset the variable to run the best kernel that "
-                    "it has");
-    }
 }
 
 }  // namespace

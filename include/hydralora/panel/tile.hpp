@@ -1,20 +1,24 @@
-// The micro-kernel of packed products. One text, which panel_kernel.hpp includes once for each kind of processor: a target
+// The micro-kernel of packed products. One text, which kernel.hpp includes once for each kind of processor: a target
 // attribute takes nothing but a literal, and a template without it is lowered to the build's own instructions before it
 // could be inlined into a function that has it. Hence no guard; included by itself the file is empty.
 //
-//   HYDRALORA_PANEL_ISA     a namespace, named for the instructions
-//   HYDRALORA_PANEL_TARGET  the attribute, or nothing
-#if defined(HYDRALORA_PANEL_ISA)
+//   HYDRALORA_TILE_ISA     a namespace, named for the instructions
+//   HYDRALORA_TILE_TARGET  the attribute, or nothing
+//   HYDRALORA_TILE_LANES   floats a vector holds, a literal
+#if defined(HYDRALORA_TILE_ISA)
 
-namespace hydralora::panel_detail::HYDRALORA_PANEL_ISA {
+namespace hydralora::panel::HYDRALORA_TILE_ISA {
 
-/// A tile of Rows x (2 * Lanes) sums, all in registers while the depth is run through. Each sum starts at 0, takes its
+/// A tile of Rows x (2 * HYDRALORA_TILE_LANES) sums, all in registers while the depth is run through. Each sum starts at 0, takes its
 /// terms in order and is added to `start` at the end, so it does not depend on the tile it is part of.
-template <int Lanes, int Rows, class S>
-HYDRALORA_PANEL_TARGET void multiply_tile(const PanelTile<S>& tile) {
-    typedef float Vector __attribute__((vector_size(Lanes * 4)));
-    typedef float Loose __attribute__((vector_size(Lanes * 4), aligned(4), may_alias));  // at any address
-    typedef std::uint32_t Words __attribute__((vector_size(Lanes * 4), aligned(2), may_alias));
+template <int Rows, class S>
+HYDRALORA_TILE_TARGET void multiply_tile(const Tile<S>& tile) {
+    typedef float Vector __attribute__((vector_size(HYDRALORA_TILE_LANES * 4)));
+    typedef float Loose
+        __attribute__((vector_size(HYDRALORA_TILE_LANES * 4), aligned(4), may_alias));  // at any address
+    typedef std::uint32_t Words __attribute__((vector_size(HYDRALORA_TILE_LANES * 4), aligned(2), may_alias));
+
+    constexpr int Lanes = HYDRALORA_TILE_LANES;
 
     Vector sums[Rows][2];
 #pragma GCC unroll 16
@@ -29,7 +33,7 @@ HYDRALORA_PANEL_TARGET void multiply_tile(const PanelTile<S>& tile) {
     const S* right = tile.right;
     for (Index k = 0; k < tile.depth; ++k) {
         Vector line[2];
-        if constexpr (sizeof(S) == 2) {  // the upper half of a float each; PackedMatrix pairs the columns
+        if constexpr (sizeof(S) == 2) {  // the upper half of a float each; the packing pairs the columns
             const Words pairs = *reinterpret_cast<const Words*>(right);
             line[0] = (Vector)(pairs << 16);
             line[1] = (Vector)(pairs & 0xffff0000u);
@@ -39,7 +43,7 @@ HYDRALORA_PANEL_TARGET void multiply_tile(const PanelTile<S>& tile) {
         }
 #pragma GCC unroll 16
         for (int i = 0; i < Rows; ++i) {
-            const Vector factor = left[i * panel_left_ld] - Vector{};  // x - 0 is x, and no instruction; 0 + x is one
+            const Vector factor = left[i * left_ld] - Vector{};  // x - 0 is x, and no instruction; 0 + x is one
 #pragma GCC unroll 2
             for (int v = 0; v < 2; ++v) sums[i][v] += factor * line[v];
         }
@@ -56,6 +60,6 @@ HYDRALORA_PANEL_TARGET void multiply_tile(const PanelTile<S>& tile) {
     }
 }
 
-}  // namespace hydralora::panel_detail::HYDRALORA_PANEL_ISA
+}  // namespace hydralora::panel::HYDRALORA_TILE_ISA
 
 #endif

@@ -1,0 +1,116 @@
+// The micro-kernels of products whose right factor lies in panels, one set for each kind of processor (core/isa.hpp).
+//
+//   avx512    12 x 32 sums       avx2  6 x 16      (x86-64 processors that have them)
+//   neon       8 x 8             baseline  6 x 8   (vectors of 16 bytes in the instructions of the build)
+#pragma once
+
+#include <cstdint>
+
+#include "../core/isa.hpp"
+#include "../core/precision.hpp"
+#include "../core/view.hpp"
+
+namespace hydralora::panel {
+
+/// The depth is cut in blocks of about so many terms: one of an AVX-512 panel is 32 KiB, what a first-level cache holds.
+inline constexpr Index usual_depth = 256, most_depth = usual_depth * 3 / 2;
+/// From one row of the left block to the next: an odd number of cache lines, so that rows fall on different sets.
+inline constexpr Index left_ld = most_depth + 16;
+/// The largest tile of all kernels.
+inline constexpr Index most_rows = 12, most_cols = 32;
+
+/// One call of a kernel: to (rows, panel width) = start + left (rows, depth) right (depth, panel width).
+template <class S>
+struct Tile {
+    Index rows, depth;   // rows: how many are stored; as many as the kernel has are read and computed
+    const float* left;   // leading dimension left_ld
+    const S* right;      // contiguous
+    const float* start;  // ld_start 0: one row for all
+    Index ld_start;
+    float* to;
+    Index ld_to;
+};
+
+}  // namespace hydralora::panel
+
+#if defined(__CUDACC__)
+#pragma nv_diagnostic push
+#pragma nv_diag_suppress 1675  // it leaves loops to the host compiler as they are
+#endif
+#if defined(__x86_64__)
+#define HYDRALORA_TILE_ISA avx512
+#define HYDRALORA_TILE_TARGET [[gnu::target("avx512f")]]
+#define HYDRALORA_TILE_LANES 16
+#include "tile.hpp"
+#undef HYDRALORA_TILE_ISA
+#undef HYDRALORA_TILE_TARGET
+#undef HYDRALORA_TILE_LANES
+#define HYDRALORA_TILE_ISA avx2
+#define HYDRALORA_TILE_TARGET [[gnu::target("avx2,fma")]]
+#define HYDRALORA_TILE_LANES 8
+#include "tile.hpp"
+#undef HYDRALORA_TILE_ISA
+#undef HYDRALORA_TILE_TARGET
+#undef HYDRALORA_TILE_LANES
+#endif
+#define HYDRALORA_TILE_ISA baseline
+#define HYDRALORA_TILE_TARGET
+#define HYDRALORA_TILE_LANES 4
+#include "tile.hpp"
+#undef HYDRALORA_TILE_ISA
+#undef HYDRALORA_TILE_TARGET
+#undef HYDRALORA_TILE_LANES
+#if defined(__CUDACC__)
+#pragma nv_diagnostic pop
+#endif
+
+namespace hydralora::panel {
+
+/// The kernels of one set of instructions for panels of element type S, float or bfloat16: the whole tile, and two of fewer
+/// rows for what is left over.
+template <class S>
+struct Kernel {
+    struct Step {
+        Index rows;
+        void (*multiply)(const Tile<S>&);
+    };
+    Index cols;     // of a panel
+    Step steps[3];  // most rows first
+
+    [[nodiscard]] Index rows() const { return steps[0].rows; }
+    /// The one with the fewest rows that has `rows`, or all that there are.
+    [[nodiscard]] const Step& step_for(Index rows) const {
+        return rows > steps[1].rows ? steps[0] : rows > steps[2].rows ? steps[1] : steps[2];
+    }
+};
+
+/// Those that this process runs.
+template <class S>
+[[nodiscard]] const Kernel<S>& kernel() {
+#if defined(__ARM_NEON)
+    constexpr int n = 8;
+#else
+    constexpr int n = 6;
+#endif
+    static constexpr Kernel<S> portable{8,
+                                        {{n, baseline::multiply_tile<n, S>},
+                                         {n * 2 / 3, baseline::multiply_tile<n * 2 / 3, S>},
+                                         {n / 3, baseline::multiply_tile<n / 3, S>}}};
+#if defined(__x86_64__)
+    static constexpr Kernel<S> with_avx512{
+        32, {{12, avx512::multiply_tile<12, S>}, {8, avx512::multiply_tile<8, S>}, {4, avx512::multiply_tile<4, S>}}};
+    static constexpr Kernel<S> with_avx2{
+        16, {{6, avx2::multiply_tile<6, S>}, {4, avx2::multiply_tile<4, S>}, {2, avx2::multiply_tile<2, S>}}};
+    switch (isa()) {
+        case Isa::avx512:
+            return with_avx512;
+        case Isa::avx2:
+            return with_avx2;
+        case Isa::baseline:
+            break;
+    }
+#endif
+    return portable;
+}
+
+}  // namespace hydralora::panel
