@@ -41,6 +41,8 @@ set(HYDRALORA_HEADERS
     hydralora/backend/stored_view.hpp
     # panel
     hydralora/panel/kernel.hpp
+    hydralora/panel/layout.hpp
+    hydralora/panel/product.hpp
     hydralora/panel/tile.hpp
     # eigen
     hydralora/eigen/eigen_backend.hpp
@@ -67,7 +69,6 @@ set(HYDRALORA_HEADERS
     hydralora/weight/frozen_weight.hpp
     hydralora/weight/packed_matrix.hpp
     hydralora/weight/packed_weight.hpp
-    hydralora/weight/panel_sums.hpp
     # adapter
     hydralora/adapter/collapse.hpp
     hydralora/adapter/config.hpp

@@ -26,7 +26,6 @@
 
 #include "weight/frozen_weight.hpp"
 #include "weight/packed_weight.hpp"
-#include "weight/panel_sums.hpp"
 
 #include "adapter/collapse.hpp"
 #include "adapter/config.hpp"

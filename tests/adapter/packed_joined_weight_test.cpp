@@ -192,7 +192,7 @@ TEST_CASE("the memory it holds, in bytes, and mistakes named") {
     F be({.threads = 1});
     const AdapterConfig config{.in = 70, .out = 50, .rank = 2, .heads = 3};
     PackedJoinedWeight<F> weight(be, config);
-    const Index width = panel_detail::panel_kernel<float>().cols;
+    const Index width = panel::kernel<float>().cols;
     const Index in = (70 + width - 1) / width * width, out = (50 + width - 1) / width * width;
     const Index narrow = (2 + 3 + width - 1) / width * width, heads = (6 + width - 1) / width * width;
     CHECK(weight.bytes() ==

@@ -201,7 +201,7 @@ TEST_CASE("a row has the bits it has alone, and bfloat16 panels those of the sam
 
 TEST_CASE("the memory it holds, in bytes") {
     B be({.threads = 1});
-    const Index width = panel_detail::panel_kernel<float>().cols;
+    const Index width = panel::kernel<float>().cols;
     const Stored<bfloat16> w(50, 70);
     const Index out = (50 + width - 1) / width * width, in = (70 + width - 1) / width * width;
     CHECK(PackedWeight<B>(be, w.view()).bytes() == 4 * (70 * out + 50 * in));

@@ -139,7 +139,7 @@ public:
                 functor::UnmixAndGate<Scalar<B>, AccumScalar<B>, decltype(config_.rank), decltype(config_.heads)>{
                     cache.u.view().data, cache.g.view().data, dz.data, z.data, ddown.data, ddown.ld, scaling(),
                     heads_differ(cache.pass), config_.routed(), config_.rank, config_.heads});
-        narrow::add_up_gradient(be, of, dy, z, grads.B);
+        be.gemm(Op::transpose, Op::none, 1, dy, z, 1, grads.B);
         const auto du = ddown.col_slice(0, u_cols(cache.pass)), dl = ddown.col_slice(u_cols(cache.pass), heads);
         if (config_.router_bias == RouterBias::trained) {  // column sums of dl, slab by slab
             const auto ones = scratch.template matrix<Scalar<B>>(dy.rows, 1);
@@ -178,8 +178,8 @@ public:
         const auto du = ddown.col_slice(0, u_cols(pass)), dl = ddown.col_slice(u_cols(pass), config_.heads);
         const View<B> plain_dx = part == DxPart::all ? dx : View<B>{};
         if (!drops(pass) && routes_on_x())
-            return narrow::down_backward(be, of, x, ddown, of.router, plain_dx, grads.A, grads.router);
-        if (!drops(pass)) return narrow::down_backward(be, of, x, du, decltype(of.A){}, plain_dx, grads.A, {});
+            return ops::down_backward(be, x, ddown, of.A, of.router, plain_dx, grads.A, grads.router);
+        if (!drops(pass)) return ops::down_backward(be, x, du, of.A, decltype(of.A){}, plain_dx, grads.A, {});
         if (routes_on_x()) {
             be.gemm(Op::transpose, Op::none, 1, dl, x, 1, grads.router);
             if (!plain_dx.empty()) be.gemm(Op::none, Op::none, 1, dl, of.router, 1, plain_dx);

@@ -4,15 +4,12 @@
 //   [W0 | B]^T (in + N*r, out)     [W0; A; router] (out + R + N, in)
 #pragma once
 
-#if !defined(__CUDACC__)  // see weight/packed_matrix.hpp
-
 #include <memory>
 #include <type_traits>
 #include <utility>
 
 #include "../backend/stored_view.hpp"
 #include "../weight/packed_matrix.hpp"
-#include "../weight/panel_sums.hpp"
 #include "joined_weight.hpp"
 #include "narrow_products.hpp"
 
@@ -31,21 +28,6 @@ struct PackedMatrices {
     }
     void up_backward(Be& be, ConstView<Be> dy, View<Be> dz) const {
         up_factor->multiply(be, dy, dz, Grad::overwrite, {});
-    }
-    void add_up_gradient(Be& be, ConstView<Be> dy, ConstView<Be> z, View<Be> dB) const {
-        add_panel_sums(be, z, dy, Op::transpose, dB);
-    }
-    void down_backward(Be& be, ConstView<Be> x, ConstView<Be> ddown, ConstView<Be> with, View<Be> dx, View<Be> dA,
-                       View<Be> drouter) const {
-        if (!dx.empty()) return ops::down_backward(be, x, ddown, A, with, dx, dA, drouter);
-        Scratch<Be> scratch(be);
-        const auto sums = scratch.template matrix<float>(ddown.cols, x.cols);  // (R + N, in): x is read once
-        const auto top = sums.row_slice(0, dA.rows), bottom = sums.row_slice(dA.rows, drouter.rows);
-        be.cast(dA, top);
-        if (!drouter.empty()) be.cast(drouter, bottom);
-        add_panel_sums(be, ddown, x, Op::none, sums);
-        be.cast(top, dA);
-        if (!drouter.empty()) be.cast(bottom, drouter);
     }
 };
 
@@ -158,5 +140,3 @@ private:
 };
 
 }  // namespace hydralora
-
-#endif  // !__CUDACC__

@@ -1,7 +1,7 @@
-// The CPU backend: Eigen's product kernel on fixed tiles, spread over a small pool of threads.
+// The CPU backend: products of floats by the micro-kernels of panel/, others by Eigen's, spread over a small pool of threads.
 //
-// Work is cut by the shape alone: products in tiles of the result, sums in slabs of slab_rows terms added in order. A tile
-// or slab is computed by one thread from start to end, so 1, 2, 3 or 4 threads give the same bits.
+// Sums over tokens are cut in slabs of slab_rows terms added in order, each computed by one thread from start to end; no
+// other cut changes a sum. So 1, 2, 3 or 4 threads give the same bits.
 #pragma once
 
 #include <algorithm>
@@ -13,6 +13,7 @@
 #include "../backend/group.hpp"
 #include "../core/check.hpp"
 #include "../core/thread_pool.hpp"
+#include "../panel/product.hpp"
 #include "product.hpp"
 
 namespace hydralora {
@@ -97,14 +98,14 @@ public:
 
     /// c (m, n) = alpha op(a) (m, k) op(b) (k, n) + beta c
     void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta, MatrixView<T> c) {
-        gemm_tiles(op_a, op_b, alpha, a, b, beta, c);
+        gemm_of(op_a, op_b, alpha, a, b, beta, c);
     }
-    /// The same with b as it is stored, in 16 bits, widened by tile; a is not transposed.
+    /// The same with b as it is stored, in 16 bits, widened on the way; a is not transposed.
     void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const bfloat16> b, T beta, MatrixView<T> c) {
-        gemm_tiles(op_a, op_b, alpha, a, b, beta, c);
+        gemm_of(op_a, op_b, alpha, a, b, beta, c);
     }
     void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const float16> b, T beta, MatrixView<T> c) {
-        gemm_tiles(op_a, op_b, alpha, a, b, beta, c);
+        gemm_of(op_a, op_b, alpha, a, b, beta, c);
     }
 
     /// gemm for each matrix of the batches; one task a matrix.
@@ -207,11 +208,30 @@ private:
     }
 
     template <class S>
-    void gemm_tiles(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const S> b, T beta, MatrixView<T> c) {
+    void gemm_of(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const S> b, T beta, MatrixView<T> c) {
         check_product(op_a, op_b, a, b, c);
+        check(op_a == Op::none || sizeof(S) != 2,
+              "EigenBackend: gemm with a transposed and b in 16 bits is not offered");
+        if constexpr (std::is_same_v<T, float>) {
+            if (op_a == Op::transpose || c.rows >= product_detail::few_rows) {
+                const Grad mode = beta == T{0} ? Grad::overwrite : Grad::accumulate;
+                if (beta != T{1} && !(op_a == Op::none && beta == T{0})) scale(c, beta);
+                if (op_a == Op::none) return panel::multiply(*this, alpha, a, op_b, b, c, mode);
+                if constexpr (sizeof(S) == sizeof(T)) return panel::add_sums(*this, alpha, a, b, c);
+            }
+        }
+        gemm_tiles(op_a, op_b, alpha, a, b, beta, c);
+    }
+
+    static void scale(MatrixView<T> c, T factor) {
+        for (Index i = 0; i < c.rows; ++i)
+            for (Index j = 0; j < c.cols; ++j) c(i, j) = factor == T{0} ? T{0} : factor * c(i, j);
+    }
+
+    template <class S>
+    void gemm_tiles(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const S> b, T beta, MatrixView<T> c) {
         prepare_packing();
         if constexpr (sizeof(S) == 2) {
-            check(op_a == Op::none, "EigenBackend: gemm with a transposed and b in 16 bits is not offered");
             for (auto& memory : packing_)
                 if (memory.wide == nullptr) memory.wide = allocate<T>(memory.wide_size);
         }
@@ -250,12 +270,7 @@ private:
     template <class S>
     void accumulate(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const S> b, T beta, MatrixView<T> c,
                     int worker) {
-        if (beta == T{0}) {
-            fill(c, T{0});
-        } else if (beta != T{1}) {
-            for (Index i = 0; i < c.rows; ++i)
-                for (Index j = 0; j < c.cols; ++j) c(i, j) *= beta;
-        }
+        if (beta != T{1}) scale(c, beta);
         const auto& memory = packing_[static_cast<std::size_t>(worker)];
         if constexpr (sizeof(S) == 2) {
             product_of_stored(op_b, alpha, a, b, c, memory);

@@ -2,8 +2,6 @@
 // first row of tokens on.
 #pragma once
 
-#if !defined(__CUDACC__)  // see packed_matrix.hpp
-
 #include <optional>
 
 #include "../backend/stored_view.hpp"
@@ -85,5 +83,3 @@ template <class B, class W, class... Rest>
 PackedWeight(B&, W, Rest...) -> PackedWeight<B>;
 
 }  // namespace hydralora
-
-#endif  // !__CUDACC__
