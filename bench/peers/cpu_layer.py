@@ -7,14 +7,13 @@ A pass: forward, and backward to the input and the adapter's parameters; float32
 adapter_forms.py. Both sides compute on the same numbers, and before they are timed their outputs and gradients are
 compared. Ours packs A, B and the router anew in each pass, as a training step must.
 """
-import argparse
-import os
 import pathlib
+import sys
 import tempfile
-import time
 from dataclasses import dataclass
 
-from side_by_side import Beside, Pressure, Report, interleave, note_of, over, tune
+from side_by_side import (Beside, Pressure, Report, answer_trials, clocked, interleave, note_of, options, over, read, tune,
+                          write)
 
 AGREE = 1e-4  # relative, in the Euclidean norm
 SLOW = 0.5    # seconds for 16 tokens: what would take minutes is left out
@@ -43,17 +42,6 @@ CASES = [Case(2048, 2048, 512, 3, {"B": 1.6, "B'": 2.2, "C": 1.0, "J": (0.55, 1.
          Case(2048, 2048, 2048, 3, {"C": 1.1})]
 
 
-def write(file, tensor):
-    import torch
-    tensor = tensor.detach()
-    torch.from_file(str(file), shared=True, size=tensor.numel(), dtype=tensor.dtype).copy_(tensor.flatten())
-
-
-def read(file, shape):
-    import torch
-    return torch.from_file(str(file), size=shape.numel(), dtype=torch.float32).view(shape)
-
-
 def hand_over(ours, case, layer, x, dy, folder):
     for name, tensor in [("w", layer["w"]), ("a", layer["a"]), ("b", layer["b"]), ("router", layer["route"]), ("x", x), ("dy", dy)]:
         write(folder / f"{name}.f32", tensor)
@@ -71,18 +59,6 @@ def compare(ours, form, x, dy, folder):
         error = ((read(folder / f"{name}.f32", tensor.shape) - tensor).norm() / tensor.norm()).item()
         if not error <= AGREE:
             raise RuntimeError(f"{name} of both sides differs by {error:.2g}, expected at most {AGREE:g}, relative")
-
-
-def clocked(run):
-    """Seconds of one, after one that is not counted: it brings the numbers into the caches and lets the other process's
-    threads fall asleep."""
-    def seconds(repeats):
-        run()
-        begin = time.perf_counter()
-        for _ in range(repeats):
-            run()
-        return (time.perf_counter() - begin) / repeats
-    return seconds
 
 
 def multiplies_bfloat16():
@@ -164,30 +140,35 @@ def emit_saved(case, ours, forms, layer, x, report):
         report.row("E'", f"{words}, {name}", [bytes_kept], note="bytes")
 
 
+def trial():
+    import torch
+    from adapter_forms import backward_of, make_forms, make_layer
+    form = make_forms(make_layer((2048, 2048), "cpu", torch.float32, 3))["released"]
+    x, dy = torch.randn(512, 2048).requires_grad_(True), torch.randn(512, 2048)
+    answer_trials(lambda: backward_of(form, x, dy))
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--beside", metavar="PROGRAM", required=True, help="peer_layer, to be timed in turn")
-    parser.add_argument("--quick", action="store_true", help="fewer shapes and rounds")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--json", metavar="FILE", help="append the rows there")
-    args = parser.parse_args()
-    tune(args.threads)
-    args.rounds, args.block = (5, 0.05) if args.quick else (9, 0.2)
-    ours = Beside([args.beside, "--threads", str(args.threads)])
+    args = options("peer_layer")
+    environment = "" if args.trial else tune(args.threads)
+    ours = None if args.trial else Beside([args.beside, "--threads", str(args.threads)])
     import torch
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)
     torch.manual_seed(1)
-    report, pressure = Report(args.json), Pressure(time.perf_counter)
-    print(f"layers: torch {torch.__version__} ({torch.backends.cpu.get_cpu_capability()}), ours ({ours.ask('about')}), "
-          f"{args.threads} threads")
+    if args.trial:
+        return trial()
+    args.rounds, args.block = (5, 0.05) if args.quick else (9, 0.2)
+    report, pressure = Report(args.json), Pressure()
+    print(f"layers: torch {torch.__version__} ({torch.backends.cpu.get_cpu_capability()}; environment: {environment}), "
+          f"ours ({ours.ask('about')}), {args.threads} threads", file=sys.stderr)
     try:
         for case in CASES:
             if case.quick or not args.quick:
                 measure(case, ours, args, report, pressure)
     finally:
         ours.close()
-    print("layers:", pressure.words())
+    print("layers:", pressure.words(), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,38 +1,61 @@
-"""PyTorch and a program of this library timed in turn in one run: the program, the rounds, what disturbed them, the rows."""
+"""PyTorch and a program of this library timed in turn in one run: the environment PyTorch is quickest in, the program, the
+rounds and what disturbed them, the rows."""
+import argparse
 import json
 import math
 import os
-import shlex
 import statistics
 import subprocess
 import sys
+import time
 
-# What makes PyTorch on the CPU quick, found by trial: bench/README.md, "Beside PyTorch". One pool of threads, as many as
-# cores; and a heap that gives nothing back to the system, for a tensor of some megabytes is otherwise mapped anew, and its
-# pages faulted in, each time it is made.
-TUNED = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 34), "MALLOC_TOP_PAD_": str(1 << 26),
-         "THP_MEM_ALLOC_ENABLE": "1"}
-TUNED_MARK = "HYDRALORA_PEERS_TUNED"
+# What may make PyTorch on the CPU quicker. A heap that gives nothing back to the system: a tensor of some megabytes is
+# otherwise mapped anew, and its pages faulted in, each time it is made. Huge pages. Threads that sleep where they would
+# spin for the next piece of work, which pays where other programs run. OMP_NUM_THREADS is always the number of threads.
+HEAP = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 34), "MALLOC_TOP_PAD_": str(1 << 26)}
+HUGE, ASLEEP = {"THP_MEM_ALLOC_ENABLE": "1"}, {"OMP_WAIT_POLICY": "PASSIVE"}
+ENVIRONMENTS = {"heap, sleeping threads": {**HEAP, **ASLEEP}, "heap, huge pages, sleeping threads": {**HEAP, **HUGE, **ASLEEP},
+                "heap, huge pages": {**HEAP, **HUGE}, "heap": HEAP, "as it comes": {}}
+CHOSEN = "HYDRALORA_PEERS_ENVIRONMENT"
 
 
 def tune(threads):
-    """Starts this script again in the environment that is good for PyTorch: the allocator reads it once."""
-    if TUNED_MARK not in os.environ:
-        tuned = {**os.environ, "OMP_NUM_THREADS": str(threads), **TUNED, TUNED_MARK: "1"}
-        os.execve(sys.executable, [sys.executable, *sys.argv], tuned)
+    """Starts this script again in the environment in which PyTorch is quickest here: its libraries read it once. Which one
+    that is says a trial, the script itself with --trial, in turn in each. Returns the name in the second life."""
+    if CHOSEN in os.environ:
+        return os.environ[CHOSEN]
+    outer = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    trials = {name: Beside([sys.executable, *sys.argv, "--trial"], {**outer, **more}) for name, more in ENVIRONMENTS.items()}
+    best = quickest({name: lambda _, trial=trial: float(trial.ask("time")) for name, trial in trials.items()})
+    for trial in trials.values():
+        trial.close()
+    os.execve(sys.executable, [sys.executable, *sys.argv], {**outer, **ENVIRONMENTS[best], CHOSEN: best})
+
+
+def quickest(cases, rounds=7):
+    """The case of the least median; what takes twice as long as another in the first round is out."""
+    first = {name: case(1) for name, case in cases.items()}
+    times = interleave({name: case for name, case in cases.items() if first[name] < 2 * min(first.values())}, rounds, 0)
+    return min(times, key=lambda name: statistics.median(times[name]))
+
+
+def answer_trials(run):
+    """What --trial does: a line of seconds of PyTorch's pass for each line."""
+    for _ in sys.stdin:
+        print(clocked(run)(1), flush=True)
 
 
 def untuned():
     """The environment for the other side, which is run as a user would."""
-    return {name: value for name, value in os.environ.items() if name not in {TUNED_MARK, *TUNED}}
+    return {name: value for name, value in os.environ.items() if name not in {CHOSEN, *HEAP, *HUGE, *ASLEEP}}
 
 
 class Beside:
     """A program that answers a line for each line. Started before torch is imported, it inherits none of its settings."""
 
-    def __init__(self, command):
-        self.process = subprocess.Popen(shlex.split(command) if isinstance(command, str) else command, text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=untuned())
+    def __init__(self, command, environment=None):
+        self.process = subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        env=untuned() if environment is None else environment)
 
     def ask(self, *words):
         line = " ".join(str(word) for word in words)
@@ -51,12 +74,25 @@ class Beside:
         self.process.wait()
 
 
+def write(file, *tensors):
+    """Their elements one behind the other, raw."""
+    import torch
+    with torch.no_grad():
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
+        torch.from_file(str(file), shared=True, size=flat.numel(), dtype=flat.dtype).copy_(flat)
+
+
+def read(file, shape):
+    import torch
+    return torch.from_file(str(file), size=shape.numel(), dtype=torch.float32).view(shape)
+
+
 class Pressure:
     """Tells rounds in which other programs wanted the processors, by the time that runnable threads had to wait."""
     FILE, MOST = "/proc/pressure/cpu", 0.05
 
-    def __init__(self, clock):
-        self.clock, self.rounds, self.disturbed = clock, 0, 0
+    def __init__(self):
+        self.rounds, self.disturbed = 0, 0
         self.known = self.waited() is not None
 
     def waited(self):
@@ -67,14 +103,14 @@ class Pressure:
             return None
 
     def begin(self):
-        self.mark = (self.clock(), self.waited())
+        self.mark = (time.perf_counter(), self.waited())
 
     def end(self):
         """Whether the round since begin was disturbed; not known where the system does not say."""
         if not self.known:
             return False
         begin, waited = self.mark
-        disturbed = self.waited() - waited > self.MOST * (self.clock() - begin)
+        disturbed = self.waited() - waited > self.MOST * (time.perf_counter() - begin)
         self.rounds += 1
         self.disturbed += disturbed
         return disturbed
@@ -83,6 +119,18 @@ class Pressure:
         if not self.known:
             return f"disturbed rounds not counted: no {self.FILE}"
         return f"{self.disturbed} of {self.rounds} rounds were disturbed by other programs"
+
+
+def clocked(run):
+    """Seconds of one of so many repeats, after one that is not counted: it brings the numbers into the caches and lets the
+    other process's threads fall asleep."""
+    def seconds(repeats):
+        run()
+        begin = time.perf_counter()
+        for _ in range(repeats):
+            run()
+        return (time.perf_counter() - begin) / repeats
+    return seconds
 
 
 def interleave(cases, rounds, block, pressure=None):
@@ -106,6 +154,18 @@ def interleave(cases, rounds, block, pressure=None):
         (disturbed if pressure is not None and pressure.end() else quiet).append(times)
     taken = quiet if len(quiet) >= min(rounds, 5) else quiet + disturbed
     return {name: [times[name] for times in taken] for name in names}
+
+
+def options(what):
+    """The command line of a script that times PyTorch beside `what`."""
+    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--beside", metavar="PROGRAM", required=True, help=f"{what}, to be timed in turn")
+    parser.add_argument("--quick", action="store_true", help="fewer rows and rounds")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--json", metavar="FILE", help="append the rows there")
+    parser.add_argument("--trial", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
 
 
 def over(times, subject, beside):
@@ -136,7 +196,7 @@ class Report:
         """The median of values with the least and the most, and the verdict on it where there is a target."""
         median = statistics.median(values)
         line = {"row": name, "case": case, "measured": digits(median), "min": digits(min(values)), "max": digits(max(values))}
-        spread = f"{median:.4g}" + (f" [{min(values):.3g}, {max(values):.3g}]" if len(values) > 1 else "")
+        spread = f"{median:.3g} [{min(values):.3g}, {max(values):.3g}]" if len(values) > 1 else f"{median:,.0f}"
         verdict = ""
         if target is not None:
             line.update(target=target, holds=holds(median, target, sense))
