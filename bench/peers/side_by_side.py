@@ -133,17 +133,17 @@ def clocked(run):
     return seconds
 
 
-def interleave(cases, rounds, block, pressure=None):
+def interleave(cases, rounds, block, pressure=None, seconds=60):
     """Name -> seconds of each round; another case first in each, each repeated to fill a block of so many seconds. With a
-    pressure, disturbed rounds are made again, at most as many as were asked for; where that leaves fewer than five, all
-    count."""
+    pressure, disturbed rounds are made again, at most as many as were asked for and none after `seconds`; where that leaves
+    fewer than five, all count."""
     names = list(cases)
     for name in names:
         cases[name](1)
     repeats = {name: max(1, min(200, math.ceil(block / max(cases[name](1), 1e-6)))) for name in names}
-    quiet, disturbed = [], []
+    quiet, disturbed, end = [], [], time.monotonic() + seconds
     for number in range(rounds if pressure is None else 2 * rounds):
-        if len(quiet) == rounds:
+        if len(quiet) == rounds or (number >= rounds and time.monotonic() > end):
             break
         if pressure is not None:
             pressure.begin()
@@ -179,6 +179,8 @@ def note_of(times, subject, beside):
 
 
 def digits(value):
+    if isinstance(value, int):
+        return value
     return float(f"{value:.4g}") if math.isfinite(value) else None
 
 

@@ -30,14 +30,15 @@ def counting():
 
 
 # The first two calls of a case warm up and say how often it is repeated.
-def rounds_of(rounds, *disturbed):
-    return peer.interleave({"a": counting()}, rounds, 0, Noise(*disturbed))["a"]
+def rounds_of(rounds, *disturbed, seconds=60):
+    return peer.interleave({"a": counting()}, rounds, 0, Noise(*disturbed), seconds)["a"]
 
 
 assert rounds_of(2, False, False) == [2, 3]
 assert rounds_of(5, False, True, False, False, False, False) == [2, 4, 5, 6, 7]  # a disturbed round is made again
 assert rounds_of(5, *[True] * 9, False) == [11, *range(2, 11)]  # twice as many at most, then all count
 assert rounds_of(6, *[False] * 5, *[True] * 7) == [2, 3, 4, 5, 6]  # five are enough
+assert rounds_of(2, True, True, seconds=-1) == [2, 3]  # no time to make any again
 
 assert peer.quickest({"slow": lambda _: 2.5, "quick": lambda _: 1.0, "middle": lambda _: 1.5}) == "quick"
 peer.Pressure.FILE = "/nowhere"
@@ -68,7 +69,8 @@ with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.Stri
     lines = file.read_text().splitlines()
 assert lines[0] == ('{"row":"B","case":"2048x2048 T=512 N=3","measured":1.7,"min":1.62,"max":1.75,"target":1.6,'
                     '"holds":true}'), lines[0]
-assert json.loads(lines[1])["holds"] is False and set(json.loads(lines[2])) == {"row", "case", "measured", "min", "max"}
+assert lines[2] == '{"row":"E\'","case":"all","measured":22528,"min":22528,"max":22528}', lines[2]
+assert json.loads(lines[1])["holds"] is False and json.loads(lines[3])["measured"] is None
 assert table.getvalue() == ("| B | 2048x2048 T=512 N=3 | 1.7 [1.62, 1.75] | >= 1.6: holds |  |\n"
                             "| C | 2048x2048 T=128 N=3 | 0.9 [0.9, 0.9] | <= 0.8: MISSED | 1 / 2 ms |\n"
                             "| E' | all | 22,528 |  | bytes |\n| J | all | not measured | | because |\n"), table.getvalue()
