@@ -10,6 +10,9 @@
 
 namespace hydralora::panel {
 
+/// Elements of a right side that a product packs at a time: what stays in a last-level cache.
+inline constexpr Index most_packed = Index{1} << 20;
+
 namespace product_detail {
 
 inline constexpr Index slab_rows = 144;  // the most of the left side that a thread copies at once
@@ -110,7 +113,6 @@ void multiply(B& be, const Layout& at, const P* memory, float alpha, MatrixView<
 template <class B, class S>
 void multiply(B& be, float alpha, MatrixView<const float> a, Op op_b, MatrixView<const S> b, MatrixView<float> c,
               Grad mode) {
-    constexpr Index most_packed = Index{1} << 20;  // elements: what stays in a last-level cache
     const Index fit = most_packed / std::max(Index{1}, a.cols) / most_cols * most_cols;
     const Index most = std::max(fit, most_cols), chunks = (c.cols + most - 1) / most;
     const Index cols = chunks <= 1 ? c.cols : ((c.cols + chunks - 1) / chunks + most_cols - 1) / most_cols * most_cols;
