@@ -105,7 +105,7 @@ public:
         const bool wide = pack.storage == PanelStorage::compute;
         const auto factor = [&](Index depth, Index rest, Index cols) {
             return wide ? 4 * panel::Layout{depth + rest, cols}.size()
-                        : 2 * panel::Layout{depth, cols}.size() + 4 * panel::Layout{rest, cols}.size();
+                        : 2 * panel::layout_of<bfloat16>(depth, cols).size() + 4 * panel::Layout{rest, cols}.size();
         };
         const Index backward = pack.directions == Directions::both ? factor(s.out, narrow, s.in) : 0;
         return factor(s.in, s.b_cols, s.out) + backward +

@@ -23,7 +23,7 @@ struct PackOptions {
 template <Backend B>
 void check_panel_storage(const char* type, const StoredView<B>& weight, PanelStorage storage) {
     check(storage == PanelStorage::compute || weight.storage() == Storage::bfloat16, type,
-          ": PanelStorage::bfloat16 keeps a matrix that is stored in bfloat16, found one in ",
+          ": panels of bfloat16 keep a matrix that is stored in bfloat16, found one in ",
           weight.storage() == Storage::float16 ? "float16" : "the parameter type",
           "; pack it as PanelStorage::compute");
 }
