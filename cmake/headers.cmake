@@ -44,6 +44,7 @@ set(HYDRALORA_HEADERS
     hydralora/backend/planning_backend.hpp
     hydralora/backend/stored_view.hpp
     # panel
+    hydralora/panel/dot_tile.hpp
     hydralora/panel/kernel.hpp
     hydralora/panel/layout.hpp
     hydralora/panel/product.hpp

@@ -5,10 +5,18 @@
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 
 #include "layout.hpp"
 
 namespace hydralora::panel {
+
+/// Elements of a right side that a product packs at a time: what stays in a last-level cache.
+inline constexpr Index most_packed = Index{1} << 20;
+
+/// What a product with panels of bfloat16 does with the left side: rounded to bfloat16 too, it is multiplied by the
+/// processor's dot products of bfloat16 where there are any; the sums are floats in any case.
+enum class LeftSide { as_it_is, rounded };
 
 namespace product_detail {
 
@@ -55,22 +63,41 @@ void multiply_panel(const Kernel<S>& kernel, Index rows, Index depth, const floa
     }
 }
 
+/// A row of the left block, filled up with a zero to an even depth.
 inline void copy_scaled(const float* from, Index n, float alpha, float* to) {
     if (alpha == 1)
         std::copy_n(from, n, to);
     else
         std::transform(from, from + n, to, [alpha](float value) { return alpha * value; });
+    to[n] = 0;
+}
+
+/// The same rounded to bfloat16: in pairs, or, where no kernel takes those, as floats.
+inline void copy_rounded(const float* from, Index n, float alpha, bool pairs, float* to) {
+    copy_scaled(from, n, alpha, to);
+    if (pairs)
+        for (Index k = 0; k < n; k += 2) to[k / 2] = bit_cast<float>(bfloat16_pair(to[k], to[k + 1]));
+    else
+        for (Index k = 0; k < n; ++k) to[k] = static_cast<float>(bfloat16(to[k]));
 }
 
 /// Panels [first, last) of a slab, by one thread.
 template <class P>
 void multiply_slab(const Layout& at, const P* memory, float alpha, MatrixView<const float> x, MatrixView<float> y,
-                   Grad mode, const float* bias, Index first, Index last, const Workspace& work) {
-    const auto& kernel = panel::kernel<P>();
+                   Grad mode, const float* bias, LeftSide side, Index first, Index last, const Workspace& work) {
+    const Kernel<P>* pairs = nullptr;
+    if constexpr (std::is_same_v<P, bfloat16>) pairs = side == LeftSide::rounded ? dot_kernel() : nullptr;
+    const Kernel<P>& kernel = pairs != nullptr ? *pairs : panel::kernel<P>();
     for (Index block = 0; block < at.blocks; ++block) {
         const Index depth = at.depth_of(block);
-        for (Index t = 0; t < x.rows; ++t)
-            copy_scaled(x.row(t) + block * at.block, depth, alpha, work.left + t * left_ld);
+        for (Index t = 0; t < x.rows; ++t) {
+            const float* const from = x.row(t) + block * at.block;
+            float* const to = work.left + t * left_ld;
+            if (side == LeftSide::rounded)
+                copy_rounded(from, depth, alpha, pairs != nullptr, to);
+            else
+                copy_scaled(from, depth, alpha, to);
+        }
         const bool onto_y = block > 0 || mode == Grad::accumulate;
         for (Index panel = first; panel < last; ++panel) {
             const Index col = panel * at.width;
@@ -84,11 +111,11 @@ void multiply_slab(const Layout& at, const P* memory, float alpha, MatrixView<co
 
 }  // namespace product_detail
 
-/// y (T, cols) = alpha x (T, depth) M + bias, or y += that without a bias; bias (cols) or null, M in panels. Tasks are slabs
-/// of tokens and runs of panels, so many that all threads have work.
+/// y (T, cols) = alpha x (T, depth) M + bias, or y += that without a bias; bias (cols) or null, M in panels, x as it is or
+/// rounded. Tasks are slabs of tokens and runs of panels, so many that all threads have work.
 template <class B, class P>
 void multiply(B& be, const Layout& at, const P* memory, float alpha, MatrixView<const float> x, MatrixView<float> y,
-              Grad mode, const float* bias = nullptr) {
+              Grad mode, const float* bias = nullptr, LeftSide side = LeftSide::as_it_is) {
     using namespace product_detail;
     if (y.empty()) return;
     const Index slabs = (y.rows + slab_rows - 1) / slab_rows;
@@ -101,7 +128,7 @@ void multiply(B& be, const Layout& at, const P* memory, float alpha, MatrixView<
     be.tasks(slabs * runs, [&](Index task, int worker) {
         const Index slab = task / runs, run = task % runs, row = slab * rows, count = std::min(rows, y.rows - row);
         if (count <= 0) return;
-        multiply_slab(at, memory, alpha, x.row_slice(row, count), y.row_slice(row, count), mode, bias,
+        multiply_slab(at, memory, alpha, x.row_slice(row, count), y.row_slice(row, count), mode, bias, side,
                       at.panels * run / runs, at.panels * (run + 1) / runs, Workspace(spaces.row(worker)));
     });
 }
@@ -110,7 +137,6 @@ void multiply(B& be, const Layout& at, const P* memory, float alpha, MatrixView<
 template <class B, class S>
 void multiply(B& be, float alpha, MatrixView<const float> a, Op op_b, MatrixView<const S> b, MatrixView<float> c,
               Grad mode) {
-    constexpr Index most_packed = Index{1} << 20;  // elements: what stays in a last-level cache
     const Index fit = most_packed / std::max(Index{1}, a.cols) / most_cols * most_cols;
     const Index most = std::max(fit, most_cols), chunks = (c.cols + most - 1) / most;
     const Index cols = chunks <= 1 ? c.cols : ((c.cols + chunks - 1) / chunks + most_cols - 1) / most_cols * most_cols;
