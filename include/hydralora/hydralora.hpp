@@ -55,3 +55,5 @@
 #include "optim/clip.hpp"
 #include "optim/schedule.hpp"
 #include "optim/sgd.hpp"
+
+#include "compiled.hpp"
