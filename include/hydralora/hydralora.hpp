@@ -28,7 +28,6 @@
 
 #include "weight/frozen_weight.hpp"
 #include "weight/packed_weight.hpp"
-#include "weight/panel_sums.hpp"
 
 #include "adapter/collapse.hpp"
 #include "adapter/config.hpp"
@@ -58,3 +57,5 @@
 #include "optim/clip.hpp"
 #include "optim/schedule.hpp"
 #include "optim/sgd.hpp"
+
+#include "compiled.hpp"

@@ -9,6 +9,13 @@
 #define HYDRALORA_HD  // marks what runs on host and device alike
 #endif
 
+// Marks functions that stand in every unit that includes them, or once, in the target hydralora::compiled (compiled.hpp).
+#if defined(HYDRALORA_COMPILING)
+#define HYDRALORA_INLINE
+#else
+#define HYDRALORA_INLINE inline
+#endif
+
 #if defined(__FAST_MATH__)
 #error "hydralora: compile without -ffast-math: same-bits promises and the checks for NaN need IEEE arithmetic"
 #endif

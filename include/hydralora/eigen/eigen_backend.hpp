@@ -1,7 +1,7 @@
-// The CPU backend: Eigen's product kernel on fixed tiles, spread over a small pool of threads.
+// The CPU backend: products of floats by the micro-kernels of panel/, batched ones and others by Eigen's, spread over a small pool of threads.
 //
-// Work is cut by the shape alone: products in tiles of the result, sums in slabs of slab_rows terms added in order. A tile
-// or slab is computed by one thread from start to end, so 1, 2, 3 or 4 threads give the same bits.
+// Sums over tokens are cut in slabs of slab_rows terms added in order, each computed by one thread from start to end; no
+// other cut changes a sum. So 1, 2, 3 or 4 threads give the same bits.
 #pragma once
 
 #include <algorithm>
@@ -15,6 +15,7 @@
 #include "../backend/group.hpp"
 #include "../core/check.hpp"
 #include "../core/thread_pool.hpp"
+#include "../panel/product.hpp"
 #include "product.hpp"
 #include "vector_loops.hpp"
 
@@ -35,21 +36,10 @@ public:
     using precision = Precision<T>;
     using arena_type = Arena<BasicEigenBackend>;
 
-    explicit BasicEigenBackend(EigenOptions options = {}) : pool_(options.threads), slab_rows_(options.slab_rows) {
-        check(slab_rows_ >= 4 && slab_rows_ % 4 == 0, "EigenBackend: slab_rows = ", slab_rows_,
-              ", expected a positive multiple of 4");
-        packing_.resize(static_cast<std::size_t>(pool_.size()));
-    }
+    explicit BasicEigenBackend(EigenOptions options = {});
     BasicEigenBackend(const BasicEigenBackend&) = delete;
     BasicEigenBackend& operator=(const BasicEigenBackend&) = delete;
-    ~BasicEigenBackend() {
-        for (auto& p : packing_) {
-            if (p.left != nullptr) deallocate(p.left, p.left_size);
-            if (p.right != nullptr) deallocate(p.right, p.right_size);
-            if (p.wide != nullptr) deallocate(p.wide, p.wide_size);
-        }
-        arena_.release(*this);
-    }
+    ~BasicEigenBackend();
 
     [[nodiscard]] int threads() const { return pool_.size(); }
     [[nodiscard]] Index slab_rows() const { return slab_rows_; }
@@ -105,27 +95,14 @@ public:
     // --- products ---------------------------------------------------------------------------------------------------
 
     /// c (m, n) = alpha op(a) (m, k) op(b) (k, n) + beta c
-    void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta, MatrixView<T> c) {
-        gemm_tiles(op_a, op_b, alpha, a, b, beta, c);
-    }
-    /// The same with b as it is stored, in 16 bits, widened by tile; a is not transposed.
-    void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const bfloat16> b, T beta, MatrixView<T> c) {
-        gemm_tiles(op_a, op_b, alpha, a, b, beta, c);
-    }
-    void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const float16> b, T beta, MatrixView<T> c) {
-        gemm_tiles(op_a, op_b, alpha, a, b, beta, c);
-    }
+    void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta, MatrixView<T> c);
+    /// The same with b as it is stored, in 16 bits, widened on the way; a is not transposed.
+    void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const bfloat16> b, T beta, MatrixView<T> c);
+    void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const float16> b, T beta, MatrixView<T> c);
 
     /// gemm for each matrix of the batches; one task a matrix.
     void gemm_batched(BatchCount count, Op op_a, Op op_b, T alpha, Batched<const T, host> a, Batched<const T, host> b,
-                      T beta, Batched<T, host> c) {
-        check_product(op_a, op_b, a.first, b.first, c.first);
-        prepare_packing();
-        pool_.run(count.outer * count.inner, [&](Index i, int worker) {
-            const Index o = i / count.inner, n = i % count.inner;
-            accumulate(op_a, op_b, alpha, a.at(o, n), b.at(o, n), beta, c.at(o, n), worker);
-        });
-    }
+                      T beta, Batched<T, host> c);
 
     // --- element-wise and row-wise work -----------------------------------------------------------------------------
 
@@ -228,11 +205,42 @@ private:
     }
 
     template <class S>
-    void gemm_tiles(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const S> b, T beta, MatrixView<T> c) {
+    void gemm_of(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const S> b, T beta, MatrixView<T> c) {
         check_product(op_a, op_b, a, b, c);
+        check(op_a == Op::none || sizeof(S) != 2,
+              "EigenBackend: gemm with a transposed and b in 16 bits is not offered");
+        if constexpr (std::is_same_v<T, float>) {
+            if (op_b == Op::transpose && c.rows < product_detail::few_rows) return gemm_dots(alpha, a, b, beta, c);
+            const Grad mode = beta == T{0} ? Grad::overwrite : Grad::accumulate;
+            if (beta != T{1} && !(op_a == Op::none && beta == T{0})) scale(c, beta);
+            if (op_a == Op::none) return panel::multiply(*this, alpha, a, op_b, b, c, mode);
+            if constexpr (sizeof(S) == sizeof(T)) panel::add_sums(*this, alpha, a, b, c);
+        } else {
+            gemm_tiles(op_a, op_b, alpha, a, b, beta, c);
+        }
+    }
+
+    /// c = alpha a b^T + beta c, element by element, in runs of columns.
+    template <class S>
+    void gemm_dots(T alpha, MatrixView<const T> a, MatrixView<const S> b, T beta, MatrixView<T> c) {
+        const Tiles tiles = tiles_of(c.shape(), a.cols);
+        pool_.run(tiles.col_count, [&](Index tile, int) {
+            const Index s = tile * tiles.cols, cols = std::min(tiles.cols, c.cols - s);
+            const auto to = c.col_slice(s, cols);
+            if (beta != T{1}) scale(to, beta);
+            product_detail::add_dots(alpha, a, b.row_slice(s, cols), to);
+        });
+    }
+
+    static void scale(MatrixView<T> c, T factor) {
+        for (Index i = 0; i < c.rows; ++i)
+            for (Index j = 0; j < c.cols; ++j) c(i, j) = factor == T{0} ? T{0} : factor * c(i, j);
+    }
+
+    template <class S>
+    void gemm_tiles(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const S> b, T beta, MatrixView<T> c) {
         prepare_packing();
         if constexpr (sizeof(S) == 2) {
-            check(op_a == Op::none, "EigenBackend: gemm with a transposed and b in 16 bits is not offered");
             for (auto& memory : packing_)
                 if (memory.wide == nullptr) memory.wide = allocate<T>(memory.wide_size);
         }
@@ -271,12 +279,7 @@ private:
     template <class S>
     void accumulate(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const S> b, T beta, MatrixView<T> c,
                     int worker) {
-        if (beta == T{0}) {
-            fill(c, T{0});
-        } else if (beta != T{1}) {
-            for (Index i = 0; i < c.rows; ++i)
-                for (Index j = 0; j < c.cols; ++j) c(i, j) *= beta;
-        }
+        if (beta != T{1}) scale(c, beta);
         const auto& memory = packing_[static_cast<std::size_t>(worker)];
         if constexpr (sizeof(S) == 2) {
             product_of_stored(op_b, alpha, a, b, c, memory);
@@ -294,6 +297,52 @@ private:
     std::vector<ProductMemory<T>> packing_;  // one a thread
     arena_type arena_;
 };
+
+template <class T>
+BasicEigenBackend<T>::BasicEigenBackend(EigenOptions options) : pool_(options.threads), slab_rows_(options.slab_rows) {
+    check(slab_rows_ >= 4 && slab_rows_ % 4 == 0, "EigenBackend: slab_rows = ", slab_rows_,
+          ", expected a positive multiple of 4");
+    packing_.resize(static_cast<std::size_t>(pool_.size()));
+}
+
+template <class T>
+BasicEigenBackend<T>::~BasicEigenBackend() {
+    for (auto& p : packing_) {
+        if (p.left != nullptr) deallocate(p.left, p.left_size);
+        if (p.right != nullptr) deallocate(p.right, p.right_size);
+        if (p.wide != nullptr) deallocate(p.wide, p.wide_size);
+    }
+    arena_.release(*this);
+}
+
+template <class T>
+void BasicEigenBackend<T>::gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta,
+                                MatrixView<T> c) {
+    gemm_of(op_a, op_b, alpha, a, b, beta, c);
+}
+
+template <class T>
+void BasicEigenBackend<T>::gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const bfloat16> b, T beta,
+                                MatrixView<T> c) {
+    gemm_of(op_a, op_b, alpha, a, b, beta, c);
+}
+
+template <class T>
+void BasicEigenBackend<T>::gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const float16> b, T beta,
+                                MatrixView<T> c) {
+    gemm_of(op_a, op_b, alpha, a, b, beta, c);
+}
+
+template <class T>
+void BasicEigenBackend<T>::gemm_batched(BatchCount count, Op op_a, Op op_b, T alpha, Batched<const T, host> a,
+                                        Batched<const T, host> b, T beta, Batched<T, host> c) {
+    check_product(op_a, op_b, a.first, b.first, c.first);
+    prepare_packing();
+    pool_.run(count.outer * count.inner, [&](Index i, int worker) {
+        const Index o = i / count.inner, n = i % count.inner;
+        accumulate(op_a, op_b, alpha, a.at(o, n), b.at(o, n), beta, c.at(o, n), worker);
+    });
+}
 
 using EigenBackend = BasicEigenBackend<float>;
 

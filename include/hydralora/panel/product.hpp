@@ -1,0 +1,197 @@
+// Products by the micro-kernels, on the threads and the scratch memory of a backend of floats.
+//
+// An element of a result is a sum over each block of the depth in order, then over the blocks in order, whatever tile, slab
+// or thread computes it: its bits do not depend on the rows beside it nor on the number of threads.
+#pragma once
+
+#include <algorithm>
+#include <type_traits>
+
+#include "layout.hpp"
+
+namespace hydralora::panel {
+
+/// Elements of a right side that a product packs at a time: what stays in a last-level cache.
+inline constexpr Index most_packed = Index{1} << 20;
+
+/// What a product with panels of bfloat16 does with the left side: rounded to bfloat16 too, it is multiplied by the
+/// processor's dot products of bfloat16 where there are any; the sums are floats in any case.
+enum class LeftSide { as_it_is, rounded };
+
+namespace product_detail {
+
+inline constexpr Index slab_rows = 144;  // the most of the left side that a thread copies at once
+
+/// Memory of one thread: a slab's block of the left side, a tile at the edge of the result, a row of zeros.
+struct Workspace {
+    static constexpr Index left_size = (slab_rows + most_rows) * left_ld, edge_size = most_rows * most_cols;
+    static constexpr Index size = left_size + edge_size + most_cols;
+
+    float *left, *edge, *zeros;
+
+    explicit Workspace(float* memory) : left(memory), edge(left + left_size), zeros(edge + edge_size) {
+        std::fill_n(zeros, most_cols, 0.0f);
+    }
+};
+
+/// A tile whose panel is wider than what is left of the result: by way of a whole one.
+template <class Step, class S>
+void multiply_edge(const Step& step, Tile<S> tile, Index width, Index panel_width, float* edge) {
+    float* const to = tile.to;
+    const Index ld = tile.ld_to;
+    for (Index i = 0; i < tile.rows; ++i) std::copy_n(tile.start + i * tile.ld_start, width, edge + i * panel_width);
+    tile.start = tile.to = edge;
+    tile.ld_start = tile.ld_to = panel_width;
+    step.multiply(tile);
+    for (Index i = 0; i < tile.rows; ++i) std::copy_n(edge + i * panel_width, width, to + i * ld);
+}
+
+/// `to` (rows, width of the panel) = start + left (rows, depth) right, all rows of a slab. ld_start 0: one row for all.
+template <class S>
+void multiply_panel(const Kernel<S>& kernel, Index rows, Index depth, const float* left, const S* right, Index width,
+                    const float* start, Index ld_start, float* to, Index ld_to, float* edge) {
+    for (Index t = 0; t < rows;) {
+        const auto& step = kernel.step_for(rows - t);
+        const Index taken = std::min(step.rows, rows - t);
+        const Tile<S> tile{taken,          depth, left + t * left_ld, right, start + t * ld_start, ld_start,
+                           to + t * ld_to, ld_to};
+        if (width == kernel.cols)
+            step.multiply(tile);
+        else
+            multiply_edge(step, tile, width, kernel.cols, edge);
+        t += taken;
+    }
+}
+
+/// A row of the left block, filled up with a zero to an even depth.
+inline void copy_scaled(const float* from, Index n, float alpha, float* to) {
+    if (alpha == 1)
+        std::copy_n(from, n, to);
+    else
+        std::transform(from, from + n, to, [alpha](float value) { return alpha * value; });
+    to[n] = 0;
+}
+
+/// The same rounded to bfloat16: in pairs, or, where no kernel takes those, as floats.
+inline void copy_rounded(const float* from, Index n, float alpha, bool pairs, float* to) {
+    copy_scaled(from, n, alpha, to);
+    if (pairs)
+        for (Index k = 0; k < n; k += 2) to[k / 2] = bit_cast<float>(bfloat16_pair(to[k], to[k + 1]));
+    else
+        for (Index k = 0; k < n; ++k) to[k] = static_cast<float>(bfloat16(to[k]));
+}
+
+/// Panels [first, last) of a slab, by one thread.
+template <class P>
+void multiply_slab(const Layout& at, const P* memory, float alpha, MatrixView<const float> x, MatrixView<float> y,
+                   Grad mode, const float* bias, LeftSide side, Index first, Index last, const Workspace& work) {
+    const Kernel<P>* pairs = nullptr;
+    if constexpr (std::is_same_v<P, bfloat16>) pairs = side == LeftSide::rounded ? dot_kernel() : nullptr;
+    const Kernel<P>& kernel = pairs != nullptr ? *pairs : panel::kernel<P>();
+    for (Index block = 0; block < at.blocks; ++block) {
+        const Index depth = at.depth_of(block);
+        for (Index t = 0; t < x.rows; ++t) {
+            const float* const from = x.row(t) + block * at.block;
+            float* const to = work.left + t * left_ld;
+            if (side == LeftSide::rounded)
+                copy_rounded(from, depth, alpha, pairs != nullptr, to);
+            else
+                copy_scaled(from, depth, alpha, to);
+        }
+        const bool onto_y = block > 0 || mode == Grad::accumulate;
+        for (Index panel = first; panel < last; ++panel) {
+            const Index col = panel * at.width;
+            float* const to = y.data + col;
+            const float* const row = bias == nullptr ? work.zeros : bias + col;
+            multiply_panel(kernel, x.rows, depth, work.left, memory + at.place_of(block, panel), at.width_of(panel),
+                           onto_y ? to : row, onto_y ? y.ld : 0, to, y.ld, work.edge);
+        }
+    }
+}
+
+}  // namespace product_detail
+
+/// y (T, cols) = alpha x (T, depth) M + bias, or y += that without a bias; bias (cols) or null, M in panels, x as it is or
+/// rounded. Tasks are slabs of tokens and runs of panels, so many that all threads have work.
+template <class B, class P>
+void multiply(B& be, const Layout& at, const P* memory, float alpha, MatrixView<const float> x, MatrixView<float> y,
+              Grad mode, const float* bias = nullptr, LeftSide side = LeftSide::as_it_is) {
+    using namespace product_detail;
+    if (y.empty()) return;
+    const Index slabs = (y.rows + slab_rows - 1) / slab_rows;
+    const Index rows = ((y.rows + slabs - 1) / slabs + most_rows - 1) / most_rows * most_rows;
+    const Index wanted = (2 * be.threads() + slabs - 1) / slabs;
+    const bool small = y.rows * at.size() < Index{1} << 16;
+    const Index runs = be.threads() == 1 || small ? 1 : std::min(wanted, at.panels);
+    Scratch<B> scratch(be);
+    const auto spaces = scratch.template matrix<float>(be.threads(), Workspace::size);
+    be.tasks(slabs * runs, [&](Index task, int worker) {
+        const Index slab = task / runs, run = task % runs, row = slab * rows, count = std::min(rows, y.rows - row);
+        if (count <= 0) return;
+        multiply_slab(at, memory, alpha, x.row_slice(row, count), y.row_slice(row, count), mode, bias, side,
+                      at.panels * run / runs, at.panels * (run + 1) / runs, Workspace(spaces.row(worker)));
+    });
+}
+
+/// c (m, n) = alpha a (m, k) op(b) (k, n), or c += that: b, of any stored type, is packed on the way, some columns at a time.
+template <class B, class S>
+void multiply(B& be, float alpha, MatrixView<const float> a, Op op_b, MatrixView<const S> b, MatrixView<float> c,
+              Grad mode) {
+    const Index fit = most_packed / std::max(Index{1}, a.cols) / most_cols * most_cols;
+    const Index most = std::max(fit, most_cols), chunks = (c.cols + most - 1) / most;
+    const Index cols = chunks <= 1 ? c.cols : ((c.cols + chunks - 1) / chunks + most_cols - 1) / most_cols * most_cols;
+    Scratch<B> scratch(be);
+    const auto memory = scratch.template matrix<float>(1, Layout{a.cols, cols}.size());
+    for (Index col = 0; col < c.cols; col += cols) {
+        const Index count = std::min(cols, c.cols - col);
+        const Layout at{a.cols, count};
+        put(be, at, memory.data, op_b, 0, op_b == Op::none ? b.col_slice(col, count) : b.row_slice(col, count));
+        multiply(be, at, static_cast<const float*>(memory.data), alpha, a, c.col_slice(col, count), mode);
+    }
+}
+
+/// c (m, n) += alpha a^T (m, T) b (T, n): a sum over T tokens, slab by slab of be.slab_rows() (a long one in parts), each
+/// slab's sum made from 0 and added in order. The narrower side is turned, so it may be c^T that the kernel computes.
+template <class B>
+void add_sums(B& be, float alpha, MatrixView<const float> a, MatrixView<const float> b, MatrixView<float> c) {
+    using namespace product_detail;
+    if (c.empty()) return;
+    const bool turned = b.cols < a.cols;
+    const auto narrow = turned ? b : a, wide = turned ? a : b;
+    const auto& kernel = panel::kernel<float>();
+    constexpr Index rows = 96, cols = 256;  // of a task's part of c or c^T
+    const Index parts = (narrow.cols + rows - 1) / rows, runs = (wide.cols + cols - 1) / cols;
+    const Index width = kernel.cols, right_size = usual_depth * width, tile_size = rows * width;
+    Scratch<B> scratch(be);
+    const auto spaces = scratch.template matrix<float>(be.threads(), Workspace::size + right_size + tile_size);
+    be.tasks(parts * runs, [&](Index task, int worker) {
+        const Workspace work(spaces.row(worker));
+        float* const right = spaces.row(worker) + Workspace::size;  // a panel of `wide` (tokens, width)
+        float* const tile = right + right_size;                     // (rows, width)
+        const Index i0 = task / runs * rows, j0 = task % runs * cols;
+        const Index m = std::min(rows, narrow.cols - i0), last = std::min(wide.cols, j0 + cols);
+        Index depth = 0;
+        for (Index first = 0; first < wide.rows; first += depth) {
+            depth = std::min({be.slab_rows() - first % be.slab_rows(), usual_depth, wide.rows - first});
+            for (Index t = 0; t < depth; ++t)
+                for (Index i = 0; i < m; ++i) work.left[i * left_ld + t] = alpha * narrow(first + t, i0 + i);
+            for (Index col = j0; col < last; col += width) {
+                const Index count = std::min(width, last - col);
+                std::fill_n(right, count < width ? depth * width : 0, 0.0f);
+                for (Index t = 0; t < depth; ++t) std::copy_n(wide.row(first + t) + col, count, right + t * width);
+                if (!turned) {
+                    float* const to = c.row(i0) + col;
+                    multiply_panel(kernel, m, depth, work.left, static_cast<const float*>(right), count, to, c.ld, to,
+                                   c.ld, work.edge);
+                    continue;
+                }
+                multiply_panel(kernel, m, depth, work.left, static_cast<const float*>(right), width, work.zeros, 0,
+                               tile, width, work.edge);
+                for (Index j = 0; j < count; ++j)
+                    for (Index i = 0; i < m; ++i) c(col + j, i0 + i) += tile[i * width + j];
+            }
+        }
+    });
+}
+
+}  // namespace hydralora::panel
