@@ -16,6 +16,7 @@ set(HYDRALORA_HEADERS
     hydralora/core/params.hpp
     hydralora/core/precision.hpp
     hydralora/core/random.hpp
+    hydralora/core/random_words.hpp
     hydralora/core/thread_pool.hpp
     hydralora/core/thread_pool_definitions.hpp
     hydralora/core/view.hpp
@@ -27,6 +28,7 @@ set(HYDRALORA_HEADERS
     hydralora/backend/compose/attention.hpp
     hydralora/backend/compose/cross_entropy.hpp
     hydralora/backend/compose/dropout.hpp
+    hydralora/backend/compose/either.hpp
     hydralora/backend/compose/elements.hpp
     hydralora/backend/compose/embedding.hpp
     hydralora/backend/compose/exponential.hpp
@@ -37,6 +39,7 @@ set(HYDRALORA_HEADERS
     hydralora/backend/compose/row_access.hpp
     hydralora/backend/compose/row_loops.hpp
     hydralora/backend/compose/sgd.hpp
+    hydralora/backend/compose/square_root.hpp
     hydralora/backend/compose/stored_product.hpp
     hydralora/backend/compose/swiglu.hpp
     hydralora/backend/concept.hpp
@@ -53,6 +56,7 @@ set(HYDRALORA_HEADERS
     hydralora/eigen/eigen_backend.hpp
     hydralora/eigen/product.hpp
     hydralora/eigen/product_definitions.hpp
+    hydralora/eigen/vector_loops.hpp
     # thrust
     hydralora/thrust.hpp
     hydralora/thrust/cpp_system.hpp

@@ -3,6 +3,8 @@
 
 #if defined(__CUDACC__)
 #define HYDRALORA_HD __host__ __device__
+#elif defined(__clang__)
+#define HYDRALORA_HD __attribute__((always_inline))  // its [[gnu::flatten]] inlines one call, not those inside
 #else
 #define HYDRALORA_HD  // marks what runs on host and device alike
 #endif

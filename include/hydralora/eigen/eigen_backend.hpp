@@ -7,14 +7,17 @@
 #include <algorithm>
 #include <cstddef>
 #include <new>
+#include <type_traits>
 #include <vector>
 
+#include "../backend/compose/row_loops.hpp"
 #include "../backend/concept.hpp"
 #include "../backend/group.hpp"
 #include "../core/check.hpp"
 #include "../core/thread_pool.hpp"
 #include "../panel/product.hpp"
 #include "product.hpp"
+#include "vector_loops.hpp"
 
 namespace hydralora {
 
@@ -63,8 +66,14 @@ public:
     void cast(MatrixView<From> from, MatrixView<To> to) {
         check(from.shape() == to.shape(), "EigenBackend: copy of a (", from.rows, ", ", from.cols, ") matrix to a (",
               to.rows, ", ", to.cols, ") one");
-        for (Index i = 0; i < to.rows; ++i)
-            for (Index j = 0; j < to.cols; ++j) to(i, j) = widened<To>(from(i, j));
+        constexpr bool narrowed = sizeof(To) == 2 && !std::is_same_v<std::remove_const_t<From>, To>;
+        in_vectors([&] {
+            for (Index i = 0; i < to.rows; ++i) {
+                const From* const row = from.row(i);
+                functor::row_map<std::conditional_t<narrowed, float, To>>(Solo{}, to.cols, functor::Set{}, row,
+                                                                          functor::Out{to.row(i)});
+            }
+        });
     }
     template <class U>
     void copy(MatrixView<const U> from, MatrixView<std::type_identity_t<U>> to) {
@@ -102,8 +111,10 @@ public:
         constexpr Index chunk = 8192;
         pool_.run((n + chunk - 1) / chunk, [&](Index task, int) {
             const Index end = std::min(n, (task + 1) * chunk);
-            F g = f;  // a copy the compiler can keep in registers
-            for (Index i = task * chunk; i < end; ++i) g(i);
+            in_vectors([&] {
+                F g = f;  // a copy the compiler can keep in registers
+                for (Index i = task * chunk; i < end; ++i) g(i);
+            });
         });
     }
 
@@ -112,8 +123,10 @@ public:
         constexpr Index chunk = 8;
         pool_.run((n + chunk - 1) / chunk, [&](Index task, int) {
             const Index end = std::min(n, (task + 1) * chunk);
-            F g = f;
-            for (Index i = task * chunk; i < end; ++i) g(Solo{}, i);
+            in_vectors([&] {
+                F g = f;
+                for (Index i = task * chunk; i < end; ++i) g(Solo{}, i);
+            });
         });
     }
 
@@ -130,11 +143,15 @@ public:
         const auto sums = frame.template matrix<U>(1, slabs);
         constexpr Index chunk = 64;  // slabs a task
         pool_.run((slabs + chunk - 1) / chunk, [&](Index task, int) {
-            for (Index s = task * chunk; s < std::min(slabs, (task + 1) * chunk); ++s) {
-                U sum{};
-                for (Index i = s * slab_rows_; i < std::min(n, (s + 1) * slab_rows_); ++i) sum += f(i);
-                sums(0, s) = sum;
-            }
+            const Index end = std::min(slabs, (task + 1) * chunk);
+            in_vectors([&] {
+                F g = f;
+                for (Index s = task * chunk; s < end; ++s) {
+                    U sum{};
+                    for (Index i = s * slab_rows_; i < std::min(n, (s + 1) * slab_rows_); ++i) sum += g(i);
+                    sums(0, s) = sum;
+                }
+            });
         });
         for (Index s = 0; s < slabs; ++s) out(0, 0) += sums(0, s);
     }
@@ -157,7 +174,11 @@ public:
         starts(0, segments) = count;
         pool_.run(segments, [&](Index s, int) {
             const Index begin = starts(0, s), end = starts(0, s + 1);
-            f(Solo{}, static_cast<std::int32_t>(keys(0, begin) >> 32), order.data + begin, end - begin);
+            const auto id = static_cast<std::int32_t>(keys(0, begin) >> 32);
+            in_vectors([&] {
+                F g = f;
+                g(Solo{}, id, order.data + begin, end - begin);
+            });
         });
     }
 
