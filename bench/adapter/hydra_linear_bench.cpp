@@ -11,7 +11,7 @@
 #include "layer.hpp"
 
 void bench::add_benchmarks(const Settings& settings) {
-    std::vector<Shape3> shapes = {{2048, 2048, 512}, {768, 3072, 512}};
+    std::vector<Shape3> shapes = {{2048, 2048, 512}};
     if (!settings.quick)
         shapes = {{768, 3072, 128}, {768, 3072, 512}, {2048, 2048, 128}, {2048, 2048, 512}, {2048, 5632, 512}};
     for (const int threads : settings.threads) {
