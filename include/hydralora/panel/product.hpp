@@ -161,36 +161,39 @@ void add_sums(B& be, float alpha, MatrixView<const float> a, MatrixView<const fl
     const auto& kernel = panel::kernel<float>();
     constexpr Index rows = 96, cols = 256;  // of a task's part of c or c^T
     const Index parts = (narrow.cols + rows - 1) / rows, runs = (wide.cols + cols - 1) / cols;
-    const Index width = kernel.cols, right_size = usual_depth * width, tile_size = rows * width;
+    const Index width = kernel.cols, right_size = usual_depth * cols, turned_size = rows * cols;
     Scratch<B> scratch(be);
-    const auto spaces = scratch.template matrix<float>(be.threads(), Workspace::size + right_size + tile_size);
+    const auto spaces = scratch.template matrix<float>(be.threads(), Workspace::size + right_size + turned_size);
     be.tasks(parts * runs, [&](Index task, int worker) {
         const Workspace work(spaces.row(worker));
-        float* const right = spaces.row(worker) + Workspace::size;  // a panel of `wide` (tokens, width)
-        float* const tile = right + right_size;                     // (rows, width)
+        float* const right = spaces.row(worker) + Workspace::size;  // panels of `wide` (tokens, width)
+        float* const c_turned = right + right_size;                 // the task's part of c^T (m, cols)
         const Index i0 = task / runs * rows, j0 = task % runs * cols;
         const Index m = std::min(rows, narrow.cols - i0), last = std::min(wide.cols, j0 + cols);
+        float* const to = turned ? c_turned : c.row(i0) + j0;
+        const Index ld = turned ? cols : c.ld;
+        if (turned)
+            for (Index j = j0; j < last; ++j)
+                for (Index i = 0; i < m; ++i) to[i * ld + j - j0] = c(j, i0 + i);
         Index depth = 0;
         for (Index first = 0; first < wide.rows; first += depth) {
             depth = std::min({be.slab_rows() - first % be.slab_rows(), usual_depth, wide.rows - first});
-            for (Index t = 0; t < depth; ++t)
+            for (Index t = 0; t < depth; ++t) {
                 for (Index i = 0; i < m; ++i) work.left[i * left_ld + t] = alpha * narrow(first + t, i0 + i);
-            for (Index col = j0; col < last; col += width) {
-                const Index count = std::min(width, last - col);
-                std::fill_n(right, count < width ? depth * width : 0, 0.0f);
-                for (Index t = 0; t < depth; ++t) std::copy_n(wide.row(first + t) + col, count, right + t * width);
-                if (!turned) {
-                    float* const to = c.row(i0) + col;
-                    multiply_panel(kernel, m, depth, work.left, static_cast<const float*>(right), count, to, c.ld, to,
-                                   c.ld, work.edge);
-                    continue;
+                for (Index col = j0; col < last; col += width) {
+                    float* const line = right + (col - j0) * depth + t * width;
+                    layout_detail::copy_line(wide.row(first + t) + col, std::min(width, last - col), width, line);
                 }
-                multiply_panel(kernel, m, depth, work.left, static_cast<const float*>(right), width, work.zeros, 0,
-                               tile, width, work.edge);
-                for (Index j = 0; j < count; ++j)
-                    for (Index i = 0; i < m; ++i) c(col + j, i0 + i) += tile[i * width + j];
+            }
+            for (Index col = j0; col < last; col += width) {
+                float* const sums = to + col - j0;
+                multiply_panel(kernel, m, depth, work.left, static_cast<const float*>(right + (col - j0) * depth),
+                               std::min(width, last - col), sums, ld, sums, ld, work.edge);
             }
         }
+        if (turned)
+            for (Index j = j0; j < last; ++j)
+                for (Index i = 0; i < m; ++i) c(j, i0 + i) = to[i * ld + j - j0];
     });
 }
 
