@@ -20,7 +20,9 @@ enum class LeftSide { as_it_is, rounded };
 
 namespace product_detail {
 
-inline constexpr Index slab_rows = 144;  // the most of the left side that a thread copies at once
+inline constexpr Index slab_rows = 144;                  // the most of the left side that a thread copies at once
+inline constexpr Index sums_rows = 96, sums_cols = 256;  // of a task's part of a sum over tokens
+inline constexpr Index sums_right_size = usual_depth * sums_cols, sums_turned_size = sums_rows * sums_cols;
 
 /// Memory of one thread: a slab's block of the left side, a tile at the edge of the result, a row of zeros.
 struct Workspace {
@@ -111,6 +113,12 @@ void multiply_slab(const Layout& at, const P* memory, float alpha, MatrixView<co
 
 }  // namespace product_detail
 
+/// Bytes of scratch memory that products take at most.
+[[nodiscard]] constexpr Index workspace_bytes(Index threads) {
+    using namespace product_detail;
+    return Index{sizeof(float)} * (most_packed + threads * (Workspace::size + sums_right_size + sums_turned_size));
+}
+
 /// y (T, cols) = alpha x (T, depth) M + bias, or y += that without a bias; bias (cols) or null, M in panels, x as it is or
 /// rounded. Tasks are slabs of tokens and runs of panels, so many that all threads have work.
 template <class B, class P>
@@ -159,15 +167,16 @@ void add_sums(B& be, float alpha, MatrixView<const float> a, MatrixView<const fl
     const bool turned = b.cols < a.cols;
     const auto narrow = turned ? b : a, wide = turned ? a : b;
     const auto& kernel = panel::kernel<float>();
-    constexpr Index rows = 96, cols = 256;  // of a task's part of c or c^T
+    constexpr Index rows = sums_rows, cols = sums_cols;  // of a task's part of c or c^T
     const Index parts = (narrow.cols + rows - 1) / rows, runs = (wide.cols + cols - 1) / cols;
-    const Index width = kernel.cols, right_size = usual_depth * cols, turned_size = rows * cols;
+    const Index width = kernel.cols;
     Scratch<B> scratch(be);
-    const auto spaces = scratch.template matrix<float>(be.threads(), Workspace::size + right_size + turned_size);
+    const auto spaces =
+        scratch.template matrix<float>(be.threads(), Workspace::size + sums_right_size + sums_turned_size);
     be.tasks(parts * runs, [&](Index task, int worker) {
         const Workspace work(spaces.row(worker));
         float* const right = spaces.row(worker) + Workspace::size;  // panels of `wide` (tokens, width)
-        float* const c_turned = right + right_size;                 // the task's part of c^T (m, cols)
+        float* const c_turned = right + sums_right_size;            // the task's part of c^T (m, cols)
         const Index i0 = task / runs * rows, j0 = task % runs * cols;
         const Index m = std::min(rows, narrow.cols - i0), last = std::min(wide.cols, j0 + cols);
         float* const to = turned ? c_turned : c.row(i0) + j0;
