@@ -21,10 +21,12 @@ set(corpus core)
 set(analysis core)
 set(io core backend adapter model JSON posix)
 set(text core io JSON)
-set(hydralora.hpp core backend panel eigen weight adapter nn model optim corpus analysis io)
+set(compiled.hpp core backend panel eigen weight adapter nn model optim)
+set(compiled.cpp compiled.hpp)
+set(hydralora.hpp compiled.hpp core backend panel eigen weight adapter nn model optim corpus analysis io)
 set(thrust.hpp core backend panel thrust weight adapter nn model optim corpus analysis io)
 set(nodes fwd.hpp version.hpp core backend panel eigen thrust weight adapter nn model optim corpus analysis io text
-    hydralora.hpp thrust.hpp)
+    compiled.hpp compiled.cpp hydralora.hpp thrust.hpp)
 
 # Third parties by the look of the name; the first match counts. A plain name is a header of the standard library.
 set(third_parties Eigen JSON CUDA OpenMP posix simd std)

@@ -19,7 +19,8 @@ write_basic_package_version_file(
     "${PROJECT_BINARY_DIR}/hydraloraConfigVersion.cmake" COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(
     FILES "${PROJECT_BINARY_DIR}/hydraloraConfig.cmake" "${PROJECT_BINARY_DIR}/hydraloraConfigVersion.cmake"
-        "${PROJECT_SOURCE_DIR}/cmake/hydraloraThrust.cmake" "${PROJECT_SOURCE_DIR}/cmake/hydraloraCudnn.cmake"
+        "${PROJECT_SOURCE_DIR}/cmake/hydraloraCompiled.cmake" "${PROJECT_SOURCE_DIR}/cmake/hydraloraThrust.cmake"
+        "${PROJECT_SOURCE_DIR}/cmake/hydraloraCudnn.cmake"
     DESTINATION "${package_dir}")
 
 # The prefix in the .pc file is relative to the file itself, so that an installed tree may be moved.

@@ -17,6 +17,19 @@ namespace hydra {
 
 using namespace hydralora;
 
+namespace {
+
+/// Whether the linear layers' matrices are.
+bool stored_in_bfloat16(const io::ModelFiles& files) {
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        const io::TensorEntry& entry = *files.tensor(i).entry;
+        if (entry.name.ends_with("_proj.weight") && entry.dtype != io::Dtype::bf16) return false;
+    }
+    return true;
+}
+
+}  // namespace
+
 void run_plan(const TrainOptions& options) {
     check_options(options.loop);
     const auto path = options.base / "config.json";
@@ -29,7 +42,9 @@ void run_plan(const TrainOptions& options) {
         static_cast<void>(adapter_shapes(config, options.adapter));  // refuses what cannot be
     config.max_positions = planned_positions(config.max_positions, options.loop.sequence_length + slab_rows);
     const auto files = io::ModelFiles::open(options.base);
-    const auto plan = memory_plan(config, static_cast<Index>(files.bytes()), resident_memory(), options);
+    const auto plan = memory_plan(config, static_cast<Index>(files.bytes()),
+                                  stored_in_bfloat16(files) ? PanelStorage::bfloat16 : PanelStorage::compute,
+                                  resident_memory(), options);
     std::printf("%s", plan_table(plan).c_str());
     const std::string warning = memory_warning(plan, options);
     if (!warning.empty()) std::printf("\n%s\n", warning.c_str());

@@ -10,12 +10,12 @@
 #include <utility>
 
 #include <hydralora/backend/planning_backend.hpp>
-#include <hydralora/eigen/product.hpp>
 #include <hydralora/io/json.hpp>
 #include <hydralora/io/llama_config.hpp>
 #include <hydralora/io/model_files.hpp>
 #include <hydralora/model/llama.hpp>
 #include <hydralora/optim/clip.hpp>
+#include <hydralora/panel/product.hpp>
 #include <hydralora/thrust/cuda_cuts.hpp>
 
 #include "loop.hpp"
@@ -69,6 +69,14 @@ Index run_steps(P& be, const Llama<P>& model, Set& params, const Grads& grad_vie
     return held;
 }
 
+Index packed_bytes(const LlamaConfig& config, const LlamaAdapterConfig& adapters, PanelStorage storage) {
+    Index bytes = 0;
+    for (const Target t : adapters.targets)
+        bytes +=
+            PackedJoinedWeight<HostBackend>::planned_bytes(joined_shape(adapters.at(config, t)), {.storage = storage});
+    return bytes * config.layers;
+}
+
 std::string mebibytes(Index bytes) { return grouped((bytes + (1 << 19)) >> 20); }
 
 }  // namespace
@@ -79,14 +87,14 @@ Index resident_memory() {
     return file >> pages >> resident ? Index{resident} * ::sysconf(_SC_PAGESIZE) : Index{16} << 20;
 }
 
-MemoryPlan memory_plan(const LlamaConfig& config, Index weight_bytes, Index process, const TrainOptions& options) {
+MemoryPlan memory_plan(const LlamaConfig& config, Index weight_bytes, PanelStorage storage, Index process,
+                       const TrainOptions& options) {
     MemoryPlan plan;
     plan.process = process;
     plan.weights = weight_bytes;
     const Index threads =
         options.loop.threads > 0 ? options.loop.threads : Index{std::max(1u, std::thread::hardware_concurrency())};
-    using Product = ProductMemory<float>;
-    plan.threads = threads * (Product::left_size + Product::right_size + Product::wide_size) * Index{sizeof(float)};
+    plan.threads = panel::workspace_bytes(threads);
 
     const bool gpu = options.loop.place.device == Device::cuda;
     P be(slab_rows, gpu ? cuda_cuts::attention : AttentionCut{},
@@ -106,6 +114,7 @@ MemoryPlan memory_plan(const LlamaConfig& config, Index weight_bytes, Index proc
     const auto weights = map_params<StoredView<P>>(shapes, make_views);
     const Llama<P> bare(be, config, weights);
     const Index before = be.memory().now;
+    Index joined = 0;
     if (options.method == Method::full) {
         auto trained = make_buffers(be, shapes), grads = make_buffers(be, shapes);
         ParamBuffer<P> head;
@@ -119,10 +128,21 @@ MemoryPlan memory_plan(const LlamaConfig& config, Index weight_bytes, Index proc
     } else {
         const auto adapter = adapter_shapes(config, options.adapter);
         auto trained = make_buffers(be, adapter), grads = make_buffers(be, adapter);
-        const Llama<P> model(be, config, weights, options.adapter, views(std::as_const(trained)));
-        plan.parameters = run_steps(be, model, trained, views(grads), options, before);
+        const auto adapters = views(std::as_const(trained));
+        if (gpu || options.weights == BaseWeights::packed) {
+            const Index without = be.memory().now;
+            JoinedProjections<P> projections(be, config, options.adapter);  // for the room that they want behind rows
+            joined = be.memory().now - without;
+            const Llama<P> model(be, config, weights, options.adapter, adapters, projections);
+            plan.parameters = run_steps(be, model, trained, views(grads), options, before + joined);
+        } else {
+            const Llama<P> model(be, config, weights, options.adapter, adapters);
+            plan.parameters = run_steps(be, model, trained, views(grads), options, before);
+        }
+        if (!gpu && options.weights == BaseWeights::packed)
+            plan.packed = packed_bytes(config, options.adapter, storage);
     }
-    plan.activations = be.memory().peak - plan.parameters;
+    plan.activations = be.memory().peak - plan.parameters - joined;
     return plan;
 }
 
@@ -130,6 +150,7 @@ std::string plan_table(const MemoryPlan& plan) {
     const bool gpu = plan.device == Device::cuda;
     Table table({gpu ? "memory of the GPU at the peak, about" : "memory at the peak", "MiB"});
     table.add({gpu ? "weights" : "weights, in their files' memory", mebibytes(plan.weights)});
+    if (plan.packed > 0) table.add({"adapted weights, packed", mebibytes(plan.packed)});
     table.add({"trained parameters, gradients, moments", mebibytes(plan.parameters)});
     table.add({"activations and scratch", mebibytes(plan.activations)});
     if (!gpu) table.add({"packing memory of the threads", mebibytes(plan.threads)});
@@ -154,7 +175,8 @@ std::string memory_warning(const MemoryPlan& plan, const TrainOptions& options) 
     if (plan.total() <= machine) return {};
     const bool keeps_all = options.loop.keep == Keep::all;
     return concat("this run is planned to take ", mebibytes(plan.total()), " MiB, the machine has ", mebibytes(machine),
-                  "; ", keeps_all ? "--keep inputs, " : "", "a higher --accumulation",
+                  "; ", plan.packed > 0 ? "--weights mapped, " : "", keeps_all ? "--keep inputs, " : "",
+                  "a higher --accumulation",
                   options.method == Method::full ? ", an adapter instead of --method full" : "",
                   " or a shorter --length take less");
 }

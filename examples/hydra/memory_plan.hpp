@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include <hydralora/weight/packed_matrix.hpp>
+
 #include "options.hpp"
 
 namespace hydra {
@@ -12,18 +14,19 @@ namespace hydra {
 struct MemoryPlan {
     Device device = Device::cpu;
     Index weights = 0;      // the base's files, mapped and all read; on a GPU a copy
+    Index packed = 0;       // the base's adapted matrices in packed form
     Index parameters = 0;   // what is trained, its gradients and AdamW's moments
     Index activations = 0;  // what a part of a step keeps for its way back, and works in
     Index threads = 0;      // packing memory of the products
     Index process = 0;      // the program, and what it holds when the plan is made
 
-    [[nodiscard]] Index total() const { return weights + parameters + activations + threads + process; }
+    [[nodiscard]] Index total() const { return weights + packed + parameters + activations + threads + process; }
 };
 
-/// The plan of `train` with these options on a base of that configuration, whose files have `weight_bytes`; `process`: what
-/// the process holds without them.
-[[nodiscard]] MemoryPlan memory_plan(const hydralora::LlamaConfig& config, Index weight_bytes, Index process,
-                                     const TrainOptions& options);
+/// The plan of `train` with these options on a base of that configuration, whose files have `weight_bytes` and whose adapted
+/// matrices would be packed as `storage`; `process`: what the process holds without them.
+[[nodiscard]] MemoryPlan memory_plan(const hydralora::LlamaConfig& config, Index weight_bytes,
+                                     hydralora::PanelStorage storage, Index process, const TrainOptions& options);
 
 /// Bytes of this process in memory now.
 [[nodiscard]] Index resident_memory();

@@ -62,6 +62,7 @@ Json to_json(const TrainOptions& o) {
     json.set("base", o.base.string()).set("method", o.method == Method::full ? "full" : "adapter");
     json.set("chat", o.chat);
     if (o.method == Method::full) return json;
+    json.set("weights", enum_name(o.weights, base_weights_names));
     const AdapterConfig& a = o.adapter.adapter;
     Json targets = Json::array();
     for (const Target t : o.adapter.targets) targets.push(target_names[index_of(t)]);

@@ -1,10 +1,12 @@
 // What the commands are asked to do. The command line fills these; run.json repeats them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <limits>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <hydralora/io/json_value.hpp>
@@ -60,10 +62,16 @@ struct PretrainOptions {
 /// Which parameters `hydra train` trains.
 enum class Method { adapter, full };
 
+/// Where the processor reads the base's adapted matrices: packed once more in the order its products take them, as wide as
+/// they are stored, or in the files' own memory. A GPU always has its own.
+enum class BaseWeights { packed, mapped };
+inline constexpr std::array<std::string_view, 2> base_weights_names{"packed", "mapped"};
+
 struct TrainOptions {
     LoopOptions loop;
     std::filesystem::path base;
     Method method = Method::adapter;
+    BaseWeights weights = BaseWeights::packed;
     std::string chat;      ///< chat format of conversations; "": the base's own
     bool dry_run = false;  ///< say what would be done, and stop
     hydralora::LlamaAdapterConfig adapter;

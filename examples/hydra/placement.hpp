@@ -13,6 +13,7 @@
 
 #include "base_model.hpp"
 #include "batches.hpp"
+#include "options.hpp"
 
 namespace hydra {
 
@@ -118,21 +119,25 @@ void upload_set(B& be, const HostSet& from, Set& to) {
         from, to);
 }
 
-/// Whether adapters ride inside the frozen products of B, in the joined form: where passes over memory are what costs.
+/// Whether the matrices of files are read where they are mapped; else B has copies.
 template <class B>
-inline constexpr bool joins = !std::is_same_v<B, HostBackend>;
+inline constexpr bool reads_files = std::is_same_v<B, HostBackend>;
 
-/// A base's weights where B computes: on the host in the mapped files, elsewhere in copies, matrices in B's compute type,
-/// those that have an adapter in their joined form.
+/// A base's weights where B computes: on the host in the mapped files, those that have an adapter in packed form besides if
+/// that is wanted; elsewhere in copies, matrices in B's compute type, those that have an adapter in their joined form.
 template <hydralora::Backend B>
 class PlacedWeights {
 public:
     PlacedWeights() = default;
     /// adapters: null for none.
-    PlacedWeights(B& be, const BaseModel& base, const hydralora::LlamaAdapterConfig* adapters) {
+    PlacedWeights(B& be, const BaseModel& base, const hydralora::LlamaAdapterConfig* adapters,
+                  BaseWeights weights = BaseWeights::mapped) {
         using namespace hydralora;
-        if constexpr (!joins<B>) {
+        if constexpr (reads_files<B>) {
             views_ = base.files.views;
+            if (adapters == nullptr || weights == BaseWeights::mapped) return;
+            joined_.emplace(be, base.config, *adapters, PackOptions{.storage = panel_storage(views_, *adapters)});
+            joined_->copy_frozen(be, views_);
         } else {
             const auto& files = base.files.views;
             matrices_ = files.template like<ActivationBuffer<B>>();
@@ -143,7 +148,7 @@ public:
                 for (Index l = 0; l < base.config.layers; ++l)
                     for (const Target t : adapters->targets) {
                         const auto layer = static_cast<std::size_t>(l);
-                        const View<B> to = joined_->frozen(l, t);
+                        const View<B> to = joined_->at(l, t).frozen();
                         io::upload_as(be, files.layers[layer].projections[index_of(t)], to);
                         views_.layers[layer].projections[index_of(t)] = ConstView<B>(to);
                     }
@@ -173,6 +178,17 @@ public:
     /// To be called after each change of the adapters' parameters.
     void refresh(B& be, const AdapterBuffers<B>& adapters) {
         if (joined_) joined_->refresh(be, adapters);
+    }
+
+    /// bfloat16 where all matrices with an adapter are stored so.
+    [[nodiscard]] static hydralora::PanelStorage panel_storage(
+        const hydralora::LlamaWeights<hydralora::StoredView<B>>& weights,
+        const hydralora::LlamaAdapterConfig& adapters) {
+        using namespace hydralora;
+        for (const auto& layer : weights.layers)
+            for (const Target t : adapters.targets)
+                if (layer.projections[index_of(t)].storage() != Storage::bfloat16) return PanelStorage::compute;
+        return PanelStorage::bfloat16;
     }
 
 private:

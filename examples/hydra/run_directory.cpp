@@ -8,6 +8,7 @@
 #include <cstring>
 #include <ctime>
 #include <limits>
+#include <system_error>
 #include <thread>
 
 #include <hydralora/core/check.hpp>
@@ -32,9 +33,9 @@ std::string now() {
     return text;
 }
 
-/// Options that may differ between the parts of one run: they change no number, or (device) only its rounding.
+/// Options that may differ between the parts of one run: they change no number, or (device, weights) only its rounding.
 bool may_differ(const std::string& key) {
-    for (const char* each : {"out", "threads", "device", "accumulation", "keep", "eval_every", "save_every",
+    for (const char* each : {"out", "threads", "device", "accumulation", "keep", "weights", "eval_every", "save_every",
                              "eval_examples", "eval_answers"})
         if (key == each) return true;
     return false;

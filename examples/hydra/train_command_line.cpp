@@ -89,6 +89,11 @@ void add_loop(CLI::App& app, LoopOptions& o) {
 
 void add_adapter(CLI::App& app, TrainOptions& o, std::vector<std::string>& targets) {
     AdapterConfig& a = o.adapter.adapter;
+    add_enum(
+        app, "--weights", o.weights, base_weights_names,
+        "of the base, on the processor: packed once more in memory as its products read them, or as the files have "
+        "them: less memory, and slower the fewer tokens a part of a step has")
+        ->group("Adapter");
     app.add_option("--rank", a.rank, "r of every adapter")->group("Adapter");
     app.add_option("--heads", a.heads, "N: number of B's")->group("Adapter");
     app.add_option("--alpha", a.alpha, "scaling is alpha / rank")->group("Adapter");

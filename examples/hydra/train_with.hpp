@@ -105,7 +105,7 @@ template <hydralora::Backend B>
 Outcome train_adapters(B& be, const Setting& s) {
     using namespace hydralora;
     const LoopOptions& loop = s.options.loop;
-    PlacedWeights<B> weights(be, s.base, &s.options.adapter);
+    PlacedWeights<B> weights(be, s.base, &s.options.adapter, s.options.weights);
     const Llama<B> bare(be, s.base.config, weights.views());
     auto adapters = make_buffers(be, adapter_shapes(s.base.config, s.options.adapter));
     initialise(be, adapters, s.base.config, s.options.adapter, Seed{loop.seed});
@@ -146,8 +146,9 @@ Outcome train_with(B& be, const TrainOptions& options, const Surroundings& surro
     const Speech speech = speech_of(base.vocabulary, options.chat);
     const auto domains = read_data(loop, Prompts::masked, speech);
     const auto weight_bytes = static_cast<Index>(base.files.files.bytes());  // read, and so in memory, by now
-    const MemoryPlan plan =
-        memory_plan(base.config, weight_bytes, std::max(Index{0}, resident_memory() - weight_bytes), options);
+    const MemoryPlan plan = memory_plan(base.config, weight_bytes,
+                                        PlacedWeights<HostBackend>::panel_storage(base.files.views, options.adapter),
+                                        std::max(Index{0}, resident_memory() - weight_bytes), options);
     if (options.dry_run) {
         std::printf("%s", dry_run_text(options, base, domains, plan).c_str());
         return Outcome::done;

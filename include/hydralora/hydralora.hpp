@@ -13,6 +13,7 @@
 #include "core/params.hpp"
 #include "core/precision.hpp"
 #include "core/random.hpp"
+#include "core/random_words.hpp"
 #include "core/view.hpp"
 
 #include "backend/buffer.hpp"
@@ -23,6 +24,7 @@
 #include "backend/stored_view.hpp"
 
 #include "eigen/eigen_backend.hpp"
+#include "eigen/vector_loops.hpp"
 
 #include "weight/frozen_weight.hpp"
 #include "weight/packed_weight.hpp"
@@ -55,3 +57,5 @@
 #include "optim/clip.hpp"
 #include "optim/schedule.hpp"
 #include "optim/sgd.hpp"
+
+#include "compiled.hpp"

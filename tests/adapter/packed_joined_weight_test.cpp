@@ -7,6 +7,7 @@
 #include <hydralora/eigen/eigen_backend.hpp>
 #include <hydralora/weight/packed_weight.hpp>
 #include <utility>
+#include <vector>
 
 #include "adapter/joined_case.hpp"
 #include "support/finite_difference.hpp"
@@ -144,6 +145,46 @@ TEST_CASE("in float both packed forms agree with the dense layer") {
         }
 }
 
+TEST_CASE("W0 in panels of bfloat16 is the same layer in half the memory, where it is stored so") {
+    F be({.threads = 2});
+    Draw draw(75);
+    for (const auto& config : configs) {
+        AdapterCase<F> c(be, config, 37, draw);
+        Matrix<float> w0(config.out, config.in), bias(1, config.out);
+        draw.normal(bias.view());
+        std::vector<bfloat16> stored;
+        for (Index i = 0; i < w0.rows * w0.cols; ++i) stored.emplace_back(static_cast<float>(draw.normal()));
+        const auto half = host_view(std::as_const(stored).data(), config.out, config.in);
+        be.cast(half, w0.view());
+        const auto run = [&](const PackOptions& pack, bool back) {
+            PackedJoinedWeight<F> weight(be, config, pack);
+            weight.put_frozen(be, half);
+            const JoinedLinear layer(be, weight, c.adapter(), bias.cview());
+            Results r{Matrix<float>(37, config.out), Matrix<float>(37, config.in), make_params(be, config)};
+            Matrix<float> x(37, config.in, layer.x_ld() - config.in), dy(37, config.out, layer.dy_ld() - config.out);
+            be.copy(c.x.view(), x.view());
+            be.copy(c.dy.view(), dy.view());
+            layer.forward(be, x.view(), r.y.view(), c.cache, c.pass);
+            if (back) layer.backward(be, x.view(), dy.view(), c.cache, r.dx.view(), views(r.grads));
+            return r;
+        };
+        const Results wide = run({}, true), narrow = run({.storage = PanelStorage::bfloat16}, true);
+        CHECK(relative_difference(narrow.y.view(), wide.y.view()) <= 1e-5);
+        CHECK(relative_difference(narrow.dx.view(), wide.dx.view()) <= 1e-5);
+        visit([&](const ParamPath& path, const auto& a,
+                  const auto& b) { CHECK_MESSAGE(relative_difference(a.view(), b.view()) <= 1e-5, path.name()); },
+              narrow.grads, wide.grads);
+        const PackOptions forward{Directions::forward, PanelStorage::bfloat16};
+        CHECK(same_bits(run(forward, false).y.view(), narrow.y.view()));
+        CHECK(message_of([&] { run(forward, true); }) ==
+              "PackedJoinedWeight: packed for Directions::forward, a backward pass needs Directions::both");
+        PackedJoinedWeight<F> weight(be, config, {.storage = PanelStorage::bfloat16});
+        CHECK(message_of([&] { weight.put_frozen(be, w0.view()); }) ==
+              "PackedJoinedWeight: panels of bfloat16 keep a matrix that is stored in bfloat16, found one in the "
+              "parameter type; pack it as PanelStorage::compute");
+    }
+}
+
 TEST_CASE("1, 2, 3 and 4 threads give the same bits") {
     for (const auto& config : configs) {
         F one({.threads = 1});
@@ -197,6 +238,12 @@ TEST_CASE("the memory it holds, in bytes, and mistakes named") {
     const Index narrow = (2 + 3 + width - 1) / width * width, heads = (6 + width - 1) / width * width;
     CHECK(weight.bytes() ==
           4 * ((70 + 6) * out + (50 + 2 + 3) * in + 70 * narrow + 50 * heads + 2 * 70 + 50 * 6 + 3 * 70));
+    for (const Directions directions : {Directions::both, Directions::forward})
+        for (const PanelStorage storage : {PanelStorage::compute, PanelStorage::bfloat16}) {
+            const PackOptions pack{directions, storage};
+            CHECK(PackedJoinedWeight<F>(be, config, pack).bytes() ==
+                  PackedJoinedWeight<F>::planned_bytes(weight.shape(), pack));
+        }
     CHECK(message_of([&] { weight.put_frozen(be, Matrix<float>(50, 71).cview()); }) ==
           "PackedJoinedWeight: W0 is (50, 71), expected (out, in) = (50, 70)");
     auto params = make_params(be, config);

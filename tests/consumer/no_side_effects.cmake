@@ -36,7 +36,7 @@ function(expect_no_side_effects source)
     endforeach()
 
     get_property(targets DIRECTORY "${source}" PROPERTY BUILDSYSTEM_TARGETS)
-    list(REMOVE_ITEM targets hydralora hydralora_io)
+    list(REMOVE_ITEM targets hydralora hydralora_compiled hydralora_io)
     get_property(folders DIRECTORY "${source}" PROPERTY SUBDIRECTORIES)
     get_property(tests DIRECTORY "${source}" PROPERTY TESTS)
     foreach(kind targets folders tests)

@@ -246,11 +246,11 @@ TEST_CASE("mistakes are named") {
     CHECK(joined.projections.layers() == 2);
     CHECK((joined.projections.has(1, Target::q_proj) && !joined.projections.has(1, Target::k_proj)));
     CHECK((!joined.projections.has(2, Target::q_proj) && !joined.projections.has(-1, Target::q_proj)));
-    CHECK(same_bits(joined.projections.frozen(1, Target::q_proj),
+    CHECK(same_bits(joined.projections.at(1, Target::q_proj).frozen(),
                     c.weights.layers[1].projections[index_of(Target::q_proj)].view()));
-    CHECK(message_of([&] { (void)joined.projections.frozen(0, Target::k_proj); }) ==
+    CHECK(message_of([&] { (void)joined.projections.at(0, Target::k_proj); }) ==
           "JoinedProjections: layer 0 of 2 has no adapter on k_proj to join with");
-    CHECK(message_of([&] { (void)joined.projections.frozen(2, Target::q_proj); }) ==
+    CHECK(message_of([&] { (void)joined.projections.at(2, Target::q_proj); }) ==
           "JoinedProjections: layer 2 of 2 has no adapter on q_proj to join with");
 
     const auto model_of = [&](const LlamaWeights<ConstParamView<Double>>& weights, JoinedProjections<Double>& with) {
@@ -291,23 +291,23 @@ TEST_CASE("mistakes are named") {
 }
 
 TEST_CASE("W0 of 16 bits is put in its place in the compute type") {
-    TestBackend be({.threads = 1});
-    ModelCase<TestBackend> c(be, tiny_config(), tiny_adapters());
+    Double be({.threads = 1});
+    ModelCase<Double> c(be, tiny_config(), tiny_adapters());
     std::vector<bfloat16> rounded;
     auto& q = c.weights.layers[0].projections[index_of(Target::q_proj)];
-    for (Index i = 0; i < q.size(); ++i) rounded.emplace_back(q.view().data[i]);
-    auto stored = map_params<StoredView<TestBackend>>(
-        std::as_const(c.weights), [](const ParamPath&, const auto& m) { return StoredView<TestBackend>(m.view()); });
+    for (Index i = 0; i < q.size(); ++i) rounded.emplace_back(static_cast<float>(q.view().data[i]));
+    auto stored = map_params<StoredView<Double>>(
+        std::as_const(c.weights), [](const ParamPath&, const auto& m) { return StoredView<Double>(m.view()); });
     stored.layers[0].projections[index_of(Target::q_proj)] =
-        StoredView<TestBackend>(host_view(std::as_const(rounded).data(), q.rows(), q.cols()));
-    JoinedProjections<TestBackend> projections(be, c.config, c.adapter_config);
+        StoredView<Double>(host_view(std::as_const(rounded).data(), q.rows(), q.cols()));
+    JoinedProjections<Double> projections(be, c.config, c.adapter_config);
     projections.copy_frozen(be, stored);
-    const auto found = projections.frozen(0, Target::q_proj);
+    const auto found = projections.at(0, Target::q_proj).frozen();
     bool same = true;
     for (Index i = 0; i < q.rows(); ++i)
         for (Index j = 0; j < q.cols(); ++j)
-            same = same && found(i, j) == static_cast<float>(rounded[static_cast<std::size_t>(i * q.cols() + j)]);
+            same = same && found(i, j) == widened<double>(rounded[static_cast<std::size_t>(i * q.cols() + j)]);
     CHECK(same);
-    CHECK(same_bits(projections.frozen(1, Target::up_proj),
+    CHECK(same_bits(projections.at(1, Target::up_proj).frozen(),
                     c.weights.layers[1].projections[index_of(Target::up_proj)].view()));
 }

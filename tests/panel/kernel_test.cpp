@@ -19,13 +19,40 @@
 
 namespace {
 
+using Words = std::uint32_t __attribute__((vector_size(64)));
+using Floats = float __attribute__((vector_size(64)));
+
+/// What vdpbf16ps does, but for its flushing of denormals.
+void add_dots(Floats& sums, const Words& left, const Words& right) {
+    const auto half = [](const Words& words, int lane, int shift) {
+        return hydralora::bit_cast<float>(words[lane] << shift & 0xffff0000u);
+    };
+    for (int lane = 0; lane < 16; ++lane)
+        sums[lane] += half(left, lane, 0) * half(right, lane, 0) + half(left, lane, 16) * half(right, lane, 16);
+}
+
+}  // namespace
+
+// The text of the kernel for AVX512_BF16, with its instruction in plain C++.
+#define HYDRALORA_DOT_NAMESPACE wide
+#define HYDRALORA_DOT_TARGET
+#define HYDRALORA_DOT_LANES 16
+#define HYDRALORA_DOT(sums, left, right) add_dots(sums, left, right)
+#include <hydralora/panel/dot_tile.hpp>
+#undef HYDRALORA_DOT_NAMESPACE
+#undef HYDRALORA_DOT_TARGET
+#undef HYDRALORA_DOT_LANES
+#undef HYDRALORA_DOT
+
+namespace {
+
 using namespace hydralora;
 using namespace hydralora::panel;
 using test::Draw;
 
 /// rows x cols sums of a step on random numbers; more rows are read than are stored.
 template <class S>
-void check_step(void (*multiply)(const Tile<S>&), Index step_rows, Index cols, Draw& draw) {
+void check_step(void (*multiply)(const Tile<S>&), Index step_rows, Index cols, Draw& draw, bool dots = false) {
     for (int n = 0; n < 60; ++n) {
         const Index rows = draw.integer(1, step_rows), depth = draw.integer(0, most_depth);
         const Index ld = cols + draw.integer(0, 3), ld_start = draw.coin() ? 0 : ld;
@@ -34,16 +61,26 @@ void check_step(void (*multiply)(const Tile<S>&), Index step_rows, Index cols, D
             for (float& value : values) value = static_cast<float>(draw.normal());
             return values;
         };
-        const auto left = filled(step_rows * left_ld), lines = filled(depth * cols + 1), start = filled(rows * ld);
+        auto left = filled(step_rows * left_ld);
+        for (Index i = 0; i < step_rows; ++i) left[static_cast<std::size_t>(i * left_ld + depth)] = 0;
+        if (dots)
+            for (float& value : left) value = static_cast<float>(bfloat16(value));
+        auto words = left;
+        for (Index i = 0; dots && i < step_rows * left_ld; i += left_ld)
+            for (Index k = 0; k < depth; k += 2) {
+                const auto at = static_cast<std::size_t>(i + k);
+                words[static_cast<std::size_t>(i + k / 2)] = bit_cast<float>(bfloat16_pair(left[at], left[at + 1]));
+            }
+        const auto lines = filled(depth * cols + 1), start = filled(rows * ld);
         auto to = filled(step_rows * ld);
         const auto before = to;
-        std::vector<S> right(lines.size());
+        std::vector<S> right(lines.size() + static_cast<std::size_t>(cols), S(0.0f));  // in pairs, the depth made even
         for (Index k = 0; k < depth; ++k)
             for (Index j = 0; j < cols; ++j) {
-                const Index place = sizeof(S) == 4 ? j : j < cols / 2 ? 2 * j : 2 * (j - cols / 2) + 1;
-                right[static_cast<std::size_t>(k * cols + place)] = S(lines[static_cast<std::size_t>(k * cols + j)]);
+                const Index place = sizeof(S) == 4 ? k * cols + j : (k / 2 * cols + j) * 2 + k % 2;
+                right[static_cast<std::size_t>(place)] = S(lines[static_cast<std::size_t>(k * cols + j)]);
             }
-        multiply({rows, depth, left.data(), right.data(), start.data(), ld_start, to.data(), ld});
+        multiply({rows, depth, words.data(), right.data(), start.data(), ld_start, to.data(), ld});
         for (Index i = 0; i < step_rows; ++i)
             for (Index j = 0; j < ld; ++j) {
                 const auto at = static_cast<std::size_t>(i * ld + j);
@@ -78,6 +115,16 @@ TEST_CASE_TEMPLATE("the text of the AVX-512 kernel, in the instructions of the b
     Draw draw(12);
     check_step<S>(wide::multiply_tile<12, S>, 12, 32, draw);
     check_step<S>(wide::multiply_tile<4, S>, 4, 32, draw);
+}
+
+TEST_CASE("the text of the AVX512_BF16 kernel, with its instruction in plain C++; the kernel itself where it is had") {
+    Draw draw(13);
+    check_step<bfloat16>(wide::multiply_dots<12>, 12, 32, draw, true);
+    check_step<bfloat16>(wide::multiply_dots<4>, 4, 32, draw, true);
+    if (const auto* kernel = panel::dot_kernel())
+        for (const auto& step : kernel->steps) check_step<bfloat16>(step.multiply, step.rows, kernel->cols, draw, true);
+    else
+        MESSAGE("this processor, or the kernel asked for, has no products of bfloat16");
 }
 
 TEST_CASE("a step is the smallest that has the rows") {

@@ -48,3 +48,13 @@ add_test(NAME house.without_toolkit
         -P "${CMAKE_CURRENT_SOURCE_DIR}/support/without_toolkit.cmake")
 set_tests_properties(house.header_list house.include_direction house.include_direction_refuses house.without_toolkit
     PROPERTIES LABELS house)
+
+# What a user's unit costs to compile, with g++ as most users have it; other compilers have other numbers.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_executable(child_cost "${PROJECT_SOURCE_DIR}/bench/support/child_cost.cpp")
+    target_link_libraries(child_cost PRIVATE hydralora_warnings)
+    add_test(NAME house.compile_cost
+        COMMAND bash "${PROJECT_SOURCE_DIR}/bench/support/compile_cost.sh" "$<TARGET_FILE:child_cost>"
+            "${CMAKE_CXX_COMPILER}" "${HYDRALORA_INCLUDE_FLAGS}" "${CMAKE_CURRENT_BINARY_DIR}/compile_cost")
+    set_tests_properties(house.compile_cost PROPERTIES LABELS house)
+endif()

@@ -84,6 +84,11 @@ double relative(MatrixView<const float> a, MatrixView<const double> b) {
     return max_difference(a, b) / scale;
 }
 
+void round_to_bfloat16(Matrix<float>& m) {
+    for (Index i = 0; i < m.rows; ++i)
+        for (Index j = 0; j < m.cols; ++j) m(i, j) = static_cast<float>(bfloat16(m(i, j)));
+}
+
 /// Both directions of a matrix stored as S against plain loops; y holds NaN before.
 template <class S>
 void check_shape(B& be, Index tokens, Index in, Index out, PanelStorage storage, Draw& draw) {
@@ -91,7 +96,11 @@ void check_shape(B& be, Index tokens, Index in, Index out, PanelStorage storage,
     CAPTURE(in);
     CAPTURE(out);
     const auto w = drawn_as<S>(out, in, draw, draw.integer(0, 2));
-    const auto x = drawn<float>(tokens, in, draw, draw.integer(0, 2)), dy = drawn<float>(tokens, out, draw, 1);
+    auto x = drawn<float>(tokens, in, draw, draw.integer(0, 2)), dy = drawn<float>(tokens, out, draw, 1);
+    if (storage == PanelStorage::bfloat16_dots) {  // what it rounds them to: then rounding them again does nothing
+        round_to_bfloat16(x);
+        round_to_bfloat16(dy);
+    }
     const auto bias = drawn<float>(draw.coin() ? 1 : 0, out, draw);
     auto y = drawn<float>(tokens, out, draw, draw.integer(0, 2)), dx = drawn<float>(tokens, in, draw, 1);
     const Grad mode = draw.one_of({Grad::overwrite, Grad::accumulate});
@@ -122,6 +131,7 @@ TEST_CASE("random small shapes, every stored type and both storages of panels, a
         check_shape<float16>(be, tokens, in, out, PanelStorage::compute, draw);
         check_shape<bfloat16>(be, tokens, in, out, PanelStorage::compute, draw);
         check_shape<bfloat16>(be, tokens, in, out, PanelStorage::bfloat16, draw);
+        check_shape<bfloat16>(be, tokens, in, out, PanelStorage::bfloat16_dots, draw);
     }
 }
 
@@ -138,6 +148,7 @@ TEST_CASE("depths around the blocks, and columns around the panels") {
     for (const Index depth : {1, 255, 256, 257, 383, 384, 385, 511, 512, 639, 640, 641, 1000}) {
         check_shape<float>(be, 5, depth, 33, PanelStorage::compute, draw);
         check_shape<bfloat16>(be, 5, depth, 33, PanelStorage::bfloat16, draw);
+        check_shape<bfloat16>(be, 5, depth, 33, PanelStorage::bfloat16_dots, draw);
     }
     for (const Index cols : {7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65})
         check_shape<float>(be, 14, 20, cols, PanelStorage::compute, draw);
@@ -197,6 +208,24 @@ TEST_CASE("a row has the bits it has alone, and bfloat16 panels those of the sam
         weight.apply(be, x.view().row_slice(t, 1), one.view());
         REQUIRE(same_bits(one.view(), all.view().row_slice(t, 1)));
     }
+}
+
+TEST_CASE("dots of bfloat16 are those of the rounded sides") {
+    B be({.threads = 2});
+    Draw draw(67);
+    const auto w = drawn_as<bfloat16>(77, 301, draw);
+    auto x = drawn<float>(20, 301, draw);
+    const PackedWeight<B> dots(be, w.view(), {}, {.storage = PanelStorage::bfloat16_dots});
+    const PackedWeight<B> halves(be, w.view(), {}, {.storage = PanelStorage::bfloat16});
+    Matrix<float> y(20, 77), of_rounded(20, 77), expected(20, 77);
+    dots.apply(be, x.view(), y.view());
+    halves.apply(be, x.view(), expected.view());
+    round_to_bfloat16(x);
+    dots.apply(be, x.view(), of_rounded.view());
+    CHECK(same_bits(y.view(), of_rounded.view()));
+    const double error = max_difference(y.view(), expected.view());
+    CHECK(error > 1e-4);  // of some 20
+    CHECK(error < 0.3);
 }
 
 TEST_CASE("the memory it holds, in bytes") {
@@ -260,12 +289,11 @@ TEST_CASE("mistakes are named before anything is written") {
     CHECK(message_of([&] { PackedWeight<B>(be, w.view(), bias.view()); }) ==
           "PackedWeight: bias is (1, 3), expected (1, out) = (1, 4)");
     CHECK(message_of([&] { PackedWeight<B>(be, w.view(), {}, {.storage = PanelStorage::bfloat16}); }) ==
-          "PackedWeight: PanelStorage::bfloat16 keeps a matrix that is stored in bfloat16, found one in the parameter "
+          "PackedWeight: panels of bfloat16 keep a matrix that is stored in bfloat16, found one in the parameter "
           "type; pack it as PanelStorage::compute");
-    CHECK(
-        message_of([&] { PackedWeight<B>(be, halves.view(), {}, {.storage = PanelStorage::bfloat16}); }) ==
-        "PackedWeight: PanelStorage::bfloat16 keeps a matrix that is stored in bfloat16, found one in float16; pack it "
-        "as PanelStorage::compute");
+    CHECK(message_of([&] { PackedWeight<B>(be, halves.view(), {}, {.storage = PanelStorage::bfloat16}); }) ==
+          "PackedWeight: panels of bfloat16 keep a matrix that is stored in bfloat16, found one in float16; pack it "
+          "as PanelStorage::compute");
     CHECK(message_of([&] { forward.apply_transposed(be, y.view(), dx.view()); }) ==
           "PackedWeight: packed for Directions::forward, apply_transposed needs Directions::both");
     CHECK(message_of([&] { weight.apply(be, y.view(), y.view()); }) ==

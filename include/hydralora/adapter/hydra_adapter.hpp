@@ -7,6 +7,8 @@
 // (T, out) tensor a head. Kept for the way back: u and g, (r + N) numbers a token.
 #pragma once
 
+#include <algorithm>
+
 #include "../backend/compose/dropout.hpp"
 #include "../backend/compose/route.hpp"
 #include "narrow_products.hpp"
@@ -43,48 +45,17 @@ public:
     /// Takes views of A (R, in), B (out, N*r), router (N, in) and router_bias (1, N), whichever the configuration has.
     /// Throws if a shape differs from the configuration's.
     template <template <class> class P, class M>
-    HydraAdapter(B&, const Config& config, const P<M>& params) : config_(config) {
-        validate(config);
-        visit(
-            [](const ParamPath& path, ConstParamView<B>& to, const M& from, const Shape& expected) {
-                check(from.shape() == expected, "HydraAdapter: ", path.name(), " is (", from.rows, ", ", from.cols,
-                      "), expected (", expected.rows, ", ", expected.cols, ")");
-                check(from.ld >= from.cols, "HydraAdapter: ", path.name(), " has leading dimension ", from.ld,
-                      " below its ", from.cols, " columns");
-                to = from;
-            },
-            params_, params, adapter_shapes(config));
-    }
+    HydraAdapter(B&, const Config& config, const P<M>& params);
 
     [[nodiscard]] const Config& config() const { return config_; }
     [[nodiscard]] const Params& params() const { return params_; }
 
     /// y (T, out) += delta(x), x (T, in). In Mode::inference there is no dropout, and heads with gate 0 are not computed.
-    void forward(B& be, ConstView<B> x, View<B> y, Cache& cache, const Pass<B>& pass = {}) const {
-        check_forward(x, y, pass);
-        Scratch<B> scratch(be);
-        const auto z = scratch.template matrix<Scalar<B>>(x.rows, config_.heads * config_.rank);  // (T, N*r)
-        mix(be, params_, x, z, cache, pass);
-        const bool sparse =
-            (config_.gate == Gate::top_k && config_.top_k < config_.heads) || config_.gate == Gate::assigned;
-        if (pass.mode == Mode::inference && sparse) {
-            be.rows(x.rows, functor::AddSelectedHeads<Scalar<B>, ParamScalar<B>, AccumScalar<B>>{
-                                z.data, cache.g.view().data, params_.B.data, y.data, config_.out, config_.rank,
-                                config_.heads, params_.B.ld, y.ld});
-        } else {
-            be.gemm(Op::none, Op::transpose, 1, z, params_.B, 1, y);
-        }
-    }
+    void forward(B& be, ConstView<B> x, View<B> y, Cache& cache, const Pass<B>& pass = {}) const;
 
     /// From dy (T, out) and the x and cache of forward: dx (T, in) += the delta's part (an empty dx is not wanted), and
     /// gradients of the parameters += theirs.
-    void backward(B& be, ConstView<B> x, ConstView<B> dy, const Cache& cache, View<B> dx, const Grads& grads) const {
-        check_backward(x, dy, cache, dx, grads);
-        Scratch<B> scratch(be);
-        const auto ddown = scratch.template matrix<AccumScalar<B>>(x.rows, down_cols(cache.pass));  // (T, G*r + N)
-        unmix(be, params_, dy, cache, ddown, grads);
-        project_down_backward(be, params_, x, ddown, cache, dx, grads, DxPart::all);
-    }
+    void backward(B& be, ConstView<B> x, ConstView<B> dy, const Cache& cache, View<B> dx, const Grads& grads) const;
 
     /// Throws where forward would, for a layer around the adapter that writes y before.
     void check_forward(ConstView<B> x, ConstView<B> y, const Pass<B>& pass) const {
@@ -309,5 +280,47 @@ private:
     Config config_;
     Params params_;
 };
+
+template <Backend B, class Config>
+template <template <class> class P, class M>
+HydraAdapter<B, Config>::HydraAdapter(B&, const Config& config, const P<M>& params) : config_(config) {
+    validate(config);
+    visit(
+        [](const ParamPath& path, ConstParamView<B>& to, const M& from, const Shape& expected) {
+            check(from.shape() == expected, "HydraAdapter: ", path.name(), " is (", from.rows, ", ", from.cols,
+                  "), expected (", expected.rows, ", ", expected.cols, ")");
+            check(from.ld >= from.cols, "HydraAdapter: ", path.name(), " has leading dimension ", from.ld,
+                  " below its ", from.cols, " columns");
+            to = from;
+        },
+        params_, params, adapter_shapes(config));
+}
+
+template <Backend B, class Config>
+void HydraAdapter<B, Config>::forward(B& be, ConstView<B> x, View<B> y, Cache& cache, const Pass<B>& pass) const {
+    check_forward(x, y, pass);
+    Scratch<B> scratch(be);
+    const auto z = scratch.template matrix<Scalar<B>>(x.rows, config_.heads * config_.rank);  // (T, N*r)
+    mix(be, params_, x, z, cache, pass);
+    const bool sparse =
+        (config_.gate == Gate::top_k && config_.top_k < config_.heads) || config_.gate == Gate::assigned;
+    if (pass.mode == Mode::inference && sparse) {
+        be.rows(x.rows, functor::AddSelectedHeads<Scalar<B>, ParamScalar<B>, AccumScalar<B>>{
+                            z.data, cache.g.view().data, params_.B.data, y.data, config_.out, config_.rank,
+                            config_.heads, params_.B.ld, y.ld});
+    } else {
+        be.gemm(Op::none, Op::transpose, 1, z, params_.B, 1, y);
+    }
+}
+
+template <Backend B, class Config>
+void HydraAdapter<B, Config>::backward(B& be, ConstView<B> x, ConstView<B> dy, const Cache& cache, View<B> dx,
+                                       const Grads& grads) const {
+    check_backward(x, dy, cache, dx, grads);
+    Scratch<B> scratch(be);
+    const auto ddown = scratch.template matrix<AccumScalar<B>>(x.rows, down_cols(cache.pass));  // (T, G*r + N)
+    unmix(be, params_, dy, cache, ddown, grads);
+    project_down_backward(be, params_, x, ddown, cache, dx, grads, DxPart::all);
+}
 
 }  // namespace hydralora

@@ -45,17 +45,7 @@ public:
 
     /// Copies the adapter's parameters into the weight (refresh). bias: (1, out) or empty. Throws unless the
     /// weight is of the adapter's configuration.
-    JoinedLinear(B& be, W& weight, Adapter adapter, ConstParamView<B> bias = {})
-        : shape_(joined_shape(adapter.config())),
-          products_(weight.products(bias)),
-          matrices_(weight.adapter()),
-          adapter_(std::move(adapter)) {
-        const JoinedShape& found = weight.shape();
-        check(found == shape_, "JoinedLinear: the weight is of in ", found.in, ", out ", found.out, ", ", found.a_rows,
-              " rows of A, ", found.router_rows, " of a router and ", found.b_cols, " columns of B, expected ",
-              shape_.in, ", ", shape_.out, ", ", shape_.a_rows, ", ", shape_.router_rows, " and ", shape_.b_cols);
-        weight.refresh(be, adapter_.params());
-    }
+    JoinedLinear(B& be, W& weight, Adapter adapter, ConstParamView<B> bias = {});
 
     [[nodiscard]] const Adapter& adapter() const { return adapter_; }
 
@@ -66,33 +56,13 @@ public:
 
     /// y (T, out) = layer of x (T, in). Behind each row of x stand x_ld() - in columns of scratch that are overwritten.
     /// Heads with gate 0 are computed in Mode::inference too: they are part of the product.
-    void forward(B& be, View<B> x, View<B> y, Cache& cache, const Pass<B>& pass = {}) const {
-        adapter_.check_forward(x, y, pass);
-        check_room("x", x, "in", shape_.in, x_ld(), "z");
-        adapter_.mix(be, matrices_, x, View<B>{x.data + shape_.in, x.rows, shape_.tail_cols(), x.ld}, cache, pass);
-        products_.forward(be, ConstView<B>{x.data, x.rows, x_ld(), x.ld}, y);
-    }
+    void forward(B& be, View<B> x, View<B> y, Cache& cache, const Pass<B>& pass = {}) const;
 
     /// From dy (T, out) and the x and cache of forward: dx (T, in) = gradient, or dx += it (an empty dx is not wanted);
     /// gradients of the adapter accumulate. Behind each row of dy stand dy_ld() - out columns of scratch that are
     /// overwritten; what forward left behind x is not read.
     void backward(B& be, ConstView<B> x, View<B> dy, const Cache& cache, View<B> dx, const Grads& grads,
-                  Grad mode = Grad::overwrite) const {
-        adapter_.check_backward(x, dy, cache, dx, grads);
-        check_room("dy", dy, "out", shape_.out, dy_ld(), "the gradients of A x and of the logits");
-        Scratch<B> scratch(be);
-        const auto ddown =
-            scratch.template matrix<AccumScalar<B>>(x.rows, adapter_.down_cols(cache.pass));  // (T, G*r + N)
-        adapter_.unmix(be, matrices_, dy, cache, ddown, grads);
-        if (!dx.empty()) {
-            const auto part = adapter_.unmasked(cache.pass);
-            be.rows(dy.rows, functor::PlaceInZeros<Scalar<B>, AccumScalar<B>>{
-                                 ddown.data + part.first, dy.data + shape_.out, part.row, part.count,
-                                 shape_.tail_rows(), ddown.ld, dy.ld});
-            products_.backward(be, ConstView<B>{dy.data, dy.rows, dy_ld(), dy.ld}, dx, mode);
-        }
-        adapter_.project_down_backward(be, matrices_, x, ddown, cache, dx, grads, Adapter::DxPart::masked);
-    }
+                  Grad mode = Grad::overwrite) const;
 
 private:
     static void check_room(const char* name, ConstView<B> m, const char* extent, Index cols, Index least,
@@ -106,6 +76,45 @@ private:
     decltype(std::declval<const W&>().adapter()) matrices_;  // A, B and router in the compute type
     Adapter adapter_;
 };
+
+template <Backend B, class Config, class W>
+JoinedLinear<B, Config, W>::JoinedLinear(B& be, W& weight, Adapter adapter, ConstParamView<B> bias)
+    : shape_(joined_shape(adapter.config())),
+      products_(weight.products(bias)),
+      matrices_(weight.adapter()),
+      adapter_(std::move(adapter)) {
+    const JoinedShape& found = weight.shape();
+    check(found == shape_, "JoinedLinear: the weight is of in ", found.in, ", out ", found.out, ", ", found.a_rows,
+          " rows of A, ", found.router_rows, " of a router and ", found.b_cols, " columns of B, expected ", shape_.in,
+          ", ", shape_.out, ", ", shape_.a_rows, ", ", shape_.router_rows, " and ", shape_.b_cols);
+    weight.refresh(be, adapter_.params());
+}
+
+template <Backend B, class Config, class W>
+void JoinedLinear<B, Config, W>::forward(B& be, View<B> x, View<B> y, Cache& cache, const Pass<B>& pass) const {
+    adapter_.check_forward(x, y, pass);
+    check_room("x", x, "in", shape_.in, x_ld(), "z");
+    adapter_.mix(be, matrices_, x, View<B>{x.data + shape_.in, x.rows, shape_.tail_cols(), x.ld}, cache, pass);
+    products_.forward(be, ConstView<B>{x.data, x.rows, x_ld(), x.ld}, y);
+}
+
+template <Backend B, class Config, class W>
+void JoinedLinear<B, Config, W>::backward(B& be, ConstView<B> x, View<B> dy, const Cache& cache, View<B> dx,
+                                          const Grads& grads, Grad mode) const {
+    adapter_.check_backward(x, dy, cache, dx, grads);
+    check_room("dy", dy, "out", shape_.out, dy_ld(), "the gradients of A x and of the logits");
+    Scratch<B> scratch(be);
+    const auto ddown = scratch.template matrix<AccumScalar<B>>(x.rows, adapter_.down_cols(cache.pass));  // (T, G*r + N)
+    adapter_.unmix(be, matrices_, dy, cache, ddown, grads);
+    if (!dx.empty()) {
+        const auto part = adapter_.unmasked(cache.pass);
+        be.rows(dy.rows, functor::PlaceInZeros<Scalar<B>, AccumScalar<B>>{ddown.data + part.first, dy.data + shape_.out,
+                                                                          part.row, part.count, shape_.tail_rows(),
+                                                                          ddown.ld, dy.ld});
+        products_.backward(be, ConstView<B>{dy.data, dy.rows, dy_ld(), dy.ld}, dx, mode);
+    }
+    adapter_.project_down_backward(be, matrices_, x, ddown, cache, dx, grads, Adapter::DxPart::masked);
+}
 
 template <class B, class W, class Config>
 JoinedLinear(B&, W&, HydraAdapter<B, Config>) -> JoinedLinear<B, Config, W>;

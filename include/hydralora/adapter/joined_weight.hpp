@@ -7,6 +7,7 @@
 // The corner W0 begins where the buffer does; what stands beside and below it is its tail. The scaling s is in z and du.
 #pragma once
 
+#include "../backend/stored_view.hpp"
 #include "../weight/frozen_weight.hpp"
 #include "params.hpp"
 
@@ -52,7 +53,7 @@ void check_joined_parameters(const char* type, const JoinedShape& shape, const A
     if (shape.router_rows > 0) expect("router", view_of(params.router), {shape.router_rows, shape.in});
 }
 
-/// Owns the joined buffer of one linear layer, in the compute type. W0 is put into frozen() once, by upload or cast: there
+/// Owns the joined buffer of one linear layer, in the compute type. W0 is put there once, by put_frozen or by upload: there
 /// is no second copy of it. The adapter's matrices are copied from its parameters by refresh, after each change of them.
 template <Backend B>
 class JoinedWeight {
@@ -66,6 +67,12 @@ public:
 
     /// W0 (out, in), zero at first
     [[nodiscard]] View<B> frozen() { return part(0, shape_.out, 0, shape_.in); }
+    /// Copies W0 there, from any stored type, rounded to the compute type.
+    void put_frozen(B& be, std::type_identity_t<StoredView<B>> w0) {
+        check(w0.shape() == Shape{shape_.out, shape_.in}, "JoinedWeight: W0 is (", w0.rows, ", ", w0.cols,
+              "), expected (out, in) = (", shape_.out, ", ", shape_.in, ")");
+        w0.visit([&](auto m) { be.cast(m, frozen()); });
+    }
 
     /// A, B and the router as they were at the last refresh.
     [[nodiscard]] AdapterParams<ConstView<B>> adapter() const {

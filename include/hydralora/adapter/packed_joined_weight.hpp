@@ -5,11 +5,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
 #include "../backend/stored_view.hpp"
-#include "../weight/packed_matrix.hpp"
+#include "../weight/packed_weight.hpp"
 #include "joined_weight.hpp"
 #include "narrow_products.hpp"
 
@@ -31,45 +32,102 @@ struct PackedMatrices {
     }
 };
 
+namespace packed_detail {
+
+/// [W0; rest] (depth + rest, cols) of a product's right side: W0 as it is to be held, what is trained in the compute type.
+/// Held alike they are one matrix, which is read with one pass over the result; else two.
+template <Backend B>
+class Factor {
+public:
+    Factor(B& be, Op op, Index depth, Index rest, Index cols, PanelStorage storage)
+        : depth_(depth), frozen_(be, op, storage == PanelStorage::compute ? depth + rest : depth, cols, storage) {
+        if (storage != PanelStorage::compute) rest_.emplace(be, op, rest, cols);
+    }
+    [[nodiscard]] Index depth() const { return frozen_.depth() + (rest_ ? rest_->depth() : 0); }
+    [[nodiscard]] Index bytes() const { return frozen_.bytes() + (rest_ ? rest_->bytes() : 0); }
+
+    template <class S>
+    void put_frozen(B& be, ViewOf<B, const S> m) {
+        frozen_.put(be, 0, m);
+    }
+    /// Rows of `rest` from `first` on
+    void put(B& be, Index first, ConstParamView<B> part) {
+        if (rest_)
+            rest_->put(be, first, part);
+        else
+            frozen_.put(be, depth_ + first, part);
+    }
+    /// y = x (T, depth()) [W0; rest] + bias, or y += that
+    void multiply(B& be, ConstView<B> x, View<B> y, Grad mode, ConstParamView<B> bias) const {
+        frozen_.multiply(be, x.col_slice(0, frozen_.depth()), y, mode, bias);
+        if (rest_) rest_->multiply(be, x.col_slice(depth_, rest_->depth()), y, Grad::accumulate, {});
+    }
+
+private:
+    Index depth_;  // of W0
+    PackedMatrix<B> frozen_;
+    std::optional<PackedMatrix<B>> rest_;
+};
+
+}  // namespace packed_detail
+
 /// Owns both factors, and A, B and the router in the compute type. W0 is put in once; the matrix it comes from is not needed
 /// afterwards. On backends without panels (has_panels) the factors are plain matrices and the backend multiplies.
 template <Backend B>
 class PackedJoinedWeight {
     struct Factors {
-        PackedMatrix<B> forward, backward;
+        packed_detail::Factor<B> forward;
+        std::optional<packed_detail::Factor<B>> backward;
         PackedMatrix<B> down, up;  // [A; router]^T (in, R + N) and B (out, N*r); nothing without panels
 
-        Factors(B& be, const JoinedShape& s)
-            : forward(be, Op::transpose, s.in + s.b_cols, s.out),
-              backward(be, Op::none, s.out + s.a_rows + s.router_rows, s.in),
+        Factors(B& be, const JoinedShape& s, const PackOptions& pack)
+            : forward(be, Op::transpose, s.in, s.b_cols, s.out, pack.storage),
               down(be, Op::transpose, has_panels<B> ? s.in : 0, s.a_rows + s.router_rows),
-              up(be, Op::none, has_panels<B> ? s.out : 0, s.b_cols) {}
+              up(be, Op::none, has_panels<B> ? s.out : 0, s.b_cols) {
+            if (pack.directions == Directions::both)
+                backward.emplace(be, Op::none, s.out, s.a_rows + s.router_rows, s.in, pack.storage);
+        }
     };
 
 public:
     PackedJoinedWeight() = default;
     template <class Rank, class Heads>
-    PackedJoinedWeight(B& be, const BasicAdapterConfig<Rank, Heads>& config)
-        : shape_(joined_shape(config)), factors_(std::make_unique<Factors>(be, shape_)) {
+    PackedJoinedWeight(B& be, const BasicAdapterConfig<Rank, Heads>& config, PackOptions pack = {})
+        : shape_(joined_shape(config)), pack_(pack), factors_(std::make_unique<Factors>(be, shape_, pack)) {
         down_ = {be, shape_.a_rows + shape_.router_rows, shape_.in};
         B_ = {be, shape_.out, shape_.b_cols};
     }
 
     [[nodiscard]] const JoinedShape& shape() const { return shape_; }
+    /// Bytes that such a weight will hold.
+    [[nodiscard]] static Index planned_bytes(const JoinedShape& s, const PackOptions& pack) requires has_panels<B> {
+        const Index narrow = s.a_rows + s.router_rows;
+        const bool wide = pack.storage == PanelStorage::compute;
+        const auto factor = [&](Index depth, Index rest, Index cols) {
+            return wide ? 4 * panel::Layout{depth + rest, cols}.size()
+                        : 2 * panel::layout_of<bfloat16>(depth, cols).size() + 4 * panel::Layout{rest, cols}.size();
+        };
+        const Index backward = pack.directions == Directions::both ? factor(s.out, narrow, s.in) : 0;
+        return factor(s.in, s.b_cols, s.out) + backward +
+               4 * (panel::Layout{s.in, narrow}.size() + panel::Layout{s.out, s.b_cols}.size() + narrow * s.in +
+                    s.out * s.b_cols);
+    }
     /// Of memory held, in bytes
     [[nodiscard]] Index bytes() const {
         if (!factors_) return 0;
-        return factors_->forward.bytes() + factors_->backward.bytes() + factors_->down.bytes() + factors_->up.bytes() +
+        return factors_->forward.bytes() + (factors_->backward ? factors_->backward->bytes() : 0) +
+               factors_->down.bytes() + factors_->up.bytes() +
                (down_.size() + B_.size()) * static_cast<Index>(sizeof(Scalar<B>));
     }
 
-    /// W0 (out, in), zero before, from any stored type
+    /// W0 (out, in), zero before, from any stored type; panels of bfloat16 are for one that is stored so.
     void put_frozen(B& be, std::type_identity_t<StoredView<B>> w0) {
         check(w0.shape() == Shape{shape_.out, shape_.in}, "PackedJoinedWeight: W0 is (", w0.rows, ", ", w0.cols,
               "), expected (out, in) = (", shape_.out, ", ", shape_.in, ")");
+        check_panel_storage<B>("PackedJoinedWeight", w0, pack_.storage);
         w0.visit([&](auto m) {
-            factors_->forward.put(be, 0, m);
-            factors_->backward.put(be, 0, m);
+            factors_->forward.put_frozen(be, m);
+            if (factors_->backward) factors_->backward->put_frozen(be, m);
         });
     }
 
@@ -103,9 +161,11 @@ public:
         void forward(B& be, ConstView<B> xz, View<B> y) const {
             factors_->forward.multiply(be, xz.col_slice(0, factors_->forward.depth()), y, Grad::overwrite, bias_);
         }
-        /// dx (T, in) = [dy | du dl] [W0; A; router], or dx += that
+        /// dx (T, in) = [dy | du dl] [W0; A; router], or dx += that. Throws if packed for Directions::forward.
         void backward(B& be, ConstView<B> dyu, View<B> dx, Grad mode) const {
-            factors_->backward.multiply(be, dyu.col_slice(0, factors_->backward.depth()), dx, mode, {});
+            check(factors_->backward.has_value(),
+                  "PackedJoinedWeight: packed for Directions::forward, a backward pass needs Directions::both");
+            factors_->backward->multiply(be, dyu.col_slice(0, factors_->backward->depth()), dx, mode, {});
         }
 
     private:
@@ -122,18 +182,19 @@ public:
         const ConstParamView<B> a = view_of(params.A), b = view_of(params.B), router = view_of(params.router);
         be.cast(a, down_.view().row_slice(0, shape_.a_rows));
         be.cast(b, B_.view());
-        factors_->forward.put(be, shape_.in, b);
+        factors_->forward.put(be, 0, b);
         if constexpr (has_panels<B>) factors_->up.put(be, 0, b);
-        factors_->backward.put(be, shape_.out, a);
+        if (factors_->backward) factors_->backward->put(be, 0, a);
         if (shape_.router_rows > 0) {
             be.cast(router, down_.view().row_slice(shape_.a_rows, shape_.router_rows));
-            factors_->backward.put(be, shape_.out + shape_.a_rows, router);
+            if (factors_->backward) factors_->backward->put(be, shape_.a_rows, router);
         }
         if constexpr (has_panels<B>) factors_->down.put(be, 0, std::as_const(down_).view());
     }
 
 private:
     JoinedShape shape_;
+    PackOptions pack_;
     std::unique_ptr<Factors> factors_;
     ActivationBuffer<B> down_;  // [A; router] (R + N, in)
     ActivationBuffer<B> B_;     // (out, N*r)

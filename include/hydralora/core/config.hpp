@@ -3,8 +3,17 @@
 
 #if defined(__CUDACC__)
 #define HYDRALORA_HD __host__ __device__
+#elif defined(__clang__)
+#define HYDRALORA_HD __attribute__((always_inline))  // its [[gnu::flatten]] inlines one call, not those inside
 #else
 #define HYDRALORA_HD  // marks what runs on host and device alike
+#endif
+
+// Marks functions that stand in every unit that includes them, or once, in the target hydralora::compiled (compiled.hpp).
+#if defined(HYDRALORA_COMPILING)
+#define HYDRALORA_INLINE
+#else
+#define HYDRALORA_INLINE inline
 #endif
 
 #if defined(__FAST_MATH__)

@@ -33,7 +33,7 @@ inline constexpr std::string_view baseline_name = "baseline";
 }
 
 /// The instructions that `wanted` names, or the best there are where it is null or empty.
-[[nodiscard]] inline Isa choose(const char* wanted) {
+[[nodiscard, gnu::noinline]] inline Isa choose(const char* wanted) {
     const bool any = wanted == nullptr || *wanted == '\0';
     for (const Isa isa : {Isa::avx512, Isa::avx2, Isa::baseline}) {
         if (!any && name_of(isa) != wanted) continue;

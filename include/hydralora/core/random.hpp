@@ -56,47 +56,6 @@ HYDRALORA_HD constexpr PhiloxBlock random_block(RandomKey key, std::uint64_t blo
         static_cast<std::uint32_t>(key.seed.value), static_cast<std::uint32_t>(key.seed.value >> 32));
 }
 
-/// Consecutive words of a key's sequence.
-template <int blocks>
-struct RandomWords {
-    std::uint32_t word[4 * blocks];
-};
-
-/// Words 4 * first .. 4 * (first + blocks) - 1: those of random_block, many at once. On 64-bit lanes the rounds vectorise
-/// at -O2.
-template <int blocks>
-HYDRALORA_HD constexpr RandomWords<blocks> random_words(RandomKey key, std::uint64_t first) {
-    constexpr std::uint64_t low = 0xffffffffu;
-    std::uint64_t c0[blocks] = {}, c1[blocks] = {}, c2[blocks] = {}, c3[blocks] = {};
-    for (int l = 0; l < blocks; ++l) {
-        c0[l] = (first + static_cast<std::uint64_t>(l)) & low;
-        c1[l] = (first + static_cast<std::uint64_t>(l)) >> 32;
-        c2[l] = key.step;
-        c3[l] = key.stream;
-    }
-    auto key0 = static_cast<std::uint32_t>(key.seed.value), key1 = static_cast<std::uint32_t>(key.seed.value >> 32);
-    for (int round = 0; round < 10; ++round) {
-        const std::uint64_t k0 = key0, k1 = key1;
-        for (int l = 0; l < blocks; ++l) {
-            const std::uint64_t p0 = c0[l] * 0xD2511F53u, p1 = c2[l] * 0xCD9E8D57u;
-            c0[l] = (p1 >> 32) ^ c1[l] ^ k0;
-            c1[l] = p1 & low;
-            c2[l] = (p0 >> 32) ^ c3[l] ^ k1;
-            c3[l] = p0 & low;
-        }
-        key0 += 0x9E3779B9u;
-        key1 += 0xBB67AE85u;
-    }
-    RandomWords<blocks> words{};
-    for (int l = 0; l < blocks; ++l) {
-        words.word[4 * l] = static_cast<std::uint32_t>(c0[l]);
-        words.word[4 * l + 1] = static_cast<std::uint32_t>(c1[l]);
-        words.word[4 * l + 2] = static_cast<std::uint32_t>(c2[l]);
-        words.word[4 * l + 3] = static_cast<std::uint32_t>(c3[l]);
-    }
-    return words;
-}
-
 /// Random word number `index` of the key's sequence.
 HYDRALORA_HD constexpr std::uint32_t random_word(RandomKey key, std::uint64_t index) {
     return random_block(key, index / 4).word[index % 4];

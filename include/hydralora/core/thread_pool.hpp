@@ -1,16 +1,7 @@
 // A small pool for tasks that the shape of the work alone decides: which thread runs a task never changes a result.
 #pragma once
 
-#include <algorithm>
-#include <atomic>
-#include <condition_variable>
-#include <exception>
-#include <mutex>
-#include <system_error>
-#include <thread>
 #include <type_traits>
-#include <utility>
-#include <vector>
 
 #include "check.hpp"
 #include "view.hpp"
@@ -22,124 +13,39 @@ namespace hydralora {
 class ThreadPool {
 public:
     /// threads = 0: as many as the machine has.
-    explicit ThreadPool(int threads) : size_(threads > 0 ? threads : hardware_threads()) {
-        check(threads >= 0 && threads <= 1024, "ThreadPool: threads = ", threads, ", expected 0 (all) to 1024");
-        workers_.reserve(static_cast<std::size_t>(size_ - 1));
-        try {
-            for (int worker = 1; worker < size_; ++worker) workers_.emplace_back([this, worker] { serve(worker); });
-        } catch (const std::system_error& error) {
-            const auto started = workers_.size();
-            stop();
-            fail("ThreadPool: thread ", started + 2, " of ", size_, " could not be started: ", error.what(),
-                 "; ask for fewer");
-        }
-    }
+    explicit ThreadPool(int threads);
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;
-    ~ThreadPool() { stop(); }
+    ~ThreadPool();
 
     [[nodiscard]] int size() const { return size_; }
 
     /// As many as the machine has.
-    [[nodiscard]] static int hardware_threads() {
-        return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    }
+    [[nodiscard]] static int hardware_threads();
 
     template <class Task>
     void run(Index count, Task&& task) {
-        if (count <= 0) return;
-        if (size_ == 1 || count == 1) {
+        if (size_ == 1 || count <= 1) {
             for (Index i = 0; i < count; ++i) task(i, 0);
             return;
         }
-        call_ = [](void* t, Index i, int worker) { (*static_cast<std::remove_reference_t<Task>*>(t))(i, worker); };
-        task_ = const_cast<void*>(static_cast<const void*>(&task));
-        count_ = count;
-        next_.store(0, std::memory_order_relaxed);
-        busy_.store(size_ - 1, std::memory_order_relaxed);
-        {
-            const std::lock_guard lock(mutex_);
-            generation_.fetch_add(1, std::memory_order_release);
-        }
-        wake_.notify_all();
-        work(0);
-        for (int spin = 0; busy_.load(std::memory_order_acquire) > 0; ++spin) {
-            if (spin < spins) {
-                pause(spin);
-            } else {
-                std::unique_lock lock(mutex_);
-                done_.wait(lock, [this] { return busy_.load(std::memory_order_acquire) == 0; });
-            }
-        }
-        if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+        run_together(count, const_cast<void*>(static_cast<const void*>(&task)), [](void* t, Index i, int worker) {
+            (*static_cast<std::remove_reference_t<Task>*>(t))(i, worker);
+        });
     }
 
 private:
-    // Waiting spins for some microseconds, then offers the processor to whoever wants it, perhaps the very thread it waits
-    // for, then sleeps.
-    static constexpr int spins = 500, spins_without_yield = 100;
+    using Call = void (*)(void* task, Index i, int worker);
+    class Team;
 
-    void stop() {
-        {
-            const std::lock_guard lock(mutex_);
-            stop_ = true;
-            ++generation_;
-        }
-        wake_.notify_all();
-        for (auto& thread : workers_) thread.join();
-        workers_.clear();
-    }
-
-    static void pause(int spin) {
-        if (spin >= spins_without_yield) return std::this_thread::yield();
-#if defined(__x86_64__) || defined(__i386__)
-        __builtin_ia32_pause();
-#else
-        std::this_thread::yield();
-#endif
-    }
-
-    void work(int worker) {
-        for (Index i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) {
-            try {
-                call_(task_, i, worker);
-            } catch (...) {
-                const std::lock_guard lock(mutex_);
-                if (!error_) error_ = std::current_exception();
-            }
-        }
-    }
-
-    void serve(int worker) {
-        unsigned seen = 0;
-        for (;;) {
-            for (int spin = 0; spin < spins && generation_.load(std::memory_order_acquire) == seen; ++spin) pause(spin);
-            if (generation_.load(std::memory_order_acquire) == seen) {
-                std::unique_lock lock(mutex_);
-                wake_.wait(lock, [&] { return generation_.load(std::memory_order_acquire) != seen; });
-            }
-            seen = generation_.load(std::memory_order_acquire);
-            if (stop_) return;
-            work(worker);
-            if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-                const std::lock_guard lock(mutex_);
-                done_.notify_one();
-            }
-        }
-    }
+    void run_together(Index count, void* task, Call call);
 
     int size_;
-    std::vector<std::thread> workers_;
-    std::mutex mutex_;
-    std::condition_variable wake_, done_;
-    std::atomic<unsigned> generation_{0};
-    std::atomic<Index> next_{0};
-    std::atomic<int> busy_{0};
-    bool stop_ = false;
-    void (*call_)(void*, Index, int) = nullptr;
-    void* task_ = nullptr;
-    Index count_ = 0;
-    std::exception_ptr error_;
+    Team* team_ = nullptr;  // owned; the threads besides the caller's, if there are any
 };
 
 }  // namespace hydralora
+
+#if !defined(HYDRALORA_COMPILED)
+#include "thread_pool_definitions.hpp"
+#endif

@@ -1,4 +1,4 @@
-// The CPU backend: products of floats by the micro-kernels of panel/, others by Eigen's, spread over a small pool of threads.
+// The CPU backend: products of floats by the micro-kernels of panel/, batched ones and others by Eigen's, spread over a small pool of threads.
 //
 // Sums over tokens are cut in slabs of slab_rows terms added in order, each computed by one thread from start to end; no
 // other cut changes a sum. So 1, 2, 3 or 4 threads give the same bits.
@@ -7,14 +7,17 @@
 #include <algorithm>
 #include <cstddef>
 #include <new>
+#include <type_traits>
 #include <vector>
 
+#include "../backend/compose/row_loops.hpp"
 #include "../backend/concept.hpp"
 #include "../backend/group.hpp"
 #include "../core/check.hpp"
 #include "../core/thread_pool.hpp"
 #include "../panel/product.hpp"
 #include "product.hpp"
+#include "vector_loops.hpp"
 
 namespace hydralora {
 
@@ -33,21 +36,10 @@ public:
     using precision = Precision<T>;
     using arena_type = Arena<BasicEigenBackend>;
 
-    explicit BasicEigenBackend(EigenOptions options = {}) : pool_(options.threads), slab_rows_(options.slab_rows) {
-        check(slab_rows_ >= 4 && slab_rows_ % 4 == 0, "EigenBackend: slab_rows = ", slab_rows_,
-              ", expected a positive multiple of 4");
-        packing_.resize(static_cast<std::size_t>(pool_.size()));
-    }
+    explicit BasicEigenBackend(EigenOptions options = {});
     BasicEigenBackend(const BasicEigenBackend&) = delete;
     BasicEigenBackend& operator=(const BasicEigenBackend&) = delete;
-    ~BasicEigenBackend() {
-        for (auto& p : packing_) {
-            if (p.left != nullptr) deallocate(p.left, p.left_size);
-            if (p.right != nullptr) deallocate(p.right, p.right_size);
-            if (p.wide != nullptr) deallocate(p.wide, p.wide_size);
-        }
-        arena_.release(*this);
-    }
+    ~BasicEigenBackend();
 
     [[nodiscard]] int threads() const { return pool_.size(); }
     [[nodiscard]] Index slab_rows() const { return slab_rows_; }
@@ -74,8 +66,14 @@ public:
     void cast(MatrixView<From> from, MatrixView<To> to) {
         check(from.shape() == to.shape(), "EigenBackend: copy of a (", from.rows, ", ", from.cols, ") matrix to a (",
               to.rows, ", ", to.cols, ") one");
-        for (Index i = 0; i < to.rows; ++i)
-            for (Index j = 0; j < to.cols; ++j) to(i, j) = widened<To>(from(i, j));
+        constexpr bool narrowed = sizeof(To) == 2 && !std::is_same_v<std::remove_const_t<From>, To>;
+        in_vectors([&] {
+            for (Index i = 0; i < to.rows; ++i) {
+                const From* const row = from.row(i);
+                functor::row_map<std::conditional_t<narrowed, float, To>>(Solo{}, to.cols, functor::Set{}, row,
+                                                                          functor::Out{to.row(i)});
+            }
+        });
     }
     template <class U>
     void copy(MatrixView<const U> from, MatrixView<std::type_identity_t<U>> to) {
@@ -97,27 +95,14 @@ public:
     // --- products ---------------------------------------------------------------------------------------------------
 
     /// c (m, n) = alpha op(a) (m, k) op(b) (k, n) + beta c
-    void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta, MatrixView<T> c) {
-        gemm_of(op_a, op_b, alpha, a, b, beta, c);
-    }
+    void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta, MatrixView<T> c);
     /// The same with b as it is stored, in 16 bits, widened on the way; a is not transposed.
-    void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const bfloat16> b, T beta, MatrixView<T> c) {
-        gemm_of(op_a, op_b, alpha, a, b, beta, c);
-    }
-    void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const float16> b, T beta, MatrixView<T> c) {
-        gemm_of(op_a, op_b, alpha, a, b, beta, c);
-    }
+    void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const bfloat16> b, T beta, MatrixView<T> c);
+    void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const float16> b, T beta, MatrixView<T> c);
 
-    /// gemm for each matrix of the batches; one task a matrix.
+    /// gemm for each matrix of the batches; of double, one task a matrix.
     void gemm_batched(BatchCount count, Op op_a, Op op_b, T alpha, Batched<const T, host> a, Batched<const T, host> b,
-                      T beta, Batched<T, host> c) {
-        check_product(op_a, op_b, a.first, b.first, c.first);
-        prepare_packing();
-        pool_.run(count.outer * count.inner, [&](Index i, int worker) {
-            const Index o = i / count.inner, n = i % count.inner;
-            accumulate(op_a, op_b, alpha, a.at(o, n), b.at(o, n), beta, c.at(o, n), worker);
-        });
-    }
+                      T beta, Batched<T, host> c);
 
     // --- element-wise and row-wise work -----------------------------------------------------------------------------
 
@@ -126,8 +111,10 @@ public:
         constexpr Index chunk = 8192;
         pool_.run((n + chunk - 1) / chunk, [&](Index task, int) {
             const Index end = std::min(n, (task + 1) * chunk);
-            F g = f;  // a copy the compiler can keep in registers
-            for (Index i = task * chunk; i < end; ++i) g(i);
+            in_vectors([&] {
+                F g = f;  // a copy the compiler can keep in registers
+                for (Index i = task * chunk; i < end; ++i) g(i);
+            });
         });
     }
 
@@ -136,8 +123,10 @@ public:
         constexpr Index chunk = 8;
         pool_.run((n + chunk - 1) / chunk, [&](Index task, int) {
             const Index end = std::min(n, (task + 1) * chunk);
-            F g = f;
-            for (Index i = task * chunk; i < end; ++i) g(Solo{}, i);
+            in_vectors([&] {
+                F g = f;
+                for (Index i = task * chunk; i < end; ++i) g(Solo{}, i);
+            });
         });
     }
 
@@ -154,11 +143,15 @@ public:
         const auto sums = frame.template matrix<U>(1, slabs);
         constexpr Index chunk = 64;  // slabs a task
         pool_.run((slabs + chunk - 1) / chunk, [&](Index task, int) {
-            for (Index s = task * chunk; s < std::min(slabs, (task + 1) * chunk); ++s) {
-                U sum{};
-                for (Index i = s * slab_rows_; i < std::min(n, (s + 1) * slab_rows_); ++i) sum += f(i);
-                sums(0, s) = sum;
-            }
+            const Index end = std::min(slabs, (task + 1) * chunk);
+            in_vectors([&] {
+                F g = f;
+                for (Index s = task * chunk; s < end; ++s) {
+                    U sum{};
+                    for (Index i = s * slab_rows_; i < std::min(n, (s + 1) * slab_rows_); ++i) sum += g(i);
+                    sums(0, s) = sum;
+                }
+            });
         });
         for (Index s = 0; s < slabs; ++s) out(0, 0) += sums(0, s);
     }
@@ -181,12 +174,18 @@ public:
         starts(0, segments) = count;
         pool_.run(segments, [&](Index s, int) {
             const Index begin = starts(0, s), end = starts(0, s + 1);
-            f(Solo{}, static_cast<std::int32_t>(keys(0, begin) >> 32), order.data + begin, end - begin);
+            const auto id = static_cast<std::int32_t>(keys(0, begin) >> 32);
+            in_vectors([&] {
+                F g = f;
+                g(Solo{}, id, order.data + begin, end - begin);
+            });
         });
     }
 
 private:
     static constexpr std::align_val_t alignment{64};
+    static constexpr Index few_rows =
+        4;  // below so many tokens against a weight, packing it would cost more than the product
 
     struct Tiles {
         Index rows, cols, row_count, col_count;
@@ -212,15 +211,32 @@ private:
         check_product(op_a, op_b, a, b, c);
         check(op_a == Op::none || sizeof(S) != 2,
               "EigenBackend: gemm with a transposed and b in 16 bits is not offered");
+        if (op_b == Op::transpose && c.rows < few_rows) return gemm_dots(alpha, a, b, beta, c);
         if constexpr (std::is_same_v<T, float>) {
-            if (op_a == Op::transpose || c.rows >= product_detail::few_rows) {
-                const Grad mode = beta == T{0} ? Grad::overwrite : Grad::accumulate;
-                if (beta != T{1} && !(op_a == Op::none && beta == T{0})) scale(c, beta);
-                if (op_a == Op::none) return panel::multiply(*this, alpha, a, op_b, b, c, mode);
-                if constexpr (sizeof(S) == sizeof(T)) return panel::add_sums(*this, alpha, a, b, c);
-            }
+            const Grad mode = beta == T{0} ? Grad::overwrite : Grad::accumulate;
+            if (beta != T{1} && !(op_a == Op::none && beta == T{0})) scale(c, beta);
+            if (op_a == Op::none) return panel::multiply(*this, alpha, a, op_b, b, c, mode);
+            if constexpr (sizeof(S) == sizeof(T)) panel::add_sums(*this, alpha, a, b, c);
+        } else {
+            gemm_tiles(op_a, op_b, alpha, a, b, beta, c);
         }
-        gemm_tiles(op_a, op_b, alpha, a, b, beta, c);
+    }
+
+    /// c = alpha a b^T + beta c, element by element, in runs of columns.
+    template <class S>
+    void gemm_dots(T alpha, MatrixView<const T> a, MatrixView<const S> b, T beta, MatrixView<T> c) {
+        const Tiles tiles = tiles_of(c.shape(), a.cols);
+        pool_.run(tiles.col_count, [&](Index tile, int) {
+            const Index s = tile * tiles.cols, cols = std::min(tiles.cols, c.cols - s);
+            const auto to = c.col_slice(s, cols);
+            if (beta != T{1}) scale(to, beta);
+            in_vectors([&] {
+                for (Index i = 0; i < to.rows; ++i)
+                    for (Index j = 0; j < cols; ++j)
+                        to(i, j) +=
+                            alpha * functor::row_sum<T>(Solo{}, a.cols, functor::Product{}, a.row(i), b.row(s + j));
+            });
+        });
     }
 
     static void scale(MatrixView<T> c, T factor) {
@@ -288,6 +304,58 @@ private:
     std::vector<ProductMemory<T>> packing_;  // one a thread
     arena_type arena_;
 };
+
+template <class T>
+BasicEigenBackend<T>::BasicEigenBackend(EigenOptions options) : pool_(options.threads), slab_rows_(options.slab_rows) {
+    check(slab_rows_ >= 4 && slab_rows_ % 4 == 0, "EigenBackend: slab_rows = ", slab_rows_,
+          ", expected a positive multiple of 4");
+    packing_.resize(static_cast<std::size_t>(pool_.size()));
+}
+
+template <class T>
+BasicEigenBackend<T>::~BasicEigenBackend() {
+    for (auto& p : packing_) {
+        if (p.left != nullptr) deallocate(p.left, p.left_size);
+        if (p.right != nullptr) deallocate(p.right, p.right_size);
+        if (p.wide != nullptr) deallocate(p.wide, p.wide_size);
+    }
+    arena_.release(*this);
+}
+
+template <class T>
+void BasicEigenBackend<T>::gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const T> b, T beta,
+                                MatrixView<T> c) {
+    gemm_of(op_a, op_b, alpha, a, b, beta, c);
+}
+
+template <class T>
+void BasicEigenBackend<T>::gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const bfloat16> b, T beta,
+                                MatrixView<T> c) {
+    gemm_of(op_a, op_b, alpha, a, b, beta, c);
+}
+
+template <class T>
+void BasicEigenBackend<T>::gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const float16> b, T beta,
+                                MatrixView<T> c) {
+    gemm_of(op_a, op_b, alpha, a, b, beta, c);
+}
+
+template <class T>
+void BasicEigenBackend<T>::gemm_batched(BatchCount count, Op op_a, Op op_b, T alpha, Batched<const T, host> a,
+                                        Batched<const T, host> b, T beta, Batched<T, host> c) {
+    check_product(op_a, op_b, a.first, b.first, c.first);
+    if constexpr (std::is_same_v<T, float>) {
+        for (Index o = 0; o < count.outer; ++o)
+            for (Index n = 0; n < count.inner; ++n)
+                gemm_of(op_a, op_b, alpha, a.at(o, n), b.at(o, n), beta, c.at(o, n));
+    } else {
+        prepare_packing();
+        pool_.run(count.outer * count.inner, [&](Index i, int worker) {
+            const Index o = i / count.inner, n = i % count.inner;
+            accumulate(op_a, op_b, alpha, a.at(o, n), b.at(o, n), beta, c.at(o, n), worker);
+        });
+    }
+}
 
 using EigenBackend = BasicEigenBackend<float>;
 

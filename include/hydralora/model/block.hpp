@@ -275,7 +275,7 @@ private:
     std::optional<RmsNorm<B>> q_norm_, k_norm_;
     Attention<B> attention_;
     std::array<std::optional<Adapter>, target_count> adapters_;  // of targets that are not joined
-    std::array<std::optional<JoinedLinear<B>>, target_count> joined_;
+    std::array<std::optional<JoinedLinear<B, AdapterConfig, ProjectionWeight<B>>>, target_count> joined_;
     Index layer_;
 };
 

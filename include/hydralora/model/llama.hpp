@@ -117,26 +117,13 @@ public:
     [[nodiscard]] const LlamaConfig& config() const { return config_; }
 
     /// Fills the cache; its `hidden` (T, d) is what the output head reads.
-    void forward(B& be, const TokenBatch<B>& batch, Cache& c, const Pass<B>& pass = {}) const {
-        check(batch.sequences >= 1 && batch.ids.cols >= 1 && batch.ids.cols % batch.sequences == 0,
-              "Llama: ", batch.ids.cols, " tokens do not make ", batch.sequences, " sequences of equal length");
-        check(batch.length() <= config_.max_positions, "Llama: sequences of ", batch.length(),
-              " tokens, the model has max_positions = ", config_.max_positions);
-        check_window(batch.length());
-        check(batch.starts.empty() || batch.starts.shape() == batch.ids.shape(), "Llama: starts is (",
-              batch.starts.rows, ", ", batch.starts.cols, "), expected (1, ", batch.tokens(), ") or empty");
-        run(be, batch.ids, {batch.sequences, batch.length(), 0, batch.starts}, c, pass, nullptr);
-    }
+    void forward(B& be, const TokenBatch<B>& batch, Cache& c, const Pass<B>& pass = {}) const;
 
     /// loss_sum (1, 1) += sum over the labelled tokens of -log p(label), after forward.
-    void loss(B& be, const TokenBatch<B>& batch, const Cache& c, ViewOf<B, double> loss_sum) const {
-        head().loss(be, c.hidden.view(), batch.labels, loss_sum);
-    }
+    void loss(B& be, const TokenBatch<B>& batch, const Cache& c, ViewOf<B, double> loss_sum) const;
 
     /// per_token (1, T) = -log p(label), 0 where ignored, after forward.
-    void token_losses(B& be, const TokenBatch<B>& batch, const Cache& c, AccumView<B> per_token) const {
-        head().token_losses(be, c.hidden.view(), batch.labels, per_token);
-    }
+    void token_losses(B& be, const TokenBatch<B>& batch, const Cache& c, AccumView<B> per_token) const;
 
     /// Loss as above, and gradients += those of scale * loss_sum. `scale` is 1 / labelled tokens of the accumulated batch.
     /// The cache is what forward left; with Keep::inputs it is worked in. Where the head is tied and the set has an
@@ -156,53 +143,14 @@ public:
 
     /// One sequence continued: ids (1, n) behind what memory holds. logits (1, V) of the last token.
     void decode(B& be, ViewOf<B, const std::int32_t> ids, KeyValueMemory<B>& memory, Cache& c, View<B> logits,
-                const Pass<B>& pass) const {
-        check(ids.cols >= 1, "Llama: no tokens to decode");
-        check(memory.used + ids.cols <= memory.capacity(), "Llama: ", memory.used, " + ", ids.cols,
-              " tokens exceed the key-value memory of ", memory.capacity());
-        check_window(memory.used + ids.cols);
-        run(be, ids, {1, ids.cols, memory.used, {}}, c, pass, &memory);
-        memory.used += ids.cols;
-        const ConstView<B> last = c.hidden.view().row_slice(ids.cols - 1, 1);                    // (1, d)
-        ops::stored_product(be, last, Op::transpose, head_weight(), AccumScalar<B>{0}, logits);  // (1, V)
-    }
+                const Pass<B>& pass) const;
 
     /// logits (T, V) after forward.
-    void logits(B& be, const Cache& c, View<B> logits) const {
-        ops::stored_product(be, ConstView<B>(c.hidden.view()), Op::transpose, head_weight(), AccumScalar<B>{0}, logits);
-    }
+    void logits(B& be, const Cache& c, View<B> logits) const;
 
 private:
     Llama(B& be, const LlamaConfig& config, const Weights& weights, const LlamaAdapterConfig* adapter_config,
-          const Adapters* adapters, JoinedProjections<B>* joined)
-        : config_((validate(config), config)),
-          weights_(weights),
-          rope_(be, {config.head_dim, config.rope_theta, config.rope_scaling, config.max_positions}),
-          norm_({config.width, config.norm_eps}, vector_of<B>(weights.norm)),
-          adapted_(adapter_config != nullptr) {
-        check(weights.layers.size() == static_cast<std::size_t>(config.layers), "Llama: weights of ",
-              weights.layers.size(), " layers, expected ", config.layers);
-        check(adapters == nullptr || adapters->layers.size() == weights.layers.size(), "Llama: adapters of ",
-              adapters == nullptr ? 0 : adapters->layers.size(), " layers, expected ", config.layers);
-        check(joined == nullptr || joined->layers() == config.layers, "Llama: joined projections of ",
-              joined == nullptr ? 0 : joined->layers(), " layers, expected ", config.layers);
-        auto expected = weight_shapes(config);
-        for (std::size_t l = 0; joined != nullptr && l < weights.layers.size(); ++l)
-            for (const Target t : adapter_config->targets)
-                if (joined->has(static_cast<Index>(l), t) && weights.layers[l].projections[index_of(t)].empty())
-                    expected.layers[l].projections[index_of(t)] = {};
-        visit(
-            [](const ParamPath& path, const StoredView<B>& m, const Shape& shape) {
-                check(m.shape() == shape, "Llama: ", path.name(), " is (", m.rows, ", ", m.cols, "), expected (",
-                      shape.rows, ", ", shape.cols, ")");
-            },
-            weights_, expected);
-        blocks_.reserve(weights.layers.size());
-        for (std::size_t l = 0; l < weights.layers.size(); ++l)
-            blocks_.emplace_back(be, config, weights.layers[l], adapter_config,
-                                 adapters == nullptr ? nullptr : &adapters->layers[l], static_cast<Index>(l),
-                                 joined == nullptr ? nullptr : &joined->layer(static_cast<Index>(l)));
-    }
+          const Adapters* adapters, JoinedProjections<B>* joined);
 
     template <class M>
     [[nodiscard]] static Weights stored(const LlamaWeights<M>& weights) {
@@ -224,69 +172,10 @@ private:
     [[nodiscard]] LmHeadCrossEntropy<B> head() const { return LmHeadCrossEntropy<B>(head_weight()); }
 
     void run(B& be, ViewOf<B, const std::int32_t> ids, const SequenceShape<B>& shape, Cache& c, const Pass<B>& pass,
-             KeyValueMemory<B>* memory) const {
-        const bool decoding = memory != nullptr;
-        c.pass = pass;
-        c.spent = false;
-        c.adapters.resize(blocks_.size());
-        c.blocks.resize(c.keep == Keep::all && !decoding ? blocks_.size() : 1);
-        c.inputs.resize(c.keep == Keep::inputs && !decoding ? blocks_.size() : 0);
-        c.x.resize(be, ids.cols, config_.width);
-        c.hidden.resize(be, ids.cols, config_.width);
-        Embedding<B>{weights_.embedding}.forward(be, ids, c.x.view());  // (T, d)
-        for (std::size_t l = 0; l < blocks_.size(); ++l) {
-            auto& block = c.blocks[c.blocks.size() > l ? l : 0];
-            if (!c.inputs.empty()) {
-                c.inputs[l].resize(be, ids.cols, config_.width);
-                be.copy(ConstView<B>(c.x.view()), c.inputs[l].view());
-            }
-            if (decoding) {
-                View<B> keys = memory->keys[l].view(), values = memory->values[l].view();
-                blocks_[l].forward(be, c.x.view(), shape, rope_, block, c.adapters[l], pass, &keys, &values);
-            } else {
-                blocks_[l].forward(be, c.x.view(), shape, rope_, block, c.adapters[l], pass);
-            }
-        }
-        norm_.forward(be, c.x.view(), c.hidden.view(), c.norm);  // (T, d)
-    }
+             KeyValueMemory<B>* memory) const;
 
     void backward(B& be, const TokenBatch<B>& batch, double scale, Cache& c, ViewOf<B, double> loss_sum,
-                  const AdapterGrads* adapters, const WeightGrads* weights) const {
-        const bool recomputed = !c.inputs.empty();
-        check(c.keep != Keep::nothing,
-              "Llama: backward with a cache that keeps nothing for it; choose Keep::all or inputs");
-        check(!c.spent,
-              "Llama: backward a second time with a cache of inputs; call forward again, or choose Keep::all");
-        c.spent = recomputed;
-        check(c.hidden.rows() == batch.tokens() && (recomputed ? c.inputs.size() : c.blocks.size()) == blocks_.size(),
-              "Llama: the cache is of ", c.hidden.rows(), " tokens, the batch has ", batch.tokens(),
-              ": pass the cache that forward filled");
-        const std::size_t layers = adapters != nullptr ? adapters->layers.size() : weights->layers.size();
-        check(layers == blocks_.size(), "Llama: gradients of ", layers, " layers, expected ", blocks_.size());
-        Scratch<B> scratch(be);
-        const auto dx = scratch.template matrix<Scalar<B>>(batch.ids.cols, blocks_.front().dx_ld())
-                            .col_slice(0, config_.width);                                        // (T, d)
-        const auto dhidden = scratch.template matrix<Scalar<B>>(batch.ids.cols, config_.width);  // (T, d)
-        ParamView<B> dhead{}, dnorm{};
-        if (weights != nullptr) {
-            const bool into_embedding = config_.lm_head == LmHead::tied && weights->lm_head.empty();
-            dhead = into_embedding ? weights->embedding : weights->lm_head;
-            dnorm = weights->norm;
-        }
-        head().loss_and_gradient(be, c.hidden.view(), batch.labels, scale, loss_sum, dhidden, dhead);
-        norm_.backward(be, c.x.view(), dhidden, c.norm, dx, dnorm);
-        const SequenceShape<B> shape{batch.sequences, batch.length(), 0, batch.starts};
-        for (std::size_t l = blocks_.size(); l-- > 0;) {
-            if (recomputed && l + 1 < blocks_.size()) {  // the last block's is still there
-                be.copy(ConstView<B>(c.inputs[l].view()), c.x.view());
-                blocks_[l].forward(be, c.x.view(), shape, rope_, c.blocks[0], c.adapters[l], c.pass);
-            }
-            blocks_[l].backward(be, dx, shape, rope_, c.blocks[recomputed ? 0 : l], c.adapters[l],
-                                {adapters == nullptr ? nullptr : &adapters->layers[l],
-                                 weights == nullptr ? nullptr : &weights->layers[l]});
-        }
-        if (weights != nullptr) Embedding<B>{weights_.embedding}.backward(be, batch.ids, dx, weights->embedding);
-    }
+                  const AdapterGrads* adapters, const WeightGrads* weights) const;
 
     LlamaConfig config_;
     Weights weights_;
@@ -295,5 +184,143 @@ private:
     std::vector<LlamaBlock<B>> blocks_;
     bool adapted_;
 };
+
+template <Backend B>
+void Llama<B>::forward(B& be, const TokenBatch<B>& batch, Cache& c, const Pass<B>& pass) const {
+    check(batch.sequences >= 1 && batch.ids.cols >= 1 && batch.ids.cols % batch.sequences == 0,
+          "Llama: ", batch.ids.cols, " tokens do not make ", batch.sequences, " sequences of equal length");
+    check(batch.length() <= config_.max_positions, "Llama: sequences of ", batch.length(),
+          " tokens, the model has max_positions = ", config_.max_positions);
+    check_window(batch.length());
+    check(batch.starts.empty() || batch.starts.shape() == batch.ids.shape(), "Llama: starts is (", batch.starts.rows,
+          ", ", batch.starts.cols, "), expected (1, ", batch.tokens(), ") or empty");
+    run(be, batch.ids, {batch.sequences, batch.length(), 0, batch.starts}, c, pass, nullptr);
+}
+
+template <Backend B>
+void Llama<B>::loss(B& be, const TokenBatch<B>& batch, const Cache& c, ViewOf<B, double> loss_sum) const {
+    head().loss(be, c.hidden.view(), batch.labels, loss_sum);
+}
+
+template <Backend B>
+void Llama<B>::token_losses(B& be, const TokenBatch<B>& batch, const Cache& c, AccumView<B> per_token) const {
+    head().token_losses(be, c.hidden.view(), batch.labels, per_token);
+}
+
+template <Backend B>
+void Llama<B>::decode(B& be, ViewOf<B, const std::int32_t> ids, KeyValueMemory<B>& memory, Cache& c, View<B> logits,
+                      const Pass<B>& pass) const {
+    check(ids.cols >= 1, "Llama: no tokens to decode");
+    check(memory.used + ids.cols <= memory.capacity(), "Llama: ", memory.used, " + ", ids.cols,
+          " tokens exceed the key-value memory of ", memory.capacity());
+    check_window(memory.used + ids.cols);
+    run(be, ids, {1, ids.cols, memory.used, {}}, c, pass, &memory);
+    memory.used += ids.cols;
+    const ConstView<B> last = c.hidden.view().row_slice(ids.cols - 1, 1);                    // (1, d)
+    ops::stored_product(be, last, Op::transpose, head_weight(), AccumScalar<B>{0}, logits);  // (1, V)
+}
+
+template <Backend B>
+void Llama<B>::logits(B& be, const Cache& c, View<B> logits) const {
+    ops::stored_product(be, ConstView<B>(c.hidden.view()), Op::transpose, head_weight(), AccumScalar<B>{0}, logits);
+}
+
+template <Backend B>
+Llama<B>::Llama(B& be, const LlamaConfig& config, const Weights& weights, const LlamaAdapterConfig* adapter_config,
+                const Adapters* adapters, JoinedProjections<B>* joined)
+    : config_((validate(config), config)),
+      weights_(weights),
+      rope_(be, {config.head_dim, config.rope_theta, config.rope_scaling, config.max_positions}),
+      norm_({config.width, config.norm_eps}, vector_of<B>(weights.norm)),
+      adapted_(adapter_config != nullptr) {
+    check(weights.layers.size() == static_cast<std::size_t>(config.layers), "Llama: weights of ", weights.layers.size(),
+          " layers, expected ", config.layers);
+    check(adapters == nullptr || adapters->layers.size() == weights.layers.size(), "Llama: adapters of ",
+          adapters == nullptr ? 0 : adapters->layers.size(), " layers, expected ", config.layers);
+    check(joined == nullptr || joined->layers() == config.layers, "Llama: joined projections of ",
+          joined == nullptr ? 0 : joined->layers(), " layers, expected ", config.layers);
+    auto expected = weight_shapes(config);
+    for (std::size_t l = 0; joined != nullptr && l < weights.layers.size(); ++l)
+        for (const Target t : adapter_config->targets)
+            if (joined->has(static_cast<Index>(l), t) && weights.layers[l].projections[index_of(t)].empty())
+                expected.layers[l].projections[index_of(t)] = {};
+    visit(
+        [](const ParamPath& path, const StoredView<B>& m, const Shape& shape) {
+            check(m.shape() == shape, "Llama: ", path.name(), " is (", m.rows, ", ", m.cols, "), expected (",
+                  shape.rows, ", ", shape.cols, ")");
+        },
+        weights_, expected);
+    blocks_.reserve(weights.layers.size());
+    for (std::size_t l = 0; l < weights.layers.size(); ++l)
+        blocks_.emplace_back(be, config, weights.layers[l], adapter_config,
+                             adapters == nullptr ? nullptr : &adapters->layers[l], static_cast<Index>(l),
+                             joined == nullptr ? nullptr : &joined->layer(static_cast<Index>(l)));
+}
+
+template <Backend B>
+void Llama<B>::run(B& be, ViewOf<B, const std::int32_t> ids, const SequenceShape<B>& shape, Cache& c,
+                   const Pass<B>& pass, KeyValueMemory<B>* memory) const {
+    const bool decoding = memory != nullptr;
+    c.pass = pass;
+    c.spent = false;
+    c.adapters.resize(blocks_.size());
+    c.blocks.resize(c.keep == Keep::all && !decoding ? blocks_.size() : 1);
+    c.inputs.resize(c.keep == Keep::inputs && !decoding ? blocks_.size() : 0);
+    c.x.resize(be, ids.cols, config_.width);
+    c.hidden.resize(be, ids.cols, config_.width);
+    Embedding<B>{weights_.embedding}.forward(be, ids, c.x.view());  // (T, d)
+    for (std::size_t l = 0; l < blocks_.size(); ++l) {
+        auto& block = c.blocks[c.blocks.size() > l ? l : 0];
+        if (!c.inputs.empty()) {
+            c.inputs[l].resize(be, ids.cols, config_.width);
+            be.copy(ConstView<B>(c.x.view()), c.inputs[l].view());
+        }
+        if (decoding) {
+            View<B> keys = memory->keys[l].view(), values = memory->values[l].view();
+            blocks_[l].forward(be, c.x.view(), shape, rope_, block, c.adapters[l], pass, &keys, &values);
+        } else {
+            blocks_[l].forward(be, c.x.view(), shape, rope_, block, c.adapters[l], pass);
+        }
+    }
+    norm_.forward(be, c.x.view(), c.hidden.view(), c.norm);  // (T, d)
+}
+
+template <Backend B>
+void Llama<B>::backward(B& be, const TokenBatch<B>& batch, double scale, Cache& c, ViewOf<B, double> loss_sum,
+                        const AdapterGrads* adapters, const WeightGrads* weights) const {
+    const bool recomputed = !c.inputs.empty();
+    check(c.keep != Keep::nothing,
+          "Llama: backward with a cache that keeps nothing for it; choose Keep::all or inputs");
+    check(!c.spent, "Llama: backward a second time with a cache of inputs; call forward again, or choose Keep::all");
+    c.spent = recomputed;
+    check(c.hidden.rows() == batch.tokens() && (recomputed ? c.inputs.size() : c.blocks.size()) == blocks_.size(),
+          "Llama: the cache is of ", c.hidden.rows(), " tokens, the batch has ", batch.tokens(),
+          ": pass the cache that forward filled");
+    const std::size_t layers = adapters != nullptr ? adapters->layers.size() : weights->layers.size();
+    check(layers == blocks_.size(), "Llama: gradients of ", layers, " layers, expected ", blocks_.size());
+    Scratch<B> scratch(be);
+    const auto dx = scratch.template matrix<Scalar<B>>(batch.ids.cols, blocks_.front().dx_ld())
+                        .col_slice(0, config_.width);                                        // (T, d)
+    const auto dhidden = scratch.template matrix<Scalar<B>>(batch.ids.cols, config_.width);  // (T, d)
+    ParamView<B> dhead{}, dnorm{};
+    if (weights != nullptr) {
+        const bool into_embedding = config_.lm_head == LmHead::tied && weights->lm_head.empty();
+        dhead = into_embedding ? weights->embedding : weights->lm_head;
+        dnorm = weights->norm;
+    }
+    head().loss_and_gradient(be, c.hidden.view(), batch.labels, scale, loss_sum, dhidden, dhead);
+    norm_.backward(be, c.x.view(), dhidden, c.norm, dx, dnorm);
+    const SequenceShape<B> shape{batch.sequences, batch.length(), 0, batch.starts};
+    for (std::size_t l = blocks_.size(); l-- > 0;) {
+        if (recomputed && l + 1 < blocks_.size()) {  // the last block's is still there
+            be.copy(ConstView<B>(c.inputs[l].view()), c.x.view());
+            blocks_[l].forward(be, c.x.view(), shape, rope_, c.blocks[0], c.adapters[l], c.pass);
+        }
+        blocks_[l].backward(
+            be, dx, shape, rope_, c.blocks[recomputed ? 0 : l], c.adapters[l],
+            {adapters == nullptr ? nullptr : &adapters->layers[l], weights == nullptr ? nullptr : &weights->layers[l]});
+    }
+    if (weights != nullptr) Embedding<B>{weights_.embedding}.backward(be, batch.ids, dx, weights->embedding);
+}
 
 }  // namespace hydralora

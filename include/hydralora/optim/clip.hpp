@@ -17,30 +17,37 @@ public:
     /// Makes norm() the square root of the sum of all squares, in double, over tensors in visiting order, and factor()
     /// what ClipFactor says, with the loss (1, 1) if one is given. Stays in the backend's memory: no transfer, no wait.
     template <class Grads>
-    void measure(B& be, const Grads& grads, double most, ViewOf<B, const double> loss = {}) {
-        check(loss.empty() || loss.shape() == Shape{1, 1}, "GradientNorm: the loss is (", loss.rows, ", ", loss.cols,
-              "), expected (1, 1)");
-        if (values_.empty()) values_.resize(be, 1, 2);
-        const auto sum = values_.view().col_slice(0, 1);
-        be.fill(sum, 0.0);
-        visit([&](const ParamPath&, const auto& g) { ops::add_squared_norm(be, view_of(g), sum); }, grads);
-        ops::clip_factor(be, sum, most, values_.view().col_slice(1, 1), loss);
-    }
+    void measure(B& be, const Grads& grads, double most, ViewOf<B, const double> loss = {});
 
     [[nodiscard]] ViewOf<B, const double> norm() const { return values_.view().col_slice(0, 1); }    // (1, 1)
     [[nodiscard]] ViewOf<B, const double> factor() const { return values_.view().col_slice(1, 1); }  // (1, 1)
 
     /// The norm on the host, for reports and for the StepGuard; waits for the backend.
-    [[nodiscard]] double read(B& be) const {
-        check(!values_.empty(), "GradientNorm: read before measure");
-        double value = 0;
-        be.download(norm(), host_view(&value, 1, 1));
-        return value;
-    }
+    [[nodiscard]] double read(B& be) const;
 
 private:
     Buffer<B, double> values_;  // (1, 2): norm, factor
 };
+
+template <class B>
+template <class Grads>
+void GradientNorm<B>::measure(B& be, const Grads& grads, double most, ViewOf<B, const double> loss) {
+    check(loss.empty() || loss.shape() == Shape{1, 1}, "GradientNorm: the loss is (", loss.rows, ", ", loss.cols,
+          "), expected (1, 1)");
+    if (values_.empty()) values_.resize(be, 1, 2);
+    const auto sum = values_.view().col_slice(0, 1);
+    be.fill(sum, 0.0);
+    visit([&](const ParamPath&, const auto& g) { ops::add_squared_norm(be, view_of(g), sum); }, grads);
+    ops::clip_factor(be, sum, most, values_.view().col_slice(1, 1), loss);
+}
+
+template <class B>
+double GradientNorm<B>::read(B& be) const {
+    check(!values_.empty(), "GradientNorm: read before measure");
+    double value = 0;
+    be.download(norm(), host_view(&value, 1, 1));
+    return value;
+}
 
 /// torch.nn.utils.clip_grad_norm_ (2-norm) without writing the gradients: the factor rides in the optimiser's pass.
 /// Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural networks", ICML 2013.

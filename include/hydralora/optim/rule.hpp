@@ -3,6 +3,7 @@
 
 #include <limits>
 #include <string_view>
+#include <utility>
 
 #include "../backend/concept.hpp"
 #include "../core/check.hpp"
@@ -33,6 +34,10 @@ struct StepScale {
 };
 
 namespace optim_detail {
+
+/// Buffers of the backend's sums in the structure of a parameter set.
+template <class B, class Params>
+using AccumSet = decltype(std::declval<const Params&>().template like<AccumBuffer<B>>());
 
 /// Throws unless gradient and state have the parameter's shape. The name is built only for the message.
 template <class P, class G, class S>

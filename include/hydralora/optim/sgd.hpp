@@ -27,34 +27,13 @@ struct Sgd {
 
     /// Zero velocity for a set of parameters (buffers or views).
     template <Backend B, class Params>
-    [[nodiscard]] auto init(B& be, const Params& params) const {
-        using Set = decltype(params.template like<AccumBuffer<B>>());
-        return SgdState<Set>{map_params<AccumBuffer<B>>(params, [&](const ParamPath&, const auto& p) {
-            return momentum == 0 ? AccumBuffer<B>() : AccumBuffer<B>(be, p.shape());
-        })};
-    }
+    [[nodiscard]] SgdState<optim_detail::AccumSet<B, Params>> init(B& be, const Params& params) const;
 
     /// One step of params along grads, sets of the same shapes (buffers or views). A gradient factor of 0 in the
     /// backend's memory leaves params and velocity untouched, but the step is counted.
     /// Errors: a shape that differs, by the parameter's name; a hyper-parameter out of range.
     template <Backend B, class Params, class Grads, class Set>
-    void step(B& be, Params&& params, const Grads& grads, SgdState<Set>& state, const StepScale<B>& scale = {}) const {
-        validate();
-        visit(
-            [&](const ParamPath& path, auto& parameter, const auto& gradient, auto& velocity) {
-                const auto p = view_of(parameter);
-                const auto g = view_of(gradient);
-                const auto b = momentum == 0 ? AccumView<B>{} : view_of(velocity);
-                optim_detail::check_tensor("Sgd", path, p, g, momentum == 0 ? p.shape() : b.shape());
-                ops::sgd(be, p, g, b,
-                         {.lr = lr * scale.lr * ratios.of(path.role),
-                          .momentum = momentum,
-                          .weight_decay = decays(path.role) ? weight_decay : 0},
-                         scale.gradient);
-            },
-            params, grads, state.velocity);
-        ++state.steps;
-    }
+    void step(B& be, Params&& params, const Grads& grads, SgdState<Set>& state, const StepScale<B>& scale = {}) const;
 
     /// Throws with the name and value of a hyper-parameter out of range.
     void validate() const {
@@ -65,5 +44,31 @@ struct Sgd {
         optim_detail::check_ratios("Sgd", ratios);
     }
 };
+
+template <Backend B, class Params>
+SgdState<optim_detail::AccumSet<B, Params>> Sgd::init(B& be, const Params& params) const {
+    return {map_params<AccumBuffer<B>>(params, [&](const ParamPath&, const auto& p) {
+        return momentum == 0 ? AccumBuffer<B>() : AccumBuffer<B>(be, p.shape());
+    })};
+}
+
+template <Backend B, class Params, class Grads, class Set>
+void Sgd::step(B& be, Params&& params, const Grads& grads, SgdState<Set>& state, const StepScale<B>& scale) const {
+    validate();
+    visit(
+        [&](const ParamPath& path, auto& parameter, const auto& gradient, auto& velocity) {
+            const auto p = view_of(parameter);
+            const auto g = view_of(gradient);
+            const auto b = momentum == 0 ? AccumView<B>{} : view_of(velocity);
+            optim_detail::check_tensor("Sgd", path, p, g, momentum == 0 ? p.shape() : b.shape());
+            ops::sgd(be, p, g, b,
+                     {.lr = lr * scale.lr * ratios.of(path.role),
+                      .momentum = momentum,
+                      .weight_decay = decays(path.role) ? weight_decay : 0},
+                     scale.gradient);
+        },
+        params, grads, state.velocity);
+    ++state.steps;
+}
 
 }  // namespace hydralora

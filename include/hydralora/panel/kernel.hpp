@@ -2,6 +2,9 @@
 //
 //   avx512    12 x 32 sums       avx2  6 x 16      (x86-64 processors that have them)
 //   neon       8 x 8             baseline  6 x 8   (vectors of 16 bytes in the instructions of the build)
+//
+// Panels are of floats, or of bfloat16 in pairs along the depth; those are widened, or, where the left side is rounded to
+// bfloat16 too and the processor has AVX512_BF16, multiplied as they are.
 #pragma once
 
 #include <cstdint>
@@ -22,9 +25,10 @@ inline constexpr Index most_rows = 12, most_cols = 32;
 /// One call of a kernel: to (rows, panel width) = start + left (rows, depth) right (depth, panel width).
 template <class S>
 struct Tile {
-    Index rows, depth;   // rows: how many are stored; as many as the kernel has are read and computed
-    const float* left;   // leading dimension left_ld
-    const S* right;      // contiguous
+    Index rows, depth;  // rows: how many are stored; as many as the kernel has are read and computed, and, in pairs, an
+                        // even depth
+    const float* left;  // leading dimension left_ld
+    const S* right;     // contiguous
     const float* start;  // ld_start 0: one row for all
     Index ld_start;
     float* to;
@@ -60,6 +64,17 @@ struct Tile {
 #undef HYDRALORA_TILE_ISA
 #undef HYDRALORA_TILE_TARGET
 #undef HYDRALORA_TILE_LANES
+#if defined(__x86_64__)
+#define HYDRALORA_DOT_NAMESPACE avx512
+#define HYDRALORA_DOT_TARGET [[gnu::target("avx512f,avx512bf16")]]
+#define HYDRALORA_DOT_LANES 16
+#define HYDRALORA_DOT(sums, left, right) asm("vdpbf16ps %2, %1, %0" : "+v"(sums) : "v"(left), "v"(right))
+#include "dot_tile.hpp"
+#undef HYDRALORA_DOT_NAMESPACE
+#undef HYDRALORA_DOT_TARGET
+#undef HYDRALORA_DOT_LANES
+#undef HYDRALORA_DOT
+#endif
 #if defined(__CUDACC__)
 #pragma nv_diagnostic pop
 #endif
@@ -111,6 +126,16 @@ template <class S>
     }
 #endif
     return portable;
+}
+
+/// The kernel for a left side of bfloat16 in pairs; null where the processor has no such products or they are not wanted.
+[[nodiscard]] inline const Kernel<bfloat16>* dot_kernel() {
+#if defined(__x86_64__)
+    static constexpr Kernel<bfloat16> with_avx512{
+        32, {{12, avx512::multiply_dots<12>}, {8, avx512::multiply_dots<8>}, {4, avx512::multiply_dots<4>}}};
+    if (isa() == Isa::avx512 && __builtin_cpu_supports("avx512bf16") != 0) return &with_avx512;
+#endif
+    return nullptr;
 }
 
 }  // namespace hydralora::panel

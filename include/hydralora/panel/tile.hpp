@@ -29,26 +29,31 @@ HYDRALORA_TILE_TARGET void multiply_tile(const Tile<S>& tile) {
             __builtin_prefetch(tile.to + i * tile.ld_to + v * Lanes, 1);
         }
     }
+    constexpr int pair = sizeof(S) == 2 ? 2 : 1;  // depths in a word, each the upper half of a float
     const float* left = tile.left;
     const S* right = tile.right;
-    for (Index k = 0; k < tile.depth; ++k) {
-        Vector line[2];
-        if constexpr (sizeof(S) == 2) {  // the upper half of a float each; the packing pairs the columns
-            const Words pairs = *reinterpret_cast<const Words*>(right);
-            line[0] = (Vector)(pairs << 16);
-            line[1] = (Vector)(pairs & 0xffff0000u);
-        } else {
-            line[0] = *reinterpret_cast<const Loose*>(right);
-            line[1] = *reinterpret_cast<const Loose*>(right + Lanes);
-        }
-#pragma GCC unroll 16
-        for (int i = 0; i < Rows; ++i) {
-            const Vector factor = left[i * left_ld] - Vector{};  // x - 0 is x, and no instruction; 0 + x is one
+    for (Index k = 0; k < tile.depth; k += pair) {
 #pragma GCC unroll 2
-            for (int v = 0; v < 2; ++v) sums[i][v] += factor * line[v];
+        for (int p = 0; p < pair; ++p) {
+            Vector line[2];
+#pragma GCC unroll 2
+            for (int v = 0; v < 2; ++v) {
+                if constexpr (pair == 2) {
+                    const Words words = *reinterpret_cast<const Words*>(right + v * 2 * Lanes);
+                    line[v] = (Vector)(p == 0 ? words << 16 : words & 0xffff0000u);
+                } else {
+                    line[v] = *reinterpret_cast<const Loose*>(right + v * Lanes);
+                }
+            }
+#pragma GCC unroll 16
+            for (int i = 0; i < Rows; ++i) {
+                const Vector factor = left[i * left_ld + p] - Vector{};  // x - 0 is x, and no instruction; 0 + x is one
+#pragma GCC unroll 2
+                for (int v = 0; v < 2; ++v) sums[i][v] += factor * line[v];
+            }
         }
-        ++left;
-        right += 2 * Lanes;
+        left += pair;
+        right += pair * 2 * Lanes;
     }
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {

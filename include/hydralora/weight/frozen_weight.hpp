@@ -40,17 +40,23 @@ struct DenseWeight {
     [[nodiscard]] Index rows() const { return weight.rows; }
     [[nodiscard]] Index cols() const { return weight.cols; }
 
-    void apply(B& be, ConstView<B> x, View<B> y) const {
-        check(bias.empty() || bias.shape() == Shape{1, weight.rows}, "DenseWeight: bias is (", bias.rows, ", ",
-              bias.cols, "), expected (1, out) = (1, ", weight.rows, ")");
-        ops::stored_product(be, x, Op::transpose, weight, AccumScalar<B>{0}, y);  // (T, out)
-        if (bias.empty()) return;
-        be.rows(y.rows, functor::AddBias<Scalar<B>, ParamScalar<B>, AccumScalar<B>>{bias.data, y.data, y.cols, y.ld});
-    }
-    void apply_transposed(B& be, ConstView<B> dy, View<B> dx, Grad mode = Grad::overwrite) const {
-        const auto beta = static_cast<AccumScalar<B>>(mode == Grad::accumulate ? 1 : 0);
-        ops::stored_product(be, dy, Op::none, weight, beta, dx);  // (T, in)
-    }
+    void apply(B& be, ConstView<B> x, View<B> y) const;
+    void apply_transposed(B& be, ConstView<B> dy, View<B> dx, Grad mode = Grad::overwrite) const;
 };
+
+template <Backend B>
+void DenseWeight<B>::apply(B& be, ConstView<B> x, View<B> y) const {
+    check(bias.empty() || bias.shape() == Shape{1, weight.rows}, "DenseWeight: bias is (", bias.rows, ", ", bias.cols,
+          "), expected (1, out) = (1, ", weight.rows, ")");
+    ops::stored_product(be, x, Op::transpose, weight, AccumScalar<B>{0}, y);  // (T, out)
+    if (bias.empty()) return;
+    be.rows(y.rows, functor::AddBias<Scalar<B>, ParamScalar<B>, AccumScalar<B>>{bias.data, y.data, y.cols, y.ld});
+}
+
+template <Backend B>
+void DenseWeight<B>::apply_transposed(B& be, ConstView<B> dy, View<B> dx, Grad mode) const {
+    const auto beta = static_cast<AccumScalar<B>>(mode == Grad::accumulate ? 1 : 0);
+    ops::stored_product(be, dy, Op::none, weight, beta, dx);  // (T, in)
+}
 
 }  // namespace hydralora

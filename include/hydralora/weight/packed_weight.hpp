@@ -19,6 +19,15 @@ struct PackOptions {
     PanelStorage storage = PanelStorage::compute;  ///< bfloat16: for a matrix that is stored so
 };
 
+/// Throws if a weight cannot be held so; `type` is named in the message.
+template <Backend B>
+void check_panel_storage(const char* type, const StoredView<B>& weight, PanelStorage storage) {
+    check(storage == PanelStorage::compute || weight.storage() == Storage::bfloat16, type,
+          ": panels of bfloat16 keep a matrix that is stored in bfloat16, found one in ",
+          weight.storage() == Storage::float16 ? "float16" : "the parameter type",
+          "; pack it as PanelStorage::compute");
+}
+
 /// A FrozenWeight that owns W0 (out, in) in packed form; the values are those of the matrix it is made from, which is not
 /// needed afterwards. The bias (1, out), if there is one, stays in the caller's memory. On backends without panels
 /// (has_panels: any but EigenBackend, and EigenBackend in double) it keeps plain copies and the backend multiplies.
@@ -28,7 +37,8 @@ public:
     /// Throws if the bias is of another length, or for panels of bfloat16 from a matrix that is stored otherwise.
     PackedWeight(B& be, std::type_identity_t<StoredView<B>> weight, ConstParamView<B> bias = {},
                  PackOptions options = {})
-        : bias_(bias), forward_(be, Op::transpose, weight.cols, weight.rows, storage_of(weight, options)) {
+        : bias_(bias), forward_(be, Op::transpose, weight.cols, weight.rows, options.storage) {
+        check_panel_storage<B>("PackedWeight", weight, options.storage);
         check(bias.empty() || bias.shape() == Shape{1, weight.rows}, "PackedWeight: bias is (", bias.rows, ", ",
               bias.cols, "), expected (1, out) = (1, ", weight.rows, ")");
         if (options.directions == Directions::both)
@@ -58,13 +68,6 @@ public:
     }
 
 private:
-    static PanelStorage storage_of(const StoredView<B>& weight, const PackOptions& options) {
-        check(options.storage == PanelStorage::compute || weight.storage() == Storage::bfloat16,
-              "PackedWeight: PanelStorage::bfloat16 keeps a matrix that is stored in bfloat16, found one in ",
-              weight.storage() == Storage::float16 ? "float16" : "the parameter type",
-              "; pack it as PanelStorage::compute");
-        return options.storage;
-    }
     static void check_shapes(const char* from, ConstView<B> x, const char* depth_name, Index depth, const char* to,
                              ConstView<B> y, const char* cols_name, Index cols) {
         check(x.cols == depth && y.cols == cols && x.rows == y.rows, "PackedWeight: ", from, " is (", x.rows, ", ",

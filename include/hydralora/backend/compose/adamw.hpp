@@ -1,11 +1,10 @@
 // One tensor's part of an AdamW step: parameter and both moments in one pass.
 #pragma once
 
-#include <cmath>
-
 #include "../concept.hpp"
 #include "elements.hpp"
 #include "row_loops.hpp"
+#include "square_root.hpp"
 
 namespace hydralora {
 
@@ -42,7 +41,7 @@ struct AdamW {
             mean = mean * beta1 + gradient * rest1;
             square = square * beta2 + rest2 * gradient * gradient;
             const A kept = value * decay;
-            value = kept - step * mean / (std::sqrt(square) / root + eps);
+            value = kept - step * mean / (square_root(square) / root + eps);
         };
         row_map<A>(group, elements.length(t), update, p + t * ldp, g + t * ldg, m + t * ldm, v + t * ldv);
     }

@@ -3,7 +3,7 @@
 
 #include "../../core/check.hpp"
 #include "../../core/precision.hpp"
-#include "../../core/random.hpp"
+#include "../../core/random_words.hpp"
 #include "../concept.hpp"
 #include "row_loops.hpp"
 
@@ -57,42 +57,48 @@ struct Dropout {
         for (Index b = begin / 4 + group.rank() * blocks; b * 4 < begin + cols; b += group.size() * blocks) {
             const auto random = random_words<blocks>(key, static_cast<std::uint64_t>(b));
             const Index first = b * 4 - begin;  // element of word 0; below 0 where the row begins within a block
-            if constexpr (!row_detail::alone<Group>) {
-                apply_run(in, random.word, out, first);
-            } else if (first >= 0 && first + size <= cols) {
-                for (int e = 0; e < size; e += 16) apply(in + first + e, random.word + e, out + first + e, 16);
-            } else {
+            if constexpr (row_detail::alone<Group>) {
+                A masks[size];
+                for (int e = 0; e < size; ++e) masks[e] = mask(random.word[e]);
                 const Index from = first < 0 ? -first : 0, to = first + size < cols ? size : cols - first;
-                apply(in + first + from, random.word + from, out + first + from, to - from);
+                apply(group, in + first + from, masks + from, out + first + from, to - from);
+            } else {
+                apply_run(in, random.word, out, first);
             }
         }
     }
 
 private:
-    /// Without a branch, so that sixteen elements are a few instructions: a dropped one is +0, whatever it was.
-    HYDRALORA_HD A kept(A value, std::uint32_t word) const {
-        using Bits = std::conditional_t<sizeof(A) == sizeof(std::uint64_t), std::uint64_t, std::uint32_t>;
-        const Bits keep = Bits{0} - static_cast<Bits>(word >= threshold);
-        return bit_cast<A>(bit_cast<Bits>(value * scale) & keep);
+    using Bits = std::conditional_t<sizeof(A) == sizeof(std::uint64_t), std::uint64_t, std::uint32_t>;
+
+    /// All bits or none. Choosing by them takes no branch, and a dropped element is +0, whatever it was.
+    HYDRALORA_HD A mask(std::uint32_t word) const {
+        return bit_cast<A>(Bits{0} - static_cast<Bits>(word >= threshold));
     }
-    HYDRALORA_HD void apply(const T* in, const std::uint32_t* word, T* out, Index count) const {
-        for (Index e = 0; e < count; ++e) {
-            const A value = kept(static_cast<A>(in[e]), word[e]);
-            out[e] = static_cast<T>(add ? static_cast<A>(out[e]) + value : value);
-        }
+    HYDRALORA_HD A kept(A value, A bits) const {
+        return bit_cast<A>(bit_cast<Bits>(value * scale) & bit_cast<Bits>(bits));
+    }
+    HYDRALORA_HD void apply(const Solo& solo, const T* in, const A* masks, T* out, Index count) const {
+        const auto set = [this](A value, A bits, A& to) { to = kept(value, bits); };
+        const auto sum = [this](A value, A bits, A& to) { to += kept(value, bits); };
+        if (add) return row_map<A>(solo, count, sum, in, masks, out);
+        row_map<A>(solo, count, set, in, masks, Out{out});
     }
 
     /// The run whose first element is `first`, as far as it lies in the row.
     HYDRALORA_HD void apply_run(const T* in, const std::uint32_t* word, T* out, Index first) const {
         if (first >= 0 && first + row_run <= cols) {
             int e = 0;
-            const auto set = [&](A value, A& to) { to = kept(value, word[e++]); };
-            const auto sum = [&](A value, A& to) { to += kept(value, word[e++]); };
+            const auto set = [&](A value, A& to) { to = kept(value, mask(word[e++])); };
+            const auto sum = [&](A value, A& to) { to += kept(value, mask(word[e++])); };
             if (add) return map_run<A>(row_run, sum, in + first, out + first);
             return map_run<A>(row_run, set, in + first, Out{out + first});
         }
         for (int e = 0; e < row_run; ++e)
-            if (first + e >= 0 && first + e < cols) apply(in + first + e, word + e, out + first + e, 1);
+            if (const Index j = first + e; j >= 0 && j < cols) {
+                const A value = kept(static_cast<A>(in[j]), mask(word[e]));
+                out[j] = static_cast<T>(add ? static_cast<A>(out[j]) + value : value);
+            }
     }
 };
 }  // namespace functor

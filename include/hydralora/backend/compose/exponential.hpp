@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "../../core/precision.hpp"
+#include "either.hpp"
 
 namespace hydralora::functor {
 
@@ -15,8 +16,8 @@ HYDRALORA_HD inline float exponential(float x) {
     return expf(x);  // eight instructions, of the same accuracy (CUDA C++ Programming Guide, mathematical functions)
 #else
     constexpr float to_integer = 12582912.0f;  // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
-    x = x > 89.0f ? 89.0f : x;
-    x = x < -104.0f ? -104.0f : x;
+    x = either(x > 89.0f, 89.0f, x);
+    x = either(x < -104.0f, -104.0f, x);
     const float shifted = x * 1.44269504088896341f + to_integer;
     const float n = shifted - to_integer;
     const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;

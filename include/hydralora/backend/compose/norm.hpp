@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "../concept.hpp"
+#include "row_loops.hpp"
 
 namespace hydralora {
 
@@ -19,18 +20,23 @@ struct SquaredTerm {
     Index cols, ld, size;
 
     HYDRALORA_HD double operator()(Index i) const {
-        Index row = i * width / cols, col = i * width % cols;
-        const Index count = size - i * width < width ? size - i * width : width;
-        double sum = 0;
-        for (Index k = 0; k < count; ++k) {
-            const double value = static_cast<double>(x[row * ld + col]);
-            sum += value * value;
-            if (++col == cols) {
-                col = 0;
-                ++row;
+        const Index first = i * width, count = size - first < width ? size - first : width;
+        double values[width] = {};
+        if (ld == cols && count == width) {
+            for (Index k = 0; k < width; ++k) values[k] = static_cast<double>(x[first + k]);
+        } else {
+            Index row = first / cols, col = first % cols;
+            for (Index k = 0; k < count; ++k) {
+                values[k] = static_cast<double>(x[row * ld + col]);
+                if (++col == cols) {
+                    col = 0;
+                    ++row;
+                }
             }
         }
-        return sum;
+        for (double& value : values) value *= value;
+        row_detail::combine_lanes<width>(values, [](double sum, double value) { return sum + value; });
+        return values[0];
     }
 };
 

@@ -10,6 +10,8 @@
 #include <type_traits>
 
 #include "../concept.hpp"
+#include "exponential.hpp"
+#include "row_loops.hpp"
 
 namespace hydralora {
 
@@ -56,17 +58,17 @@ struct GateAndMix {
         const Acc* u = down + t * ld_down;
         const Acc* logits = u + cols;
         Acc* gate = g + t * heads;
-        if (kept != nullptr)
-            for (Index j = group.rank(); j < cols; j += group.size()) kept[t * cols + j] = u[j];
+        if (kept != nullptr) short_row_map<Acc>(group, cols, Set{}, u, Out{kept + t * cols});
         if (rule == GateRule::constant || rule == GateRule::assigned) {
             for (Index i = group.rank(); i < heads; i += group.size())
                 gate[i] = rule == GateRule::constant ? constant : Acc(head_of[t] == i ? 1 : 0);
         } else {
             Acc largest = -HUGE_VAL, sum = 0;
-            for (Index i = group.rank(); i < heads; i += group.size()) largest = std::fmax(largest, logit(logits, i));
+            for (Index i = group.rank(); i < heads; i += group.size())
+                largest = logit(logits, i) > largest ? logit(logits, i) : largest;
             largest = group.max(largest);
             for (Index i = group.rank(); i < heads; i += group.size()) {
-                gate[i] = selected(logits, i) ? std::exp(logit(logits, i) - largest) : Acc{0};
+                gate[i] = selected(logits, i) ? exponential(logit(logits, i) - largest) : Acc{0};
                 sum += gate[i];
             }
             sum = group.sum(sum);
@@ -77,8 +79,8 @@ struct GateAndMix {
         for (Index i = 0; i < heads; ++i) {
             const Acc weight = scaling * gate[i];
             const Acc* from = own_u ? u + i * rank : u;
-            for (Index j = group.rank(); j < rank; j += group.size())
-                mixed[i * rank + j] = static_cast<T>(weight * from[j]);
+            const auto mix = [weight](Acc value, Acc& to) { to = weight * value; };
+            short_row_map<Acc>(group, rank, mix, from, Out{mixed + i * rank});
         }
         for (Index j = group.rank(); j < z_zeros; j += group.size()) mixed[heads * rank + j] = T{};
     }
@@ -112,15 +114,22 @@ struct UnmixAndGate {
             const T* back = dz + (t * heads + i) * rank;
             T* mixed = z + (t * heads + i) * rank;
             Acc* to = du + t * ld_du + (own_u ? i * rank : 0);
-            Acc dot = 0;
-            for (Index j = group.rank(); j < rank; j += group.size()) {
-                mixed[j] = static_cast<T>(weight * from[j]);
-                dot += from[j] * static_cast<Acc>(back[j]);
-                const Acc share = weight * static_cast<Acc>(back[j]);
-                to[j] = own_u ? share : to[j] + share;
+            const Acc dot = routed ? short_row_sum<Acc>(group, rank, Product{}, from, back) : Acc{0};
+            if (own_u) {
+                const auto set = [weight](Acc value, Acc given, Acc& out, Acc& share) {
+                    out = weight * value;
+                    share = weight * given;
+                };
+                short_row_map<Acc>(group, rank, set, from, back, Out{mixed}, Out{to});
+            } else {
+                const auto add = [weight](Acc value, Acc given, Acc& out, Acc& sum) {
+                    out = weight * value;
+                    sum += weight * given;
+                };
+                short_row_map<Acc>(group, rank, add, from, back, Out{mixed}, to);
             }
             if (!routed) continue;
-            const Acc dg = scaling * group.sum(dot);
+            const Acc dg = scaling * dot;
             mean += gate[i] * dg;
             if (group.rank() == 0) dl[i] = dg;
         }

@@ -1,12 +1,11 @@
 // Loops along a row for row functors, over the arrays that hold the row. They decide which elements a member of a group
 // takes and how it reads and writes them; a functor says what is done with one element.
 //
-// A group of one goes in steps of sixteen elements, so that it vectorises (compilers see a constant count and local arrays).
-// A group of several takes runs of eight: member `rank` has elements 8 rank .. 8 rank + 7, and those 8 size, 16 size, ...
-// further on. Where every array of the loop begins a run on 16 bytes, the run is read and written 16 bytes at a time, which
-// a GPU needs to reach its memory's bandwidth. Neither the types of the arrays nor their places in memory change who takes
-// what, so a member finds what it wrote in an earlier loop over the same elements without a sync, and sums are combined in
-// one order.
+// A group of one goes in steps of eight elements: loops of a constant count, which compilers vectorise. A group of several
+// takes runs of eight: member `rank` has elements 8 rank .. 8 rank + 7, and those 8 size, 16 size, ... further on. Where
+// every array of the loop begins a run on 16 bytes, the run is read and written 16 bytes at a time, which a GPU needs to
+// reach its memory's bandwidth. Neither the types of the arrays nor their places in memory change who takes what, so a
+// member finds what it wrote in an earlier loop over the same elements without a sync, and sums are combined in one order.
 #pragma once
 
 #include <type_traits>
@@ -17,7 +16,7 @@
 
 namespace hydralora::functor {
 
-inline constexpr int row_lanes = 16;  // elements a step of a group of one
+inline constexpr int row_lanes = 16;  // running sums of a group of one, two runs of them
 
 /// What loops do with an element more than once in this library.
 struct Set {
@@ -80,6 +79,27 @@ HYDRALORA_HD void combine_run(A* lanes, int count, const Combine& combine, const
         if (l < count) lanes[l] = combine(lanes[l], term(widened<A>(in[l])...));
 }
 
+/// f on the elements of a run of each array, as a loop that vectorises: compilers must know that no pass of it reads what
+/// another one writes.
+template <class A, class F, class... Arrays>
+HYDRALORA_HD void map_step(const F& f, Arrays... arrays) {
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__)
+#pragma GCC ivdep
+    for (int l = 0; l < row_run; ++l) map_slots<1>(f, Lanes<A, Arrays, 1>(from(arrays, l))...);
+#else  // they see it of local arrays
+    map_slots<row_run>(f, Lanes<A, Arrays, row_run>(arrays)...);
+#endif
+}
+
+/// Combines `count` lanes, halves with halves, into lanes[0].
+template <int count, class A, class Combine>
+HYDRALORA_HD void combine_lanes(A* lanes, const Combine& combine) {
+    if constexpr (count > 1) {
+        for (int l = 0; l < count / 2; ++l) lanes[l] = combine(lanes[l], lanes[l + count / 2]);
+        combine_lanes<count / 2>(lanes, combine);
+    }
+}
+
 }  // namespace row_detail
 
 /// f(A&, A&, ...) on each of the `count` elements of a run, one value for each array; see row_map. For functors whose rows
@@ -98,8 +118,7 @@ HYDRALORA_HD void row_map(const Group& group, Index n, const F& f, Arrays... arr
     using namespace row_detail;
     if constexpr (alone<Group>) {
         Index j = 0;
-        for (; j + row_lanes <= n; j += row_lanes)
-            map_slots<row_lanes>(f, Lanes<A, Arrays, row_lanes>(from(arrays, j))...);
+        for (; j + row_run <= n; j += row_run) map_step<A>(f, from(arrays, j)...);
         for (; j < n; ++j) map_slots<1>(f, Lanes<A, Arrays, 1>(from(arrays, j))...);
     } else {
         for_each_run(group, n, [&](Index j, int count) { map_run<A>(count, f, from(arrays, j)...); });
@@ -132,24 +151,51 @@ HYDRALORA_HD void row_map_pieces(const Group& group, Index count, Index n, const
     }
 }
 
+/// row_map on rows that are too short to share by runs: members take elements in turn.
+template <class A, class Group, class F, class... Arrays>
+HYDRALORA_HD void short_row_map(const Group& group, Index n, const F& f, Arrays... arrays) {
+    using namespace row_detail;
+    if constexpr (alone<Group>) {
+        row_map<A>(group, n, f, arrays...);
+    } else {
+        for (Index j = group.rank(); j < n; j += group.size()) map_slots<1>(f, Lanes<A, Arrays, 1>(from(arrays, j))...);
+    }
+}
+
 /// The group's sum of term(A, A, ...) over the elements [0, n) of the arrays.
 template <class A, class Group, class Term, class... In>
 HYDRALORA_HD A row_sum(const Group& group, Index n, const Term& term, const In*... in) {
     using namespace row_detail;
     constexpr int count = alone<Group> ? row_lanes : row_run;
     A lanes[count] = {};
+    const auto plus = [](A sum, A value) { return sum + value; };
     if constexpr (alone<Group>) {
+        const auto add = [&](A* sums, Index first) {
+            for (int l = 0; l < row_run; ++l) sums[l] += term(widened<A>(in[first + l])...);
+        };
         Index j = 0;
-        for (; j + row_lanes <= n; j += row_lanes)
-            for (int l = 0; l < row_lanes; ++l) lanes[l] += term(widened<A>(in[j + l])...);
-        for (; j < n; ++j) lanes[0] += term(widened<A>(in[j])...);
+        for (; j + row_lanes <= n; j += row_lanes) {
+            add(lanes, j);
+            add(lanes + row_run, j + row_run);
+        }
+        for (int l = 0; j < n; ++l, ++j) lanes[l] += term(widened<A>(in[j])...);
     } else {
-        const auto add = [](A sum, A value) { return sum + value; };
-        for_each_run(group, n, [&](Index j, int run) { combine_run(lanes, run, add, term, in + j...); });
+        for_each_run(group, n, [&](Index j, int run) { combine_run(lanes, run, plus, term, in + j...); });
     }
-    for (int width = count / 2; width > 0; width /= 2)
-        for (int l = 0; l < width; ++l) lanes[l] += lanes[l + width];
+    combine_lanes<count>(lanes, plus);
     return group.sum(lanes[0]);
+}
+
+/// row_sum of a row that is too short to share by runs.
+template <class A, class Group, class Term, class... In>
+HYDRALORA_HD A short_row_sum(const Group& group, Index n, const Term& term, const In*... in) {
+    if constexpr (row_detail::alone<Group>) {
+        return row_sum<A>(group, n, term, in...);
+    } else {
+        A sum = 0;
+        for (Index j = group.rank(); j < n; j += group.size()) sum += term(widened<A>(in[j])...);
+        return group.sum(sum);
+    }
 }
 
 /// The group's maximum of the elements [0, n) of an array, n >= 1. A NaN may be passed over. Every member reads element 0.
@@ -162,15 +208,19 @@ HYDRALORA_HD A row_max(const Group& group, Index n, const T* in) {
     A lanes[count];
     for (int l = 0; l < count; ++l) lanes[l] = widened<A>(in[0]);
     if constexpr (alone<Group>) {
+        const auto compare = [&](A* tops, Index first) {
+            for (int l = 0; l < row_run; ++l) tops[l] = larger(tops[l], widened<A>(in[first + l]));
+        };
         Index j = 0;
-        for (; j + row_lanes <= n; j += row_lanes)
-            for (int l = 0; l < row_lanes; ++l) lanes[l] = larger(lanes[l], widened<A>(in[j + l]));
-        for (; j < n; ++j) lanes[0] = larger(lanes[0], widened<A>(in[j]));
+        for (; j + row_lanes <= n; j += row_lanes) {
+            compare(lanes, j);
+            compare(lanes + row_run, j + row_run);
+        }
+        for (int l = 0; j < n; ++l, ++j) lanes[l] = larger(lanes[l], widened<A>(in[j]));
     } else {
         for_each_run(group, n, [&](Index j, int run) { combine_run(lanes, run, larger, itself, in + j); });
     }
-    for (int width = count / 2; width > 0; width /= 2)
-        for (int l = 0; l < width; ++l) lanes[l] = larger(lanes[l], lanes[l + width]);
+    combine_lanes<count>(lanes, larger);
     return group.max(lanes[0]);
 }
 
