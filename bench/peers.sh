@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# bench/peers.sh [--python PROGRAM] [--quick] [--json FILE]: this library and PyTorch on the CPU, timed in turn on the same
-# numbers; the rows of bench/README.md, "Beside PyTorch". Installs the Debian packages that are missing; ours is built as a
-# user would, -O2 and no -march, in build/plain. Without PyTorch it says what to do and exits with 77.
+# bench/peers.sh [options]: this library and PyTorch on the CPU, timed in turn on the same numbers; the rows of
+# bench/README.md, "Beside PyTorch". Installs the Debian packages that are missing; ours is built as a user would, -O2 and
+# no -march, in build/plain. Without PyTorch it says what to do and exits with 77.
 #   --python PROGRAM  a Python with PyTorch (python3)
 #   --quick           fewer shapes and rounds
 #   --threads N       of both sides (as many as the machine has)
@@ -62,7 +62,7 @@ for peer in layer step; do
 done
 cat << 'END'
 
-B, B': the released layer in PyTorch / ours, forward + backward, without and with dropout 0.05. fused, LoRA: PyTorch's by
-hand, and with one head and no router, / ours. C: ours / PyTorch's frozen linear alone. J: ours with W0 in bfloat16 / in
+B, B': the released layer in PyTorch / ours, forward + backward, without and with dropout 0.05. fused, LoRA: PyTorch's
+by hand, and with one head and no router, / ours. C: ours / PyTorch's frozen linear alone. J: ours with W0 in bfloat16 / in
 float32, and / PyTorch's in bfloat16. E': bytes kept for backward besides x. K: PyTorch's training step / ours.
 END

@@ -1,5 +1,5 @@
-"""HydraLoRA's linear layer as PyTorch programs write it: the formulas, the layer that gpu_layer.py and cpu_layer.py time,
-and the modules that train_step.py and cpu_step.py put into a model.
+"""HydraLoRA's linear layer as PyTorch programs write it: the formulas, the layer that gpu_layer.py and cpu_layer.py
+time, and the modules that train_step.py and cpu_step.py put into a model.
 
     frozen      the product with W0 alone
     lora        W0 x + s B A x, one head and no router
@@ -51,7 +51,8 @@ def make_layer(shape, device, dtype, heads=HEADS, seed=1):
 
     def draw(rows, cols, scale):
         return ((torch.rand(rows, cols, generator=generator) * 2 - 1) * scale).to(device=device, dtype=dtype)
-    layer = {"w": draw(out, width, 0.02), "a": draw(RANK, width, width ** -0.5), "route": draw(heads, width, width ** -0.5)}
+    layer = {"w": draw(out, width, 0.02), "a": draw(RANK, width, width ** -0.5)}
+    layer["route"] = draw(heads, width, width ** -0.5)
     layer["bs"] = [draw(out, RANK, 0.02) for _ in range(heads)]
     layer["b"], layer["down"] = torch.cat(layer["bs"], dim=1), torch.cat([layer["a"], layer["route"]])
     for tensor in parameters_of(layer):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""HydraLoRA's linear layer in PyTorch on the CPU, in turn with the one of this library; bench/peers.sh builds and runs it.
+"""HydraLoRA's linear layer in PyTorch on the CPU, in turn with the one of this library. bench/peers.sh runs this:
 
     python3 bench/peers/cpu_layer.py --beside build/plain/bench/peer_layer [--quick] [--json FILE]
 
@@ -12,11 +12,11 @@ import sys
 import tempfile
 from dataclasses import dataclass
 
-from side_by_side import (Beside, Pressure, Report, answer_trials, clocked, interleave, note_of, options, over, read, tune,
-                          write)
+from side_by_side import (Beside, Pressure, Report, answer_trials, clocked, interleave, note_of, options, over, read,
+                          tune, write)
 
 AGREE = 1e-4  # relative, in the Euclidean norm
-SLOW = 0.5    # seconds for 16 tokens: what would take minutes is left out
+SLOW = 3      # seconds of a pass: what would take minutes is left out
 
 
 @dataclass
@@ -43,7 +43,8 @@ CASES = [Case(2048, 2048, 512, 3, {"B": 1.6, "B'": 2.2, "C": 1.0, "J": (0.55, 1.
 
 
 def hand_over(ours, case, layer, x, dy, folder):
-    for name, tensor in [("w", layer["w"]), ("a", layer["a"]), ("b", layer["b"]), ("router", layer["route"]), ("x", x), ("dy", dy)]:
+    tensors = {"w": layer["w"], "a": layer["a"], "b": layer["b"], "router": layer["route"], "x": x, "dy": dy}
+    for name, tensor in tensors.items():
         write(folder / f"{name}.f32", tensor)
     ours.ask("layer", case.width, case.out, case.tokens, case.heads, folder)
 
@@ -105,18 +106,19 @@ def measure(case, ours, args, report, pressure):
         half_w, half_dy = layer["w"].bfloat16(), dy.bfloat16()
         half_x = x.detach().bfloat16().requires_grad_(True)
         half = (lambda rows: torch.nn.functional.linear(rows, half_w), [])
-        few = clocked(lambda: adapter_forms.backward_of(half, half_x[:16], half_dy[:16]))(1)
+        few = clocked(lambda: adapter_forms.backward_of(half, half_x[:16], half_dy[:16]))(1) * case.tokens / 16
         peer = {"bfloat16": lambda: adapter_forms.backward_of(half, half_x, half_dy)} if few < SLOW else {}
         times = timed(peer, ["frozen", "frozen_bfloat16", "layer_bfloat16"])
         # Without instructions for it, bfloat16 saves memory and no time.
         row("J", "frozen, W0 in bfloat16 / float32", times, "our frozen_bfloat16", "our frozen",
             targets["J"][0] if "bfloat16" in ours.ask("about") else None, "<=")
         if peer:
-            row("J", "frozen, W0 in bfloat16 / PyTorch's", times, "our frozen_bfloat16", "bfloat16", targets["J"][1], "<=")
+            row("J", "frozen, W0 in bfloat16 / PyTorch's", times, "our frozen_bfloat16", "bfloat16",
+                targets["J"][1], "<=")
             row("J", heads + ", W0 in bfloat16 / PyTorch's frozen", times, "our layer_bfloat16", "bfloat16")
         else:
             report.left_out("J", case.words() + " frozen, W0 in bfloat16 / PyTorch's",
-                            f"PyTorch's takes {few:.1f} s for 16 tokens: it has no kernel for this processor")
+                            f"PyTorch's takes {few:.0f} s a pass: it has no kernel for this processor")
     if "B" in targets:
         emit_saved(case, ours, forms, layer, x, report)
 

@@ -1,19 +1,20 @@
 #!/usr/bin/env python3
-"""A training step of a small Llama in PyTorch on the CPU, in turn with the one of this library; bench/peers.sh builds and
-runs it.
+"""A training step of a small Llama in PyTorch on the CPU, in turn with the one of this library. bench/peers.sh runs
+this:
 
     python3 bench/peers/cpu_step.py --beside build/plain/bench/peer_step [--quick] [--json FILE]
 
 Vocabulary 260, width 256, 6 layers, 8 heads, feed-forward 704, 8 sequences of 256 tokens; the released layer
-(adapter_forms.py) on all seven linears, r = 8; float32. A step is forward, loss, backward, clipping to norm 1, AdamW on the
-adapters, zeroing of their gradients. Both sides start from the same weights, and before they are timed the losses and
-gradient norms of the first steps are compared.
+(adapter_forms.py) on all seven linears, r = 8; float32. A step is forward, loss, backward, clipping to norm 1, AdamW on
+the adapters, zeroing of their gradients. Both sides start from the same weights, and before they are timed the losses
+and gradient norms of the first steps are compared.
 """
 import pathlib
 import sys
 import tempfile
 
-from side_by_side import Beside, Pressure, Report, answer_trials, clocked, interleave, note_of, options, over, tune, write
+from side_by_side import (Beside, Pressure, Report, answer_trials, clocked, interleave, note_of, options, over, tune,
+                          write)
 
 AGREE, STEPS = 1e-4, 4  # relative, of the first steps
 TARGETS = {3: 1.5, 8: 2.5}
@@ -57,7 +58,8 @@ def make_model(torch, heads):
             self.blocks = torch.nn.ModuleList(Block() for _ in range(LAYERS))
             self.norm = torch.nn.RMSNorm(WIDTH, eps=1e-6)
             size = WIDTH // HEADS
-            angles = torch.outer(torch.arange(LENGTH), 10000.0 ** (-torch.arange(0, size, 2, dtype=torch.float64) / size))
+            pairs = torch.arange(0, size, 2, dtype=torch.float64)
+            angles = torch.outer(torch.arange(LENGTH), 10000.0 ** (-pairs / size))
             self.cos, self.sin = (f(torch.cat([angles, angles], dim=-1)).float() for f in [torch.cos, torch.sin])
 
         def forward(self, ids):
@@ -99,7 +101,8 @@ def hand_over(torch, ours, heads, model, ids, labels):
     """In the order in which this library visits tensors."""
     weights = [model.embedding.weight]
     for block in model.blocks:
-        weights += [block.norms[0].weight, *(block.linears[name].base.weight for name in LINEARS), block.norms[1].weight]
+        frozen = [block.linears[name].base.weight for name in LINEARS]
+        weights += [block.norms[0].weight, *frozen, block.norms[1].weight]
     weights.append(model.norm.weight)
     adapters = [[adapter.a, torch.cat(list(adapter.bs), dim=1), adapter.route] for adapter in adapters_of(model)]
     with tempfile.TemporaryDirectory() as folder:
@@ -126,9 +129,10 @@ def measure(torch, heads, ours, args, report, pressure):
     hand_over(torch, ours, heads, model, ids, labels)
     step = make_step(torch, model, ids, labels)
     compare(step, ours)
-    times = interleave({"PyTorch": clocked(step), "ours": lambda repeats: float(ours.ask("time", repeats))}, args.rounds,
-                       args.block, pressure)
-    report.row("K", f"N={heads}", over(times, "PyTorch", "ours"), TARGETS[heads], note=note_of(times, "PyTorch", "ours"))
+    cases = {"PyTorch": clocked(step), "ours": lambda repeats: float(ours.ask("time", repeats))}
+    times = interleave(cases, args.rounds, args.block, pressure)
+    report.row("K", f"N={heads}", over(times, "PyTorch", "ours"), TARGETS[heads],
+               note=note_of(times, "PyTorch", "ours"))
 
 
 def make_batch(torch):

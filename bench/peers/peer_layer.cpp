@@ -6,9 +6,9 @@
 //   time CASE REPEATS                        seconds of one
 //   saved                                    bytes kept for backward besides x, and of the room behind x
 //
-// Cases: layer, layer_dropout, layer_dropout_per_head, layer_bfloat16: the joined form on packed factors, forward, backward
-// and what a step needs besides, packing A, B and the router. frozen, frozen_bfloat16: W0 alone, y and dX. bfloat16: W0 is
-// held in it, and multiplied in it where the processor can.
+// Cases: layer, layer_dropout, layer_dropout_per_head, layer_bfloat16: the joined form on packed factors, forward,
+// backward and what a step needs besides, packing A, B and the router. frozen, frozen_bfloat16: W0 alone, y and dX.
+// bfloat16: W0 is held in it, and multiplied in it where the processor can.
 
 #include <hydralora/adapter/joined_linear.hpp>
 #include <hydralora/adapter/packed_joined_weight.hpp>

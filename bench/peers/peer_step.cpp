@@ -1,12 +1,13 @@
 // A training step of a small decoder, timed on request by bench/peers/cpu_step.py in turn with PyTorch's.
 //
 //   about                       the instructions that run
-//   model HEADS FOLDER          FOLDER/{weights,adapters}.f32, every tensor in visiting order, and {ids,labels}.i32; "ok"
+//   model HEADS FOLDER          FOLDER/{weights,adapters}.f32, tensors in visiting order, and {ids,labels}.i32; "ok"
 //   step                        one: its loss and the norm of its gradients before clipping
 //   time REPEATS                seconds of one
 //
-// Vocabulary 260, width 256, 6 layers, 8 heads, feed-forward 704, 8 sequences of 256 tokens; adapters on all seven linear
-// layers, r = 8. A step is forward, loss, backward, clipping to norm 1, AdamW on the adapters, zeroing of their gradients.
+// Vocabulary 260, width 256, 6 layers, 8 heads, feed-forward 704, 8 sequences of 256 tokens; adapters on all seven
+// linear layers, r = 8. A step is forward, loss, backward, clipping to norm 1, AdamW on the adapters, zeroing of their
+// gradients.
 
 #include <cstdint>
 #include <hydralora/eigen/eigen_backend.hpp>

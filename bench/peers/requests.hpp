@@ -1,5 +1,5 @@
-// What the programs beside PyTorch share: a request a line on the standard input, an answer a line on the standard output;
-// and raw files of float or int32, row after row, by which both sides compute on the same numbers.
+// What the programs beside PyTorch share: a request a line on the standard input, an answer a line on the standard
+// output; and raw files of float or int32, row after row, by which both sides compute on the same numbers.
 #pragma once
 
 #include <cstddef>
@@ -65,8 +65,8 @@ void write_matrix(const std::filesystem::path& file, MatrixView<T> m) {
     hydralora::check(to.good(), "cannot write ", file.string());
 }
 
-/// Seconds of one `run()`, the mean of `repeats` after one that is not counted: it brings the numbers into the caches and
-/// lets the other process's threads fall asleep.
+/// Seconds of one `run()`, the mean of `repeats` after one that is not counted: it brings the numbers into the caches
+/// and lets the other process's threads fall asleep.
 template <class F>
 [[nodiscard]] double seconds_of(int repeats, F&& run) {
     hydralora::check(repeats >= 1, repeats, " repeats, expected at least 1");

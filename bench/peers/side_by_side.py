@@ -1,5 +1,5 @@
-"""PyTorch and a program of this library timed in turn in one run: the environment PyTorch is quickest in, the program, the
-rounds and what disturbed them, the rows."""
+"""PyTorch and a program of this library timed in turn in one run: the environment PyTorch is quickest in, the
+program, the rounds and what disturbed them, the rows."""
 import argparse
 import json
 import math
@@ -14,18 +14,19 @@ import time
 # spin for the next piece of work, which pays where other programs run. OMP_NUM_THREADS is always the number of threads.
 HEAP = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 34), "MALLOC_TOP_PAD_": str(1 << 26)}
 HUGE, ASLEEP = {"THP_MEM_ALLOC_ENABLE": "1"}, {"OMP_WAIT_POLICY": "PASSIVE"}
-ENVIRONMENTS = {"heap, sleeping threads": {**HEAP, **ASLEEP}, "heap, huge pages, sleeping threads": {**HEAP, **HUGE, **ASLEEP},
-                "heap, huge pages": {**HEAP, **HUGE}, "heap": HEAP, "as it comes": {}}
+ENVIRONMENTS = {"heap, sleeping threads": {**HEAP, **ASLEEP},
+                "heap, huge pages, sleeping threads": {**HEAP, **HUGE, **ASLEEP}, "heap, huge pages": {**HEAP, **HUGE}, "heap": HEAP, "as it comes": {}}
 CHOSEN = "HYDRALORA_PEERS_ENVIRONMENT"
 
 
 def tune(threads):
-    """Starts this script again in the environment in which PyTorch is quickest here: its libraries read it once. Which one
-    that is says a trial, the script itself with --trial, in turn in each. Returns the name in the second life."""
+    """Starts this script again in the environment in which PyTorch is quickest here: its libraries read it once. Which
+    one that is says a trial, the script itself with --trial, in turn in each. Returns the name in the second life."""
     if CHOSEN in os.environ:
         return os.environ[CHOSEN]
     outer = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    trials = {name: Beside([sys.executable, *sys.argv, "--trial"], {**outer, **more}) for name, more in ENVIRONMENTS.items()}
+    command = [sys.executable, *sys.argv, "--trial"]
+    trials = {name: Beside(command, {**outer, **more}) for name, more in ENVIRONMENTS.items()}
     best = quickest({name: lambda _, trial=trial: float(trial.ask("time")) for name, trial in trials.items()})
     for trial in trials.values():
         trial.close()
@@ -57,7 +58,7 @@ def untuned():
 
 
 class Beside:
-    """A program that answers a line for each line. Started before torch is imported, it inherits none of its settings."""
+    """A program that answers a line for each line. Started before torch is imported, it inherits nothing of it."""
 
     def __init__(self, command, environment=None):
         self.process = subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -128,8 +129,8 @@ class Pressure:
 
 
 def clocked(run):
-    """Seconds of one of so many repeats, after one that is not counted: it brings the numbers into the caches and lets the
-    other process's threads fall asleep."""
+    """Seconds of one of so many repeats, after one that is not counted: it brings the numbers into the caches and lets
+    the other process's threads fall asleep."""
     def seconds(repeats):
         run()
         begin = time.perf_counter()
@@ -140,9 +141,9 @@ def clocked(run):
 
 
 def interleave(cases, rounds, block, pressure=None, seconds=60):
-    """Name -> seconds of each round; another case first in each, each repeated to fill a block of so many seconds. With a
-    pressure, disturbed rounds are made again, at most as many as were asked for and none after `seconds`; where that leaves
-    fewer than five, all count."""
+    """Name -> seconds of each round; another case first in each, each repeated to fill a block of so many seconds. With
+    a pressure, disturbed rounds are made again, at most as many as were asked for and none after `seconds`; where that
+    leaves fewer than five, all count."""
     names = list(cases)
     for name in names:
         cases[name](1)
@@ -203,7 +204,8 @@ class Report:
     def row(self, name, case, values, target=None, sense=">=", note=""):
         """The median of values with the least and the most, and the verdict on it where there is a target."""
         median = statistics.median(values)
-        line = {"row": name, "case": case, "measured": digits(median), "min": digits(min(values)), "max": digits(max(values))}
+        line = {"row": name, "case": case, "measured": digits(median), "min": digits(min(values)),
+                "max": digits(max(values))}
         spread = f"{median:.3g} [{min(values):.3g}, {max(values):.3g}]" if len(values) > 1 else f"{median:,.0f}"
         verdict = ""
         if target is not None:

@@ -8,7 +8,7 @@ a random Llama in the shape of SmolLM2-135M (134,515,008 parameters).
     python3 bench/peers/train_step.py --measure build/smollm2-135m --form factorised --json FILE
 
 A step: forward, mean loss over all tokens but the last of a sequence, backward, clipping to norm 1, AdamW on the
-adapters, zeroing of gradients; float32. The forms of the adapter, which compute the same, are those of adapter_forms.py.
+adapters, zeroing of gradients; float32. The forms of the adapter, which compute the same, are in adapter_forms.py.
 """
 import argparse
 import json

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tests/bench/peers_script_test.sh FOLDER: what bench/peers.sh says before it builds anything, with stand-ins for Python.
+# tests/bench/peers_script_test.sh FOLDER: what bench/peers.sh says and calls, with stand-ins for Python and CMake.
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 folder=$1
@@ -47,7 +47,7 @@ if [[ $1 != -c ]]; then echo "python $*"; fi
 END
 export PATH=$folder/bin:$PATH
 echo old > rows.jsonl
-peers 0 "| row | case | median [least, most] | target | times |" --python with_torch --quick --threads 3 --json rows.jsonl
+peers 0 "| row | case | median [least, most] |" --python with_torch --quick --threads 3 --json rows.jsonl
 said=$(grep -E '^(cmake|python) ' out)
 expected="cmake --preset plain
 cmake --build --preset plain --target hydralora_peers --parallel $(nproc)

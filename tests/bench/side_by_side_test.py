@@ -1,5 +1,5 @@
-"""bench/peers/side_by_side.py without PyTorch: rounds and their repetition, the choice of an environment, a program beside,
-and the rows."""
+"""bench/peers/side_by_side.py without PyTorch: rounds and their repetition, the choice of an environment, a program
+beside, and the rows."""
 import contextlib
 import io
 import json
@@ -48,7 +48,8 @@ assert not pressure.end() and "not counted" in pressure.words()
 assert peer.clocked(lambda: None)(3) >= 0
 assert peer.note_of({"a": [0.002, 0.001, 0.003], "b": [0.1]}, "a", "b") == "2.0 / 100.0, least 1.0 / 100.0 ms"
 
-program = "import sys\nfor line in sys.stdin: print('error: ' + line if 'bad' in line else 'said ' + line, end='', flush=True)"
+program = """import sys
+for line in sys.stdin: print(('error: ' if 'bad' in line else 'said ') + line, end='', flush=True)"""
 beside = peer.Beside([sys.executable, "-c", program])
 assert beside.ask("a", 1) == "said a 1"
 try:
@@ -73,5 +74,6 @@ assert lines[2] == '{"row":"E\'","case":"all","measured":22528,"min":22528,"max"
 assert json.loads(lines[1])["holds"] is False and json.loads(lines[3])["measured"] is None
 assert table.getvalue() == ("| B | 2048x2048 T=512 N=3 | 1.7 [1.62, 1.75] | >= 1.6: holds |  |\n"
                             "| C | 2048x2048 T=128 N=3 | 0.9 [0.9, 0.9] | <= 0.8: MISSED | 1 / 2 ms |\n"
-                            "| E' | all | 22,528 |  | bytes |\n| J | all | not measured | | because |\n"), table.getvalue()
+                            "| E' | all | 22,528 |  | bytes |\n"
+                            "| J | all | not measured | | because |\n"), table.getvalue()
 print("rounds, choice, program beside and rows are right")
