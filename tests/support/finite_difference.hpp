@@ -5,6 +5,7 @@
 #include <cmath>
 #include <hydralora/core/view.hpp>
 #include <ostream>
+#include <sstream>
 #include <string>
 
 namespace test {
@@ -29,7 +30,7 @@ void compare_gradient(WorstError& worst, const std::string& name, hydralora::Mat
     using hydralora::Index;
     if (x.shape() != gradient.shape()) {
         worst.error = INFINITY;
-        worst.where = name + ": the gradient has another shape";
+        worst.where.assign(name).append(": the gradient has another shape");
         return;
     }
     double largest = 0;
@@ -50,8 +51,9 @@ void compare_gradient(WorstError& worst, const std::string& name, hydralora::Mat
         if (std::isnan(error)) error = INFINITY;
         if (error < worst.error) continue;
         worst.error = error;
-        worst.where = name + '(' + std::to_string(i) + ", " + std::to_string(j) + "): difference " +
-                      std::to_string(expected) + ", gradient " + std::to_string(found);
+        std::ostringstream where;
+        where << name << '(' << i << ", " << j << "): difference " << expected << ", gradient " << found;
+        worst.where.assign(where.str());
     }
 }
 
