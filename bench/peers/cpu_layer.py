@@ -61,15 +61,6 @@ def compare(ours, form, x, dy, folder):
             raise RuntimeError(f"{name} of both sides differs by {error:.2g}, expected at most {AGREE:g}, relative")
 
 
-def multiplies_bfloat16():
-    try:
-        with open("/proc/cpuinfo") as file:
-            words = file.read()
-            return any(flag in words for flag in ["avx512_bf16", "amx_bf16", " bf16"])
-    except OSError:
-        return False
-
-
 def measure(case, ours, args, report, pressure):
     import torch
     import adapter_forms
@@ -119,7 +110,7 @@ def measure(case, ours, args, report, pressure):
         times = timed(peer, ["frozen", "frozen_bfloat16", "layer_bfloat16"])
         # Without instructions for it, bfloat16 saves memory and no time.
         row("J", "frozen, W0 in bfloat16 / float32", times, "our frozen_bfloat16", "our frozen",
-            targets["J"][0] if multiplies_bfloat16() else None, "<=")
+            targets["J"][0] if "bfloat16" in ours.ask("about") else None, "<=")
         if peer:
             row("J", "frozen, W0 in bfloat16 / PyTorch's", times, "our frozen_bfloat16", "bfloat16", targets["J"][1], "<=")
             row("J", heads + ", W0 in bfloat16 / PyTorch's frozen", times, "our layer_bfloat16", "bfloat16")

@@ -1,19 +1,20 @@
 // One linear layer of this library, timed on request by bench/peers/cpu_layer.py in turn with PyTorch's.
 //
-//   about                                    the instructions that run
+//   about                                    the instructions that run; whether they multiply bfloat16
 //   layer IN OUT TOKENS HEADS FOLDER         the layer of FOLDER/{w,a,b,router,x,dy}.f32; "ok"
 //   passes FOLDER                            one forward and backward; FOLDER/{y,dx,da,db,drouter}.f32; "ok"
 //   time CASE REPEATS                        seconds of one
 //   saved                                    bytes kept for backward besides x, and of the room behind x
 //
-// Cases: layer, layer_dropout, layer_dropout_per_head: the joined form on packed factors, forward, backward and what a
-// step needs besides, packing A, B and the router. frozen, frozen_bfloat16: W0 alone, y and dX. layer_bfloat16: the adapter
-// on a W0 packed as bfloat16.
+// Cases: layer, layer_dropout, layer_dropout_per_head, layer_bfloat16: the joined form on packed factors, forward, backward
+// and what a step needs besides, packing A, B and the router. frozen, frozen_bfloat16: W0 alone, y and dX. bfloat16: W0 is
+// held in it, and multiplied in it where the processor can.
 
-#include <hydralora/adapter/hydra_linear.hpp>
 #include <hydralora/adapter/joined_linear.hpp>
 #include <hydralora/adapter/packed_joined_weight.hpp>
+#include <hydralora/core/isa.hpp>
 #include <hydralora/eigen/eigen_backend.hpp>
+#include <hydralora/panel/kernel.hpp>
 #include <hydralora/weight/packed_weight.hpp>
 #include <memory>
 #include <optional>
@@ -38,7 +39,6 @@ struct LayerShape {
 /// The layer in every form, over one set of parameters, inputs and results.
 class Layer {
     using Joined = JoinedLinear<B, AdapterConfig, PackedJoinedWeight<B>>;
-    using Packed = HydraLinear<B, PackedWeight<B>>;
 
 public:
     Layer(B& be, const LayerShape& shape, const Folder& from)
@@ -62,7 +62,7 @@ public:
 
     void write_passes(const Folder& to) {
         visit([&](const ParamPath&, auto& g) { be_.fill(g.view(), 0.0f); }, grads_);
-        step(plain_);
+        step(plain_, weight_);
         bench::write_matrix(to / "y.f32", y_.view());
         bench::write_matrix(to / "dx.f32", dx_.view());
         bench::write_matrix(to / "da.f32", grads_.A.view());
@@ -71,17 +71,20 @@ public:
     }
 
     [[nodiscard]] double time(const std::string& what, int repeats) {
-        if (what == "layer") return bench::seconds_of(repeats, [&] { step(plain_); });
-        if (what == "layer_dropout") return bench::seconds_of(repeats, [&] { step(shared_mask_); });
-        if (what == "layer_dropout_per_head") return bench::seconds_of(repeats, [&] { step(mask_per_head_); });
-        if (what == "frozen") return bench::seconds_of(repeats, [&] { frozen_step(floats().weight()); });
-        if (what == "frozen_bfloat16") return bench::seconds_of(repeats, [&] { frozen_step(halves().weight()); });
-        if (what == "layer_bfloat16") return bench::seconds_of(repeats, [&] { passes(halves()); });
+        if (what == "layer") return bench::seconds_of(repeats, [&] { step(plain_, weight_); });
+        if (what == "layer_dropout") return bench::seconds_of(repeats, [&] { step(shared_mask_, weight_); });
+        if (what == "layer_dropout_per_head") return bench::seconds_of(repeats, [&] { step(mask_per_head_, weight_); });
+        if (what == "frozen") {
+            if (!floats_) floats_.emplace(be_, w_.view());
+            return bench::seconds_of(repeats, [&] { frozen_step(*floats_); });
+        }
+        if (what == "frozen_bfloat16") return bench::seconds_of(repeats, [&] { frozen_step(halves().frozen); });
+        if (what == "layer_bfloat16") return bench::seconds_of(repeats, [&] { step(halves().layer, halves().weight); });
         fail("no such case: ", what);
     }
 
     [[nodiscard]] Index saved_bytes() {
-        step(plain_);
+        step(plain_, weight_);
         return (cache_.u.size() + cache_.g.size()) * Index{sizeof(float)};
     }
     [[nodiscard]] Index room_bytes() const { return shape_.tokens * (x_.cols() - shape_.in) * Index{sizeof(float)}; }
@@ -102,34 +105,37 @@ private:
         bench::read_matrix(from / "router.f32", params_.router.view());
     }
 
-    template <class L>
-    void passes(const L& layer) {
+    void step(const Joined& layer, PackedJoinedWeight<B>& weight) {
+        weight.refresh(be_, params_);
         Pass<B> pass;
         pass.random = {Seed{1}, 0, ++step_};
         layer.forward(be_, x(), y_.view(), cache_, pass);
         layer.backward(be_, x(), dy(), cache_, dx_.view(), views(grads_));
-    }
-    void step(const Joined& layer) {
-        weight_.refresh(be_, params_);
-        passes(layer);
     }
     void frozen_step(const PackedWeight<B>& weight) {
         weight.apply(be_, x(), y_.view());
         weight.apply_transposed(be_, dy(), dx_.view());
     }
 
-    // Made when they are first asked for.
-    Packed& floats() {
-        if (!floats_) floats_.emplace(PackedWeight<B>(be_, w_.view()), adapter(shape_.config()));
-        return *floats_;
-    }
-    Packed& halves() {
+    /// W0 in bfloat16
+    struct Halves {
+        PackedWeight<B> frozen;
+        PackedJoinedWeight<B> weight;
+        Joined layer;
+
+        Halves(Layer& of, ViewOf<B, const bfloat16> w0)
+            : frozen(of.be_, w0, {}, packing),
+              weight(of.be_, of.shape_.config(), packing),
+              layer(of.be_, weight, of.adapter(of.shape_.config())) {
+            weight.put_frozen(of.be_, w0);
+        }
+        static constexpr PackOptions packing{.storage = PanelStorage::bfloat16_dots};
+    };
+    Halves& halves() {
         if (!halves_) {
             Buffer<B, bfloat16> rounded(be_, shape_.out, shape_.in);
             be_.cast(std::as_const(w_).view(), rounded.view());
-            halves_.emplace(
-                PackedWeight<B>(be_, std::as_const(rounded).view(), {}, {.storage = PanelStorage::bfloat16}),
-                adapter(shape_.config()));
+            halves_.emplace(*this, std::as_const(rounded).view());
         }
         return *halves_;
     }
@@ -140,8 +146,9 @@ private:
     AdapterParams<ParamBuffer<B>> params_, grads_;
     PackedJoinedWeight<B> weight_;
     Joined plain_, shared_mask_, mask_per_head_;
-    ActivationBuffer<B> x_, dy_, y_, dx_;  // x and dy with room behind their rows
-    std::optional<Packed> floats_, halves_;
+    ActivationBuffer<B> x_, dy_, y_, dx_;    // x and dy with room behind their rows
+    std::optional<PackedWeight<B>> floats_;  // made when it is first asked for
+    std::optional<Halves> halves_;           // the same
     HydraAdapter<B>::Cache cache_;
     std::uint32_t step_ = 0;
 };
@@ -153,7 +160,7 @@ int main(int argc, char** argv) {
     std::unique_ptr<Layer> layer;
     return bench::serve([&](const std::string& what, std::istream& words, std::ostream& said) {
         if (what == "about") {
-            said << isa_name();
+            said << isa_name() << (panel::dot_kernel() != nullptr ? ", bfloat16" : "");
             return;
         }
         if (what == "layer") {

@@ -23,7 +23,7 @@ using namespace hydralora;
 using B = EigenBackend;
 using Folder = std::filesystem::path;
 
-/// How the adapted projections are held; the one line to change for another form.
+/// The frozen matrices with their adapters, in the form that is quickest on the backend.
 using Projections = JoinedProjections<B>;
 
 const LlamaConfig base{.vocabulary = 260,
