@@ -53,6 +53,9 @@ set(HYDRALORA_HEADERS
     hydralora/panel/product.hpp
     hydralora/panel/tile.hpp
     # eigen
+    hydralora/eigen/attention.hpp
+    hydralora/eigen/attention_backward.hpp
+    hydralora/eigen/attention_few.hpp
     hydralora/eigen/eigen_backend.hpp
     hydralora/eigen/product.hpp
     hydralora/eigen/product_definitions.hpp

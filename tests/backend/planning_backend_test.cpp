@@ -90,8 +90,9 @@ TEST_CASE("buffers are counted to the byte, scratch memory to what was drawn") {
         CHECK(held > 1 << 20);
         CHECK(planned == held);
         const Index scratch = plan.memory().peak - planned;
+        // Beside what is drawn by name the products of the backend have a workspace of theirs.
         CHECK(scratch <= real.arena().bytes());
-        CHECK(2 * scratch >= real.arena().bytes());
+        CHECK(2 * scratch + panel::workspace_bytes(2) >= real.arena().bytes());
     }
 }
 

@@ -109,14 +109,15 @@ TEST_CASE("vector loops: attention and cross-entropy") {
         const auto q = random_matrix<float>(2 * n, 20, 1), d = random_matrix<float>(2 * n, 20, 2),
                    k = random_matrix<float>(2 * n, 10, 3), v = random_matrix<float>(2 * n, 10, 4);
         compare("attention", {q, random_matrix<float>(2 * n, 4, 5)}, [&](auto& be, Outputs& out) {
-            ops::attention(be, shape, q.view(), k.view(), v.view(), out[0].view(), out[1].view());
+            attention_detail::compose(be, shape, q.view(), k.view(), v.view(), out[0].view(), out[1].view());
         });
         Outputs forward = {q, random_matrix<float>(2 * n, 4, 5)};
         PlainBackend plain;
-        ops::attention<PlainBackend>(plain, shape, q.view(), k.view(), v.view(), forward[0].view(), forward[1].view());
+        attention_detail::compose<PlainBackend>(plain, shape, q.view(), k.view(), v.view(), forward[0].view(),
+                                                forward[1].view());
         compare("attention_backward", {q, k, v}, [&](auto& be, Outputs& out) {
-            ops::attention_backward(be, shape, q.view(), k.view(), v.view(), forward[0].view(), d.view(),
-                                    forward[1].view(), out[0].view(), out[1].view(), out[2].view());
+            attention_detail::compose_backward(be, shape, q.view(), k.view(), v.view(), forward[0].view(), d.view(),
+                                               forward[1].view(), out[0].view(), out[1].view(), out[2].view());
         });
         const auto logits = random_matrix<float>(T, n, 6, 1);
         std::vector<std::int32_t> labels(T);

@@ -10,7 +10,7 @@
 
 namespace test {
 
-/// Matrices as ops::attention has them; log_sum_exp (S*L, heads).
+/// Matrices as ops::attention has them, keys without gaps, starts on the host; log_sum_exp (S*L, heads).
 struct PlainAttention {
     using Numbers = std::vector<double>;
     hydralora::AttentionShape shape;
@@ -22,10 +22,10 @@ struct PlainAttention {
         log_sum_exp.assign(static_cast<std::size_t>(s.sequences * s.queries * s.heads), 0);
         each_query([&](Place at) {
             double top = -INFINITY, sum = 0;
-            for (hydralora::Index j = 0; j < at.seen; ++j) top = std::max(top, score(at, j));
-            for (hydralora::Index j = 0; j < at.seen; ++j) sum += std::exp(score(at, j) - top);
+            for (hydralora::Index j = at.first; j < at.seen; ++j) top = std::max(top, score(at, j));
+            for (hydralora::Index j = at.first; j < at.seen; ++j) sum += std::exp(score(at, j) - top);
             log_sum_exp[at.statistic] = top + std::log(sum);
-            for (hydralora::Index j = 0; j < at.seen; ++j) {
+            for (hydralora::Index j = at.first; j < at.seen; ++j) {
                 const double p = std::exp(score(at, j) - log_sum_exp[at.statistic]);
                 for (std::size_t d = 0; d < at.head_dim; ++d) o[at.query + d] += p * v[key(at, j) + d];
             }
@@ -40,7 +40,7 @@ struct PlainAttention {
         each_query([&](Place at) {
             double delta = 0;
             for (std::size_t d = 0; d < at.head_dim; ++d) delta += dout[at.query + d] * o[at.query + d];
-            for (hydralora::Index j = 0; j < at.seen; ++j) {
+            for (hydralora::Index j = at.first; j < at.seen; ++j) {
                 const std::size_t row = key(at, j);
                 const double p = std::exp(score(at, j) - log_sum_exp[at.statistic]);
                 double dp = 0;
@@ -58,7 +58,7 @@ struct PlainAttention {
 private:
     struct Place {
         std::size_t query, statistic, first_key, kv_width, head_dim;
-        hydralora::Index seen;
+        hydralora::Index first, seen;
     };
 
     template <class F>
@@ -71,7 +71,7 @@ private:
                     f(Place{static_cast<std::size_t>((t * shape.heads + h) * D),
                             static_cast<std::size_t>(t * shape.heads + h), static_cast<std::size_t>(first * D),
                             static_cast<std::size_t>(shape.kv_heads * D), static_cast<std::size_t>(D),
-                            shape.keys - shape.queries + i + 1});
+                            shape.starts == nullptr ? 0 : shape.starts[t], shape.keys - shape.queries + i + 1});
                 }
     }
     static std::size_t key(const Place& at, hydralora::Index j) {

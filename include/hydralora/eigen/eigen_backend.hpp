@@ -1,4 +1,5 @@
-// The CPU backend: products of floats by the micro-kernels of panel/, batched ones and others by Eigen's, spread over a small pool of threads.
+// The CPU backend: products of floats and their attention by the micro-kernels of panel/, batched products and others by
+// Eigen's, loops in the processor's vectors (vector_loops.hpp), all spread over a small pool of threads.
 //
 // Sums over tokens are cut in slabs of slab_rows terms added in order, each computed by one thread from start to end; no
 // other cut changes a sum. So 1, 2, 3 or 4 threads give the same bits.
@@ -16,6 +17,9 @@
 #include "../core/check.hpp"
 #include "../core/thread_pool.hpp"
 #include "../panel/product.hpp"
+#include "attention.hpp"
+#include "attention_backward.hpp"
+#include "attention_few.hpp"
 #include "product.hpp"
 #include "vector_loops.hpp"
 
@@ -180,6 +184,24 @@ public:
                 g(Solo{}, id, order.data + begin, end - begin);
             });
         });
+    }
+
+    // --- attention --------------------------------------------------------------------------------------------------
+
+    /// ops::attention and ops::attention_backward on the micro-kernels.
+    void attention(const AttentionShape& shape, MatrixView<const T> q, MatrixView<const T> k, MatrixView<const T> v,
+                   MatrixView<T> o, MatrixView<T> log_sum_exp) requires std::is_same_v<T, float> {
+        if (panel_attention::few(shape)) return panel_attention::forward_few(*this, shape, q, k, v, o, log_sum_exp);
+        if (shape.head_dim > panel::most_depth) return attention_detail::compose(*this, shape, q, k, v, o, log_sum_exp);
+        panel_attention::forward(*this, shape, q, k, v, o, log_sum_exp);
+    }
+    void attention_backward(const AttentionShape& shape, MatrixView<const T> q, MatrixView<const T> k,
+                            MatrixView<const T> v, MatrixView<const T> o, MatrixView<const T> d_o,
+                            MatrixView<const T> log_sum_exp, MatrixView<T> dq, MatrixView<T> dk,
+                            MatrixView<T> dv) requires std::is_same_v<T, float> {
+        if (shape.head_dim > panel::most_depth)
+            return attention_detail::compose_backward(*this, shape, q, k, v, o, d_o, log_sum_exp, dq, dk, dv);
+        panel_attention::backward(*this, shape, q, k, v, o, d_o, log_sum_exp, dq, dk, dv);
     }
 
 private:

@@ -179,6 +179,77 @@ Batched<T, Space> scores_of(T* data, Block block) {
     return {{data, block.rows, block.cols}, block.kv_heads * block.rows * block.cols, block.rows * block.cols};
 }
 
+/// ops::attention by batched products and a softmax between them.
+template <Backend B>
+void compose(B& be, const AttentionShape& shape, ConstView<B> q, ConstView<B> k, ConstView<B> v, View<B> o,
+             AccumView<B> log_sum_exp) {
+    using T = Scalar<B>;
+    using A = AccumScalar<B>;
+    using space = typename B::space;
+    const Index stride = shape.kv_stride(), D = shape.head_dim;
+    for_each_block(cut_of(be), shape, [&](Index s, Index n, Index q0, Block block) {
+        Scratch<B> scratch(be);
+        const BatchCount batch{n, shape.kv_heads};
+        const auto memory =
+            scratch.template matrix<T>(n * shape.kv_heads * block.rows, block.cols);  // (n*kv_heads*rows, cols)
+        const auto p = scores_of<T, space>(memory.data, block);
+        const auto keys = heads_of(k, s * stride, block.cols, stride, D, 1, 0);
+        const auto values = heads_of(v, s * stride, block.cols, stride, D, 1, 0);
+        for (; block.member < block.group; ++block.member) {
+            const Index row = s * shape.queries + q0;
+            const auto queries = heads_of(q, row, block.rows, shape.queries, D, block.group, block.member);
+            const auto out = heads_of(o, row, block.rows, shape.queries, D, block.group, block.member);
+            be.gemm_batched(batch, Op::none, Op::transpose, static_cast<A>(shape.scale()), queries, keys, A{0}, p);
+            be.rows(memory.rows, functor::CausalSoftmax<T, A>{memory.data, log_sum_exp.data, log_sum_exp.ld, block});
+            be.gemm_batched(batch, Op::none, Op::none, A{1}, p, values, A{0}, out);
+        }
+    });
+}
+
+/// ops::attention_backward, likewise.
+template <Backend B>
+void compose_backward(B& be, const AttentionShape& shape, ConstView<B> q, ConstView<B> k, ConstView<B> v,
+                      ConstView<B> o, ConstView<B> do_, ConstAccumView<B> log_sum_exp, View<B> dq, View<B> dk,
+                      View<B> dv) {
+    using T = Scalar<B>;
+    using A = AccumScalar<B>;
+    using space = typename B::space;
+    const Index D = shape.head_dim, K = shape.keys;
+    const A scale = static_cast<A>(shape.scale());
+    Scratch<B> kept(be);
+    const auto delta = kept.template matrix<A>(q.rows, shape.heads);  // (S*L, heads)
+    be.rows(q.rows, functor::HeadDots<T, A>{do_.data, o.data, delta.data, shape.heads, D, do_.ld, o.ld, delta.ld});
+    for_each_block(cut_of(be), shape, [&](Index s, Index n, Index q0, Block block) {
+        Scratch<B> scratch(be);
+        const BatchCount batch{n, shape.kv_heads};
+        const auto memory =
+            scratch.template matrix<T>(n * shape.kv_heads * block.rows, block.cols);  // (n*kv_heads*rows, cols)
+        const auto gradient =
+            scratch.template matrix<T>(n * shape.kv_heads * block.rows, block.cols);  // (n*kv_heads*rows, cols)
+        const auto p = scores_of<T, space>(memory.data, block);
+        const auto dp = scores_of<T, space>(gradient.data, block);
+        const auto keys = heads_of(k, s * K, block.cols, K, D, 1, 0),
+                   values = heads_of(v, s * K, block.cols, K, D, 1, 0);
+        const auto dkeys = heads_of(dk, s * K, block.cols, K, D, 1, 0),
+                   dvalues = heads_of(dv, s * K, block.cols, K, D, 1, 0);
+        const bool last_block = q0 + block.rows == shape.queries;  // the first one visited: it reaches every key
+        for (; block.member < block.group; ++block.member) {
+            const Index row = s * shape.queries + q0;
+            const auto queries = heads_of(q, row, block.rows, shape.queries, D, block.group, block.member);
+            const auto dqueries = heads_of(dq, row, block.rows, shape.queries, D, block.group, block.member);
+            const auto dout = heads_of(do_, row, block.rows, shape.queries, D, block.group, block.member);
+            const A add = last_block && block.member == 0 ? A{0} : A{1};
+            be.gemm_batched(batch, Op::none, Op::transpose, scale, queries, keys, A{0}, p);
+            be.gemm_batched(batch, Op::none, Op::transpose, A{1}, dout, values, A{0}, dp);
+            be.rows(memory.rows, functor::CausalSoftmaxBackward<T, A>{memory.data, gradient.data, log_sum_exp.data,
+                                                                      delta.data, log_sum_exp.ld, delta.ld, block});
+            be.gemm_batched(batch, Op::transpose, Op::none, A{1}, p, dout, add, dvalues);
+            be.gemm_batched(batch, Op::transpose, Op::none, scale, dp, queries, add, dkeys);
+            be.gemm_batched(batch, Op::none, Op::none, scale, dp, keys, A{0}, dqueries);
+        }
+    });
+}
+
 }  // namespace attention_detail
 
 namespace ops {
@@ -191,29 +262,7 @@ void attention(B& be, const AttentionShape& shape, ConstView<B> q, ConstView<B> 
     if constexpr (requires { be.attention(shape, q, k, v, o, log_sum_exp); }) {
         be.attention(shape, q, k, v, o, log_sum_exp);
     } else {
-        using namespace attention_detail;
-        using T = Scalar<B>;
-        using A = AccumScalar<B>;
-        using space = typename B::space;
-        const Index stride = shape.kv_stride(), D = shape.head_dim;
-        for_each_block(cut_of(be), shape, [&](Index s, Index n, Index q0, Block block) {
-            Scratch<B> scratch(be);
-            const BatchCount batch{n, shape.kv_heads};
-            const auto memory =
-                scratch.template matrix<T>(n * shape.kv_heads * block.rows, block.cols);  // (n*kv_heads*rows, cols)
-            const auto p = scores_of<T, space>(memory.data, block);
-            const auto keys = heads_of(k, s * stride, block.cols, stride, D, 1, 0);
-            const auto values = heads_of(v, s * stride, block.cols, stride, D, 1, 0);
-            for (; block.member < block.group; ++block.member) {
-                const Index row = s * shape.queries + q0;
-                const auto queries = heads_of(q, row, block.rows, shape.queries, D, block.group, block.member);
-                const auto out = heads_of(o, row, block.rows, shape.queries, D, block.group, block.member);
-                be.gemm_batched(batch, Op::none, Op::transpose, static_cast<A>(shape.scale()), queries, keys, A{0}, p);
-                be.rows(memory.rows,
-                        functor::CausalSoftmax<T, A>{memory.data, log_sum_exp.data, log_sum_exp.ld, block});
-                be.gemm_batched(batch, Op::none, Op::none, A{1}, p, values, A{0}, out);
-            }
-        });
+        attention_detail::compose(be, shape, q, k, v, o, log_sum_exp);
     }
 }
 
@@ -226,44 +275,7 @@ void attention_backward(B& be, const AttentionShape& shape, ConstView<B> q, Cons
     if constexpr (requires { be.attention_backward(shape, q, k, v, o, do_, log_sum_exp, dq, dk, dv); }) {
         be.attention_backward(shape, q, k, v, o, do_, log_sum_exp, dq, dk, dv);
     } else {
-        using namespace attention_detail;
-        using T = Scalar<B>;
-        using A = AccumScalar<B>;
-        using space = typename B::space;
-        const Index D = shape.head_dim, K = shape.keys;
-        const A scale = static_cast<A>(shape.scale());
-        Scratch<B> kept(be);
-        const auto delta = kept.template matrix<A>(q.rows, shape.heads);  // (S*L, heads)
-        be.rows(q.rows, functor::HeadDots<T, A>{do_.data, o.data, delta.data, shape.heads, D, do_.ld, o.ld, delta.ld});
-        for_each_block(cut_of(be), shape, [&](Index s, Index n, Index q0, Block block) {
-            Scratch<B> scratch(be);
-            const BatchCount batch{n, shape.kv_heads};
-            const auto memory =
-                scratch.template matrix<T>(n * shape.kv_heads * block.rows, block.cols);  // (n*kv_heads*rows, cols)
-            const auto gradient =
-                scratch.template matrix<T>(n * shape.kv_heads * block.rows, block.cols);  // (n*kv_heads*rows, cols)
-            const auto p = scores_of<T, space>(memory.data, block);
-            const auto dp = scores_of<T, space>(gradient.data, block);
-            const auto keys = heads_of(k, s * K, block.cols, K, D, 1, 0),
-                       values = heads_of(v, s * K, block.cols, K, D, 1, 0);
-            const auto dkeys = heads_of(dk, s * K, block.cols, K, D, 1, 0),
-                       dvalues = heads_of(dv, s * K, block.cols, K, D, 1, 0);
-            const bool last_block = q0 + block.rows == shape.queries;  // the first one visited: it reaches every key
-            for (; block.member < block.group; ++block.member) {
-                const Index row = s * shape.queries + q0;
-                const auto queries = heads_of(q, row, block.rows, shape.queries, D, block.group, block.member);
-                const auto dqueries = heads_of(dq, row, block.rows, shape.queries, D, block.group, block.member);
-                const auto dout = heads_of(do_, row, block.rows, shape.queries, D, block.group, block.member);
-                const A add = last_block && block.member == 0 ? A{0} : A{1};
-                be.gemm_batched(batch, Op::none, Op::transpose, scale, queries, keys, A{0}, p);
-                be.gemm_batched(batch, Op::none, Op::transpose, A{1}, dout, values, A{0}, dp);
-                be.rows(memory.rows, functor::CausalSoftmaxBackward<T, A>{memory.data, gradient.data, log_sum_exp.data,
-                                                                          delta.data, log_sum_exp.ld, delta.ld, block});
-                be.gemm_batched(batch, Op::transpose, Op::none, A{1}, p, dout, add, dvalues);
-                be.gemm_batched(batch, Op::transpose, Op::none, scale, dp, queries, add, dkeys);
-                be.gemm_batched(batch, Op::none, Op::none, scale, dp, keys, A{0}, dqueries);
-            }
-        });
+        attention_detail::compose_backward(be, shape, q, k, v, o, do_, log_sum_exp, dq, dk, dv);
     }
 }
 

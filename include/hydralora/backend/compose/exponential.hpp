@@ -34,6 +34,23 @@ HYDRALORA_HD inline float exponential(float x) {
 #endif
 }
 
+/// 2^x within 2 units in the last place for x <= 0, in fewer instructions; 0 below -126, where floats begin to lose digits.
+/// Polynomial as in Cephes, single/exp2f.c.
+HYDRALORA_HD inline float power_of_two(float x) {
+    constexpr float to_integer = 12582912.0f;
+    const float shifted = x + to_integer;
+    const float r = x - (shifted - to_integer);
+    float p = 1.535336188319500e-4f;
+    p = p * r + 1.339887440266574e-3f;
+    p = p * r + 9.618437357674640e-3f;
+    p = p * r + 5.550332471162809e-2f;
+    p = p * r + 2.402264791363012e-1f;
+    p = p * r + 6.931472028550421e-1f;
+    p = p * r + 1.0f;
+    const std::uint32_t power = (bit_cast<std::uint32_t>(shifted) - (0x4b400000u - 127)) << 23;
+    return either(x < -126.0f, 0.0f, p * bit_cast<float>(power));
+}
+
 HYDRALORA_HD inline double exponential(double x) { return std::exp(x); }
 
 }  // namespace hydralora::functor
