@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# bench/run.sh [--quick] [--threads N] [--json FILE]: installs what is missing, builds the benchmarks for this machine's
-# processor, runs them and prints one table.
+# bench/run.sh [--quick] [--threads N] [--json FILE]: installs what is missing, builds the benchmarks as users build, at plain
+# -O2, runs them and prints the rows that have targets, then one table of the others.
 #   --quick      fewer shapes, below a minute
 #   --threads N  threads of the rows that are not on one (default: as many as the machine has)
 #   --json FILE  one JSON object a row besides, in FILE
@@ -41,12 +41,35 @@ install_dependencies \
     "Eigen/Core:libeigen3-dev:matrix products on the CPU" \
     "benchmark/benchmark.h:libbenchmark-dev:benchmark framework"
 
-# The build is not part of the table.
+# The builds are not part of the table. The second one, for this machine's processor, is what row G holds the first against.
+cmake --preset plain >&2
+cmake --build --preset plain --target hydralora_bench --parallel "$(nproc)" >&2
 cmake --preset release >&2
-cmake --build --preset release --target hydralora_bench --parallel "$(nproc)" >&2
+cmake --build --preset release --target target_rows --parallel "$(nproc)" >&2
+plain=build/plain/bench native=build/release/bench
+
+rounds=9 compiles=3
+if [[ " ${flags[*]} " == *" --quick "* ]]; then rounds=3 compiles=1; fi
+source bench/support/json_row.sh
+printf '\n%-55s %10s\n' "row, case" "median [least, most] and target"
+"$plain/target_rows" --targets=bench/support/targets.txt "${flags[@]}"
+ratios=()
+for ((round = 0; round < rounds; ++round)); do  # another one first in each
+    if ((round % 2 == 0)); then
+        ours=$("$plain/target_rows" --step "${flags[@]}")
+        theirs=$("$native/target_rows" --step "${flags[@]}")
+    else
+        theirs=$("$native/target_rows" --step "${flags[@]}")
+        ours=$("$plain/target_rows" --step "${flags[@]}")
+    fi
+    ratios+=("$(awk -v a="$ours" -v b="$theirs" 'BEGIN { printf "%.3f", a / b }')")
+done
+json_row G "plain build / native build" "$json" "${ratios[@]}"
+bash bench/support/compile_cost.sh "$plain/child_cost" "$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' build/plain/CMakeCache.txt)" \
+    "$plain/include_flags.rsp" "$plain/compile_cost" --rows "$compiles" "$json"
 
 printf '\n%-15s %-46s %12s %18s %7s %6s  %s\n' row case "median time" rate FMA copy "ratio [least, most] of what beside it"
 for program in adapter/hydra_linear adapter/router nn/attention nn/cross_entropy model/llama optim/adamw; do
-    "build/release/bench/$(basename "$program")_bench" "${flags[@]}"
+    "$plain/$(basename "$program")_bench" "${flags[@]}"
 done
 echo "FMA, copy: share of the limits measured in the same program, on as many threads."

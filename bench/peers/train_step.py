@@ -8,11 +8,7 @@ a random Llama in the shape of SmolLM2-135M (134,515,008 parameters).
     python3 bench/peers/train_step.py --measure build/smollm2-135m --form factorised --json FILE
 
 A step: forward, mean loss over all tokens but the last of a sequence, backward, clipping to norm 1, AdamW on the
-adapters, zeroing of gradients; float32. Forms of the adapter, which compute the same:
-
-    released    as in the released code (github.com/Clin0212/HydraLoRA, HydraLoRA/peft/tuners/lora.py): softmax of the
-                router in float32, then head by head a dropout of its own, A x again, and a weighted (T, out) tensor
-    factorised  one dropout, A x once, weighted by the gates, and one product with all heads side by side
+adapters, zeroing of gradients; float32. The forms of the adapter, which compute the same, are those of adapter_forms.py.
 """
 import argparse
 import json
@@ -24,45 +20,15 @@ import time
 
 import torch
 import transformers
-from torch.nn.functional import cross_entropy, dropout, linear
+from torch.nn.functional import cross_entropy
+
+from adapter_forms import Factorised, Released
 
 SHAPE = dict(vocab_size=49152, hidden_size=576, intermediate_size=1536, num_attention_heads=9, num_key_value_heads=3,
              max_position_embeddings=8192, rms_norm_eps=1e-5, tie_word_embeddings=True,
              rope_parameters={"rope_type": "default", "rope_theta": 100000.0})
 TARGETS = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
            "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"]
-
-
-class Adapter(torch.nn.Module):
-    """What both forms share: the frozen layer, A (r, in), B_i (out, r), the router (N, in)."""
-
-    def __init__(self, base, args):
-        super().__init__()
-        out, width = base.weight.shape
-        self.base, self.scaling, self.p = base, args.alpha / args.rank, args.dropout
-        bound = width ** -0.5
-        self.a = torch.nn.Parameter(torch.empty(args.rank, width).uniform_(-bound, bound))
-        self.route = torch.nn.Parameter(torch.empty(args.heads, width).uniform_(-bound, bound))
-        self.bs = torch.nn.ParameterList(torch.zeros(out, args.rank) for _ in range(args.heads))
-
-    def gate(self, x):
-        return torch.softmax(linear(x, self.route), dim=-1, dtype=torch.float32).to(x.dtype)  # (..., N)
-
-
-class Released(Adapter):
-    def forward(self, x):
-        y, gate = self.base(x), self.gate(x)
-        for i, b in enumerate(self.bs):
-            head = linear(linear(dropout(x, self.p, self.training), self.a), b)  # (..., out)
-            y = y + gate[..., i:i + 1] * head * self.scaling
-        return y
-
-
-class Factorised(Adapter):
-    def forward(self, x):
-        u = linear(dropout(x, self.p, self.training), self.a)  # (..., r)
-        z = (self.scaling * self.gate(x).unsqueeze(-1) * u.unsqueeze(-2)).flatten(-2)  # (..., N*r)
-        return self.base(x) + linear(z, torch.cat(list(self.bs), dim=1))
 
 
 def make(args):
@@ -82,7 +48,7 @@ def adapt(model, args):
     for layer in model.model.layers:
         for target in TARGETS:
             parent, name = target.split(".")
-            adapters.append(kind(layer.get_submodule(target), args))
+            adapters.append(kind(layer.get_submodule(target), args.rank, args.heads, args.alpha, args.dropout))
             setattr(layer.get_submodule(parent), name, adapters[-1])
     return [p for p in model.parameters() if p.requires_grad]
 

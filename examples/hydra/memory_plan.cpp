@@ -10,12 +10,12 @@
 #include <utility>
 
 #include <hydralora/backend/planning_backend.hpp>
-#include <hydralora/eigen/product.hpp>
 #include <hydralora/io/json.hpp>
 #include <hydralora/io/llama_config.hpp>
 #include <hydralora/io/model_files.hpp>
 #include <hydralora/model/llama.hpp>
 #include <hydralora/optim/clip.hpp>
+#include <hydralora/panel/product.hpp>
 #include <hydralora/thrust/cuda_cuts.hpp>
 
 #include "loop.hpp"
@@ -94,10 +94,7 @@ MemoryPlan memory_plan(const LlamaConfig& config, Index weight_bytes, PanelStora
     plan.weights = weight_bytes;
     const Index threads =
         options.loop.threads > 0 ? options.loop.threads : Index{std::max(1u, std::thread::hardware_concurrency())};
-    using Product = ProductMemory<float>;
-    plan.threads = (threads * (Product::left_size + Product::right_size + panel::product_detail::Workspace::size) +
-                    panel::most_packed) *
-                   Index{sizeof(float)};
+    plan.threads = panel::workspace_bytes(threads);
 
     const bool gpu = options.loop.place.device == Device::cuda;
     P be(slab_rows, gpu ? cuda_cuts::attention : AttentionCut{},

@@ -1,6 +1,7 @@
 #include "outputs.hpp"
 
 #include <algorithm>
+#include <system_error>
 
 #include <hydralora/core/check.hpp>
 

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <ctime>
 #include <limits>
+#include <system_error>
 #include <thread>
 
 #include <hydralora/core/check.hpp>

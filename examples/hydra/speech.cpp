@@ -1,3 +1,5 @@
+#include <functional>
+
 #include "speech.hpp"
 
 #include "documents.hpp"

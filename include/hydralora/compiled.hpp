@@ -6,6 +6,10 @@
 
 #if defined(HYDRALORA_COMPILED) || defined(HYDRALORA_COMPILING)
 
+#include <cstdint>
+#include <span>
+#include <vector>
+
 #include "adapter/hydra_linear.hpp"
 #include "adapter/joined_linear.hpp"
 #include "adapter/packed_joined_weight.hpp"

@@ -39,12 +39,13 @@ try:
 except ImportError:
     print("skipped: no PyTorch, the forms are not compared")
     sys.exit(77)
-peer.check_forms(torch)
-layer = peer.make_layer(torch, (24, 20), "cpu", torch.float32)
+import adapter_forms as forms  # noqa: E402
+forms.check_forms()
+layer = forms.make_layer((24, 20), "cpu", torch.float32)
 x = torch.randn(7, 24, requires_grad=True)
 # A head: its output (T, out) and A x (T, r); and the gates (T, N), which float32 has no need to round.
-kept = peer.saved_bytes(torch, peer.make_forms(torch, layer)["released"], x, layer)
-assert kept == 4 * 7 * (peer.HEADS * (20 + peer.RANK) + peer.HEADS), kept
+kept = forms.saved_bytes(forms.make_forms(layer)["released"], x, layer)
+assert kept == 4 * 7 * (forms.HEADS * (20 + forms.RANK) + forms.HEADS), kept
 
 if len(sys.argv) > 1:
     command = [sys.executable, str(ROOT / "bench/peers/gpu_layer.py"), "--device", "cpu", "--tiny", "--beside", sys.argv[1]]

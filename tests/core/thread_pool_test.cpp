@@ -10,6 +10,7 @@
 #include <hydralora/core/thread_pool.hpp>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 using hydralora::Error;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <hydralora/core/view.hpp>
 #include <ostream>
+#include <sstream>
 #include <string>
 
 namespace test {
@@ -28,7 +29,8 @@ void compare_gradient(WorstError& worst, const std::string& name, hydralora::Mat
                       hydralora::MatrixView<const double> gradient, Loss&& loss, hydralora::Index at_most = 400) {
     using hydralora::Index;
     if (x.shape() != gradient.shape()) {
-        worst = {INFINITY, name + ": the gradient has another shape"};
+        worst.error = INFINITY;
+        worst.where.assign(name).append(": the gradient has another shape");
         return;
     }
     double largest = 0;
@@ -47,9 +49,11 @@ void compare_gradient(WorstError& worst, const std::string& name, hydralora::Mat
         const double size = std::max({std::abs(expected), std::abs(found), 0.01 * largest, 1e-4});
         double error = std::abs(expected - found) / size;
         if (std::isnan(error)) error = INFINITY;
-        if (error >= worst.error)
-            worst = {error, name + '(' + std::to_string(i) + ", " + std::to_string(j) + "): difference " +
-                                std::to_string(expected) + ", gradient " + std::to_string(found)};
+        if (error < worst.error) continue;
+        worst.error = error;
+        std::ostringstream where;
+        where << name << '(' << i << ", " << j << "): difference " << expected << ", gradient " << found;
+        worst.where.assign(where.str());
     }
 }
 

@@ -7,6 +7,8 @@
 // (T, out) tensor a head. Kept for the way back: u and g, (r + N) numbers a token.
 #pragma once
 
+#include <algorithm>
+
 #include "../backend/compose/dropout.hpp"
 #include "../backend/compose/route.hpp"
 #include "narrow_products.hpp"

@@ -1,6 +1,8 @@
 // A frozen linear layer with its adapter: y = x W0^T + delta(x).
 #pragma once
 
+#include <utility>
+
 #include "../weight/frozen_weight.hpp"
 #include "hydra_adapter.hpp"
 

@@ -104,7 +104,7 @@ public:
     void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const bfloat16> b, T beta, MatrixView<T> c);
     void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const float16> b, T beta, MatrixView<T> c);
 
-    /// gemm for each matrix of the batches; one task a matrix.
+    /// gemm for each matrix of the batches; of double, one task a matrix.
     void gemm_batched(BatchCount count, Op op_a, Op op_b, T alpha, Batched<const T, host> a, Batched<const T, host> b,
                       T beta, Batched<T, host> c);
 
@@ -206,6 +206,8 @@ public:
 
 private:
     static constexpr std::align_val_t alignment{64};
+    static constexpr Index few_rows =
+        4;  // below so many tokens against a weight, packing it would cost more than the product
 
     struct Tiles {
         Index rows, cols, row_count, col_count;
@@ -231,8 +233,8 @@ private:
         check_product(op_a, op_b, a, b, c);
         check(op_a == Op::none || sizeof(S) != 2,
               "EigenBackend: gemm with a transposed and b in 16 bits is not offered");
+        if (op_b == Op::transpose && c.rows < few_rows) return gemm_dots(alpha, a, b, beta, c);
         if constexpr (std::is_same_v<T, float>) {
-            if (op_b == Op::transpose && c.rows < product_detail::few_rows) return gemm_dots(alpha, a, b, beta, c);
             const Grad mode = beta == T{0} ? Grad::overwrite : Grad::accumulate;
             if (beta != T{1} && !(op_a == Op::none && beta == T{0})) scale(c, beta);
             if (op_a == Op::none) return panel::multiply(*this, alpha, a, op_b, b, c, mode);
@@ -250,7 +252,12 @@ private:
             const Index s = tile * tiles.cols, cols = std::min(tiles.cols, c.cols - s);
             const auto to = c.col_slice(s, cols);
             if (beta != T{1}) scale(to, beta);
-            product_detail::add_dots(alpha, a, b.row_slice(s, cols), to);
+            in_vectors([&] {
+                for (Index i = 0; i < to.rows; ++i)
+                    for (Index j = 0; j < cols; ++j)
+                        to(i, j) +=
+                            alpha * functor::row_sum<T>(Solo{}, a.cols, functor::Product{}, a.row(i), b.row(s + j));
+            });
         });
     }
 
@@ -359,11 +366,17 @@ template <class T>
 void BasicEigenBackend<T>::gemm_batched(BatchCount count, Op op_a, Op op_b, T alpha, Batched<const T, host> a,
                                         Batched<const T, host> b, T beta, Batched<T, host> c) {
     check_product(op_a, op_b, a.first, b.first, c.first);
-    prepare_packing();
-    pool_.run(count.outer * count.inner, [&](Index i, int worker) {
-        const Index o = i / count.inner, n = i % count.inner;
-        accumulate(op_a, op_b, alpha, a.at(o, n), b.at(o, n), beta, c.at(o, n), worker);
-    });
+    if constexpr (std::is_same_v<T, float>) {
+        for (Index o = 0; o < count.outer; ++o)
+            for (Index n = 0; n < count.inner; ++n)
+                gemm_of(op_a, op_b, alpha, a.at(o, n), b.at(o, n), beta, c.at(o, n));
+    } else {
+        prepare_packing();
+        pool_.run(count.outer * count.inner, [&](Index i, int worker) {
+            const Index o = i / count.inner, n = i % count.inner;
+            accumulate(op_a, op_b, alpha, a.at(o, n), b.at(o, n), beta, c.at(o, n), worker);
+        });
+    }
 }
 
 using EigenBackend = BasicEigenBackend<float>;

@@ -26,17 +26,6 @@ struct ProductMemory {
     static constexpr Index wide_size = ProductBlocks::depth * 384;  // the widest tile
 };
 
-namespace product_detail {
-
-/// Below so many tokens against a weight, packing it would cost more than the product.
-inline constexpr Index few_rows = 4;
-
-/// c += alpha a b^T, element by element.
-template <class T, class S>
-void add_dots(T alpha, MatrixView<const T> a, MatrixView<const S> b, MatrixView<T> c);
-
-}  // namespace product_detail
-
 /// c += alpha op(a) op(b), row-major views, single-threaded. Not both transposed.
 template <class T>
 void product(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const T> b, MatrixView<T> c,

@@ -50,37 +50,6 @@ void widen(const S* from, T* to, Index n) {
     for (; i < n; ++i) to[i] = widened<T>(from[i]);
 }
 
-/// Dot product in eight running sums, added in a fixed order; b as it is stored, widened some elements at a time.
-template <class T, class S>
-T dot(const T* a, const S* b, Index n) {
-    using Lanes = Eigen::Array<T, 8, 1>;
-    constexpr Index block = 128;
-    Lanes sum = Lanes::Zero();
-    const Index whole = n - n % 8;
-    for (Index first = 0; first < whole; first += block) {
-        const Index count = std::min(block, whole - first);
-        const auto add = [&](const T* values) {
-            for (Index i = 0; i < count; i += 8)
-                sum += Eigen::Map<const Lanes>(a + first + i) * Eigen::Map<const Lanes>(values + i);
-        };
-        if constexpr (std::is_same_v<T, S>) {
-            add(b + first);
-        } else {
-            alignas(64) T wide[block];
-            widen(b + first, wide, count);
-            add(wide);
-        }
-    }
-    for (Index i = whole; i < n; ++i) sum[0] += a[i] * widened<T>(b[i]);
-    return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
-}
-
-template <class T, class S>
-void add_dots(T alpha, MatrixView<const T> a, MatrixView<const S> b, MatrixView<T> c) {
-    for (Index i = 0; i < c.rows; ++i)
-        for (Index j = 0; j < c.cols; ++j) c(i, j) += alpha * dot(a.row(i), b.row(j), a.cols);
-}
-
 }  // namespace product_detail
 
 template <class T>
@@ -90,9 +59,7 @@ void product(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const 
     constexpr int col = Eigen::ColMajor, row = Eigen::RowMajor;
     const Index k = op_a == Op::none ? a.cols : a.rows;
     if (k == 0 || c.empty()) return;
-    if (op_a == Op::none && op_b == Op::transpose && c.rows < few_rows) {
-        add_dots(alpha, a, b, c);
-    } else if (op_a == Op::none && op_b == Op::transpose) {  // c^T = b a^T
+    if (op_a == Op::none && op_b == Op::transpose) {  // c^T = b a^T
         run<T, row, col>(c.cols, c.rows, k, b.data, b.ld, a.data, a.ld, c.data, c.ld, alpha, memory);
     } else if (op_a == Op::none) {  // c^T = b^T a^T
         run<T, col, col>(c.cols, c.rows, k, b.data, b.ld, a.data, a.ld, c.data, c.ld, alpha, memory);
@@ -105,7 +72,6 @@ template <class T, class S>
 void product_of_stored(Op op_b, T alpha, MatrixView<const T> a, MatrixView<const S> b, MatrixView<T> c,
                        ProductMemory<T> memory) {
     using namespace product_detail;
-    if (op_b == Op::transpose && c.rows < few_rows) return add_dots(alpha, a, b, c);
     for (Index k = 0; k < a.cols; k += ProductBlocks::depth) {
         const Index n = std::min(ProductBlocks::depth, a.cols - k);
         const auto block = op_b == Op::none ? b.row_slice(k, n) : b.col_slice(k, n);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
 #include <type_traits>
 
 #include "../backend/concept.hpp"
@@ -60,6 +61,16 @@ P converted(S value) {
         return static_cast<P>(widened<float>(value));
 }
 
+/// to (width) = `count` floats, then zeros. Eight at a time, a count that the compiler sees: a call costs more than the copy.
+inline void copy_line(const float* from, Index count, Index width, float* to) {
+    if (count == width) {
+        for (Index j = 0; j < width; j += 8) std::memcpy(to + j, from + j, 8 * sizeof(float));
+    } else {
+        std::copy_n(from, count, to);
+        std::fill_n(to + count, width - count, 0.0f);
+    }
+}
+
 /// Depths [k0, k0 + count) of a panel at `to`, whose column j is from[j * ld + k].
 template <class P, class S>
 void put_turned(const Layout& at, P* to, Index k0, Index count, const S* from, Index ld, Index width) {
@@ -87,6 +98,12 @@ void put_panel(const Layout& at, P* memory, Op op, Index first, MatrixView<const
         if (op == Op::transpose)
             layout_detail::put_turned(at, to, k0, n, part.data + col * part.ld + k, part.ld, width);
         for (Index i = 0; i < n; ++i) {
+            if constexpr (std::is_same_v<P, float> && std::is_same_v<S, float>) {
+                if (op == Op::none) {
+                    layout_detail::copy_line(part.row(k + i) + col, width, at.width, to + (k0 + i) * at.width);
+                    continue;
+                }
+            }
             if (op == Op::none)
                 for (Index j = 0; j < width; ++j)
                     to[at.place_in_panel<P>(k0 + i, j)] = layout_detail::converted<P>(part(k + i, col + j));

@@ -20,7 +20,9 @@ enum class LeftSide { as_it_is, rounded };
 
 namespace product_detail {
 
-inline constexpr Index slab_rows = 144;  // the most of the left side that a thread copies at once
+inline constexpr Index slab_rows = 144;                  // the most of the left side that a thread copies at once
+inline constexpr Index sums_rows = 96, sums_cols = 256;  // of a task's part of a sum over tokens
+inline constexpr Index sums_right_size = usual_depth * sums_cols, sums_turned_size = sums_rows * sums_cols;
 
 /// Memory of one thread: a slab's block of the left side, a tile at the edge of the result, a row of zeros.
 struct Workspace {
@@ -111,6 +113,12 @@ void multiply_slab(const Layout& at, const P* memory, float alpha, MatrixView<co
 
 }  // namespace product_detail
 
+/// Bytes of scratch memory that products take at most.
+[[nodiscard]] constexpr Index workspace_bytes(Index threads) {
+    using namespace product_detail;
+    return Index{sizeof(float)} * (most_packed + threads * (Workspace::size + sums_right_size + sums_turned_size));
+}
+
 /// y (T, cols) = alpha x (T, depth) M + bias, or y += that without a bias; bias (cols) or null, M in panels, x as it is or
 /// rounded. Tasks are slabs of tokens and runs of panels, so many that all threads have work.
 template <class B, class P>
@@ -159,38 +167,42 @@ void add_sums(B& be, float alpha, MatrixView<const float> a, MatrixView<const fl
     const bool turned = b.cols < a.cols;
     const auto narrow = turned ? b : a, wide = turned ? a : b;
     const auto& kernel = panel::kernel<float>();
-    constexpr Index rows = 96, cols = 256;  // of a task's part of c or c^T
+    constexpr Index rows = sums_rows, cols = sums_cols;  // of a task's part of c or c^T
     const Index parts = (narrow.cols + rows - 1) / rows, runs = (wide.cols + cols - 1) / cols;
-    const Index width = kernel.cols, right_size = usual_depth * width, tile_size = rows * width;
+    const Index width = kernel.cols;
     Scratch<B> scratch(be);
-    const auto spaces = scratch.template matrix<float>(be.threads(), Workspace::size + right_size + tile_size);
+    const auto spaces =
+        scratch.template matrix<float>(be.threads(), Workspace::size + sums_right_size + sums_turned_size);
     be.tasks(parts * runs, [&](Index task, int worker) {
         const Workspace work(spaces.row(worker));
-        float* const right = spaces.row(worker) + Workspace::size;  // a panel of `wide` (tokens, width)
-        float* const tile = right + right_size;                     // (rows, width)
+        float* const right = spaces.row(worker) + Workspace::size;  // panels of `wide` (tokens, width)
+        float* const c_turned = right + sums_right_size;            // the task's part of c^T (m, cols)
         const Index i0 = task / runs * rows, j0 = task % runs * cols;
         const Index m = std::min(rows, narrow.cols - i0), last = std::min(wide.cols, j0 + cols);
+        float* const to = turned ? c_turned : c.row(i0) + j0;
+        const Index ld = turned ? cols : c.ld;
+        if (turned)
+            for (Index j = j0; j < last; ++j)
+                for (Index i = 0; i < m; ++i) to[i * ld + j - j0] = c(j, i0 + i);
         Index depth = 0;
         for (Index first = 0; first < wide.rows; first += depth) {
             depth = std::min({be.slab_rows() - first % be.slab_rows(), usual_depth, wide.rows - first});
-            for (Index t = 0; t < depth; ++t)
+            for (Index t = 0; t < depth; ++t) {
                 for (Index i = 0; i < m; ++i) work.left[i * left_ld + t] = alpha * narrow(first + t, i0 + i);
-            for (Index col = j0; col < last; col += width) {
-                const Index count = std::min(width, last - col);
-                std::fill_n(right, count < width ? depth * width : 0, 0.0f);
-                for (Index t = 0; t < depth; ++t) std::copy_n(wide.row(first + t) + col, count, right + t * width);
-                if (!turned) {
-                    float* const to = c.row(i0) + col;
-                    multiply_panel(kernel, m, depth, work.left, static_cast<const float*>(right), count, to, c.ld, to,
-                                   c.ld, work.edge);
-                    continue;
+                for (Index col = j0; col < last; col += width) {
+                    float* const line = right + (col - j0) * depth + t * width;
+                    layout_detail::copy_line(wide.row(first + t) + col, std::min(width, last - col), width, line);
                 }
-                multiply_panel(kernel, m, depth, work.left, static_cast<const float*>(right), width, work.zeros, 0,
-                               tile, width, work.edge);
-                for (Index j = 0; j < count; ++j)
-                    for (Index i = 0; i < m; ++i) c(col + j, i0 + i) += tile[i * width + j];
+            }
+            for (Index col = j0; col < last; col += width) {
+                float* const sums = to + col - j0;
+                multiply_panel(kernel, m, depth, work.left, static_cast<const float*>(right + (col - j0) * depth),
+                               std::min(width, last - col), sums, ld, sums, ld, work.edge);
             }
         }
+        if (turned)
+            for (Index j = j0; j < last; ++j)
+                for (Index i = 0; i < m; ++i) c(j, i0 + i) = to[i * ld + j - j0];
     });
 }
 
