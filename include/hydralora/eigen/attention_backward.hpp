@@ -13,7 +13,7 @@ namespace hydralora::panel_attention {
 
 /// Shape of one head's way back, and where its parts lie in a thread's memory.
 struct BackwardSpace {
-    static constexpr Index most_keys = 96, most_queries = 256;  // of a block
+    static constexpr Index most_keys = 48, most_queries = 256;  // of a block
     static constexpr Index left_rows = most_keys + panel::most_rows;
 
     Index queries, head_dim;
