@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # tests/run.sh [--long] [--asan] [--fuzz [seconds]]: installs what is missing, builds and runs the tests.
-#   --long            the longer tier (more random trials, fuzz tests of three minutes each, every header compiled alone;
-#                     up to 90 minutes on two cores)
+#   --long            the longer tier (more random trials, fuzz tests of three minutes each, every header compiled alone,
+#                     all of the suite on the second backend; up to 90 minutes on two cores)
 #   --asan            under the address and undefined-behaviour sanitizers, in a build folder of its own
 #   --fuzz [seconds]  the fuzz tests alone, each for so many seconds (180); what they found is kept in
 #                     build/dev/tests/fuzz and started from the next time
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-preset=dev timeout=300 fuzz="" build_fuzz=OFF
+preset=dev timeout=300 fuzz="" build_fuzz=OFF build_long=OFF
 while [[ $# -gt 0 ]]; do
     case $1 in
-        --long) export HYDRALORA_LONG=1 timeout=5400 build_fuzz=ON ;;
+        --long) export HYDRALORA_LONG=1 timeout=5400 build_fuzz=ON build_long=ON ;;
         --asan) preset=asan ;;
         --fuzz)
             fuzz=180 build_fuzz=ON
@@ -53,7 +53,7 @@ jobs=$(nproc)
 if command -v ccache > /dev/null; then
     export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_SLOPPINESS=pch_defines,time_macros
 fi
-cmake --preset "$preset" -DHYDRALORA_FUZZ=$build_fuzz
+cmake --preset "$preset" -DHYDRALORA_FUZZ=$build_fuzz -DHYDRALORA_LONG_TESTS=$build_long
 if [[ -n $fuzz ]]; then
     export HYDRALORA_FUZZ_SECONDS=$fuzz
     cmake --build --preset "$preset" --parallel "$jobs" --target hydralora_fuzz

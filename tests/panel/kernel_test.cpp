@@ -34,14 +34,12 @@ void add_dots(Floats& sums, const Words& left, const Words& right) {
 }  // namespace
 
 // The text of the kernel for AVX512_BF16, with its instruction in plain C++.
-#define HYDRALORA_DOT_NAMESPACE wide
+#define HYDRALORA_DOT_ISA wide
 #define HYDRALORA_DOT_TARGET
-#define HYDRALORA_DOT_LANES 16
 #define HYDRALORA_DOT(sums, left, right) add_dots(sums, left, right)
 #include <hydralora/panel/dot_tile.hpp>
-#undef HYDRALORA_DOT_NAMESPACE
+#undef HYDRALORA_DOT_ISA
 #undef HYDRALORA_DOT_TARGET
-#undef HYDRALORA_DOT_LANES
 #undef HYDRALORA_DOT
 
 namespace {
@@ -56,17 +54,19 @@ void check_step(void (*multiply)(const Tile<S>&), Index step_rows, Index cols, D
     for (int n = 0; n < 60; ++n) {
         const Index rows = draw.integer(1, step_rows), depth = draw.integer(0, most_depth);
         const Index ld = cols + draw.integer(0, 3), ld_start = draw.coin() ? 0 : ld;
+        const Index ld_left = draw.coin() ? left_ld : depth + draw.integer(1, 40);
+        const Index ld_right = sizeof(S) == 2 || draw.coin() ? cols : cols + draw.integer(1, 40);
         const auto filled = [&](Index count) {
             std::vector<float> values(static_cast<std::size_t>(count));
             for (float& value : values) value = static_cast<float>(draw.normal());
             return values;
         };
-        auto left = filled(step_rows * left_ld);
-        for (Index i = 0; i < step_rows; ++i) left[static_cast<std::size_t>(i * left_ld + depth)] = 0;
+        auto left = filled(step_rows * ld_left);
+        for (Index i = 0; i < step_rows; ++i) left[static_cast<std::size_t>(i * ld_left + depth)] = 0;
         if (dots)
             for (float& value : left) value = static_cast<float>(bfloat16(value));
         auto words = left;
-        for (Index i = 0; dots && i < step_rows * left_ld; i += left_ld)
+        for (Index i = 0; dots && i < step_rows * ld_left; i += ld_left)
             for (Index k = 0; k < depth; k += 2) {
                 const auto at = static_cast<std::size_t>(i + k);
                 words[static_cast<std::size_t>(i + k / 2)] = bit_cast<float>(bfloat16_pair(left[at], left[at + 1]));
@@ -74,13 +74,14 @@ void check_step(void (*multiply)(const Tile<S>&), Index step_rows, Index cols, D
         const auto lines = filled(depth * cols + 1), start = filled(rows * ld);
         auto to = filled(step_rows * ld);
         const auto before = to;
-        std::vector<S> right(lines.size() + static_cast<std::size_t>(cols), S(0.0f));  // in pairs, the depth made even
+        std::vector<S> right(static_cast<std::size_t>((depth + 1) * ld_right),
+                             S(0.0f));  // in pairs, the depth made even
         for (Index k = 0; k < depth; ++k)
             for (Index j = 0; j < cols; ++j) {
-                const Index place = sizeof(S) == 4 ? k * cols + j : (k / 2 * cols + j) * 2 + k % 2;
+                const Index place = sizeof(S) == 4 ? k * ld_right + j : (k / 2 * cols + j) * 2 + k % 2;
                 right[static_cast<std::size_t>(place)] = S(lines[static_cast<std::size_t>(k * cols + j)]);
             }
-        multiply({rows, depth, words.data(), right.data(), start.data(), ld_start, to.data(), ld});
+        multiply({rows, depth, words.data(), ld_left, right.data(), ld_right, start.data(), ld_start, to.data(), ld});
         for (Index i = 0; i < step_rows; ++i)
             for (Index j = 0; j < ld; ++j) {
                 const auto at = static_cast<std::size_t>(i * ld + j);
@@ -90,7 +91,7 @@ void check_step(void (*multiply)(const Tile<S>&), Index step_rows, Index cols, D
                 }
                 double expected = static_cast<double>(start[static_cast<std::size_t>(i * ld_start + j)]), size = 1;
                 for (Index k = 0; k < depth; ++k) {
-                    const auto a = static_cast<double>(left[static_cast<std::size_t>(i * left_ld + k)]);
+                    const auto a = static_cast<double>(left[static_cast<std::size_t>(i * ld_left + k)]);
                     const double b = widened<double>(S(lines[static_cast<std::size_t>(k * cols + j)]));
                     expected += a * b;
                     size += a * a * b * b;

@@ -27,7 +27,7 @@ TEST_CASE("a product packs its right side on the way, whatever it is stored in, 
     B be({.threads = 2});
     for (int n = test::trials(40, 1000); n > 0; --n) {
         // The last depths are so long that the columns go in several chunks.
-        const Index depth = draw.one_of<Index>({0, 1, 5, 128, 257, 700, 30000, 70000});
+        const Index depth = draw.one_of<Index>({0, 1, 5, 128, 257, 700, 1024, 30000, 70000});
         const bool deep = depth > 1000;
         const Index rows = draw.integer(1, deep ? 5 : 300);
         const Index cols = deep ? draw.integer(60, 70) : draw.one_of<Index>({1, 7, 16, 33, 255, 530});
@@ -84,6 +84,27 @@ TEST_CASE("plain loops, both ways round, any shape, slab and leading dimension")
             REQUIRE(max_difference(sums.view(), expected.view()) <= 2e-4);  // of some 100
             REQUIRE(sums.padding_untouched());
         }
+    }
+}
+
+TEST_CASE("leading dimensions decide what is copied first, and change no bits") {
+    Draw draw(84);
+    B be({.threads = 2});
+    for (const Index rows : {1, 6, 50, 301}) {
+        Matrix<float> x(rows, 1024), b(1024, 24), dy(rows, 256), y(rows, 24), sums(24, 256);
+        for (auto* each : {&x, &b, &dy, &y, &sums}) draw.normal(each->view());
+        Matrix<float> spread_x(rows, 1024, 8), spread_dy(rows, 256, 8), y_of_spread = y, sums_of_spread = sums;
+        be.copy(std::as_const(x).view(), spread_x.view());
+        be.copy(std::as_const(dy).view(), spread_dy.view());
+        panel::multiply(be, 1.0f, std::as_const(x).view(), Op::none, std::as_const(b).view(), y.view(),
+                        Grad::accumulate);
+        panel::multiply(be, 1.0f, std::as_const(spread_x).view(), Op::none, std::as_const(b).view(), y_of_spread.view(),
+                        Grad::accumulate);
+        CHECK(same_bits(y.view(), y_of_spread.view()));
+        const Matrix<float> z = y;
+        panel::add_sums(be, 1, z.view(), std::as_const(dy).view(), sums.view());
+        panel::add_sums(be, 1, z.view(), std::as_const(spread_dy).view(), sums_of_spread.view());
+        CHECK(same_bits(sums.view(), sums_of_spread.view()));
     }
 }
 

@@ -101,11 +101,12 @@ inline void put_scaled(MatrixView<const float> from, float factor, float* to, In
 /// Rows of a block that one call of the kernel takes, and the columns [begin, end), in whole panels, where it is wanted.
 struct Rows {
     const panel::Kernel<float>::Step* step;
+    Index width;  // of a panel
     Index row, rows, begin, end;
 
     void multiply(Index depth, const float* left, const float* right, const float* start, Index ld_start, float* to,
                   Index ld_to) const {
-        step->multiply({rows, depth, left, right, start, ld_start, to, ld_to});
+        step->multiply({rows, depth, left, panel::left_ld, right, width, start, ld_start, to, ld_to});
     }
 };
 
@@ -122,7 +123,7 @@ struct RowsOfBlock {
             const Index taken = std::min(step.rows, rows - row);
             const auto [begin, end] = wanted(row, taken);
             const Index from = begin / kernel.cols * kernel.cols, to = parts_of(end, kernel.cols) * kernel.cols;
-            if (begin < end) items[count++] = {&step, row, taken, from, to};
+            if (begin < end) items[count++] = {&step, kernel.cols, row, taken, from, to};
             row += taken;
         }
     }

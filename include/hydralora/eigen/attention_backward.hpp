@@ -145,8 +145,8 @@ inline void go_back(const QueryHead& head, const Blocks& at, const BackwardSpace
         for (Index d = 0; d < D;) {
             const auto& step = kernel.step_for(D - d);
             const Index taken = std::min(step.rows, D - d);
-            step.multiply({taken, depth, space.keys_turned + d * ld, space.ds_panels + col * at.keys, dq + d * W, W,
-                           dq + d * W, W});
+            step.multiply({taken, depth, space.keys_turned + d * ld, ld, space.ds_panels + col * at.keys, W, dq + d * W,
+                           W, dq + d * W, W});
             d += taken;
         }
     }

@@ -1,5 +1,5 @@
-// The CPU backend: products of floats and their attention by the micro-kernels of panel/, batched products and others by
-// Eigen's, loops in the processor's vectors (vector_loops.hpp), all spread over a small pool of threads.
+// The CPU backend: products of floats and their attention by the micro-kernels of panel/, products of doubles by Eigen's
+// kernel (product.hpp), loops in the processor's vectors (vector_loops.hpp), all spread over a small pool of threads.
 //
 // Sums over tokens are cut in slabs of slab_rows terms added in order, each computed by one thread from start to end; no
 // other cut changes a sum. So 1, 2, 3 or 4 threads give the same bits.
@@ -104,7 +104,7 @@ public:
     void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const bfloat16> b, T beta, MatrixView<T> c);
     void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const float16> b, T beta, MatrixView<T> c);
 
-    /// gemm for each matrix of the batches; of double, one task a matrix.
+    /// gemm for each matrix of the batches: of float one after another, of double one task a matrix.
     void gemm_batched(BatchCount count, Op op_a, Op op_b, T alpha, Batched<const T, host> a, Batched<const T, host> b,
                       T beta, Batched<T, host> c);
 

@@ -17,7 +17,7 @@ namespace hydralora::panel {
 
 /// The depth is cut in blocks of about so many terms: one of an AVX-512 panel is 32 KiB, what a first-level cache holds.
 inline constexpr Index usual_depth = 256, most_depth = usual_depth * 3 / 2;
-/// From one row of the left block to the next: an odd number of cache lines, so that rows fall on different sets.
+/// From one row of a copied left block to the next: an odd number of cache lines, so that rows fall on different sets.
 inline constexpr Index left_ld = most_depth + 16;
 /// The largest tile of all kernels.
 inline constexpr Index most_rows = 12, most_cols = 32;
@@ -27,8 +27,10 @@ template <class S>
 struct Tile {
     Index rows, depth;  // rows: how many are stored; as many as the kernel has are read and computed, and, in pairs, an
                         // even depth
-    const float* left;  // leading dimension left_ld
-    const S* right;     // contiguous
+    const float* left;
+    Index ld_left;
+    const S* right;  // contiguous where ld_right is the panel's width; of pairs it is
+    Index ld_right;
     const float* start;  // ld_start 0: one row for all
     Index ld_start;
     float* to;
@@ -65,14 +67,12 @@ struct Tile {
 #undef HYDRALORA_TILE_TARGET
 #undef HYDRALORA_TILE_LANES
 #if defined(__x86_64__)
-#define HYDRALORA_DOT_NAMESPACE avx512
+#define HYDRALORA_DOT_ISA avx512
 #define HYDRALORA_DOT_TARGET [[gnu::target("avx512f,avx512bf16")]]
-#define HYDRALORA_DOT_LANES 16
 #define HYDRALORA_DOT(sums, left, right) asm("vdpbf16ps %2, %1, %0" : "+v"(sums) : "v"(left), "v"(right))
 #include "dot_tile.hpp"
-#undef HYDRALORA_DOT_NAMESPACE
+#undef HYDRALORA_DOT_ISA
 #undef HYDRALORA_DOT_TARGET
-#undef HYDRALORA_DOT_LANES
 #undef HYDRALORA_DOT
 #endif
 #if defined(__CUDACC__)

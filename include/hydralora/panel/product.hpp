@@ -21,8 +21,9 @@ enum class LeftSide { as_it_is, rounded };
 namespace product_detail {
 
 inline constexpr Index slab_rows = 144;                  // the most of the left side that a thread copies at once
+inline constexpr Index few_panels = 4, group_rows = 24;  // panels that read it where it is, so many rows in turn
 inline constexpr Index sums_rows = 96, sums_cols = 256;  // of a task's part of a sum over tokens
-inline constexpr Index sums_right_size = usual_depth * sums_cols, sums_turned_size = sums_rows * sums_cols;
+inline constexpr Index sums_right_size = usual_depth * most_cols, sums_turned_size = sums_rows * sums_cols;
 
 /// Memory of one thread: a slab's block of the left side, a tile at the edge of the result, a row of zeros.
 struct Workspace {
@@ -48,14 +49,17 @@ void multiply_edge(const Step& step, Tile<S> tile, Index width, Index panel_widt
     for (Index i = 0; i < tile.rows; ++i) std::copy_n(edge + i * panel_width, width, to + i * ld);
 }
 
-/// `to` (rows, width of the panel) = start + left (rows, depth) right, all rows of a slab. ld_start 0: one row for all.
+/// `to` (rows, width of the panel) = start + left (rows, depth) right, all rows of a slab. ld_start 0: one row for all. Unless
+/// the rows are a multiple of the kernel's, some behind them are read.
 template <class S>
-void multiply_panel(const Kernel<S>& kernel, Index rows, Index depth, const float* left, const S* right, Index width,
-                    const float* start, Index ld_start, float* to, Index ld_to, float* edge) {
+void multiply_panel(const Kernel<S>& kernel, Index rows, Index depth, const float* left, Index ld_left, const S* right,
+                    Index ld_right, Index width, const float* start, Index ld_start, float* to, Index ld_to,
+                    float* edge) {
     for (Index t = 0; t < rows;) {
         const auto& step = kernel.step_for(rows - t);
         const Index taken = std::min(step.rows, rows - t);
-        const Tile<S> tile{taken,          depth, left + t * left_ld, right, start + t * ld_start, ld_start,
+        const Tile<S> tile{taken,          depth,    left + t * ld_left,   ld_left,
+                           right,          ld_right, start + t * ld_start, ld_start,
                            to + t * ld_to, ld_to};
         if (width == kernel.cols)
             step.multiply(tile);
@@ -83,33 +87,64 @@ inline void copy_rounded(const float* from, Index n, float alpha, bool pairs, fl
         for (Index k = 0; k < n; ++k) to[k] = static_cast<float>(bfloat16(to[k]));
 }
 
-/// Panels [first, last) of a slab, by one thread.
+/// What the tasks of a product have in common: y (T, cols) = alpha x (T, depth) M + bias, or y += that without a bias.
 template <class P>
-void multiply_slab(const Layout& at, const P* memory, float alpha, MatrixView<const float> x, MatrixView<float> y,
-                   Grad mode, const float* bias, LeftSide side, Index first, Index last, const Workspace& work) {
-    const Kernel<P>* pairs = nullptr;
-    if constexpr (std::is_same_v<P, bfloat16>) pairs = side == LeftSide::rounded ? dot_kernel() : nullptr;
-    const Kernel<P>& kernel = pairs != nullptr ? *pairs : panel::kernel<P>();
-    for (Index block = 0; block < at.blocks; ++block) {
-        const Index depth = at.depth_of(block);
-        for (Index t = 0; t < x.rows; ++t) {
-            const float* const from = x.row(t) + block * at.block;
-            float* const to = work.left + t * left_ld;
-            if (side == LeftSide::rounded)
-                copy_rounded(from, depth, alpha, pairs != nullptr, to);
-            else
-                copy_scaled(from, depth, alpha, to);
+struct Product {
+    const Layout& at;
+    const P* memory;  // of M in panels
+    float alpha;
+    Grad mode;
+    const float* bias;
+    LeftSide side;
+
+    /// Panels [first, last) of some rows, by one thread.
+    void multiply(MatrixView<const float> x, MatrixView<float> y, Index first, Index last,
+                  const Workspace& work) const {
+        const Kernel<P>* pairs = nullptr;
+        if constexpr (std::is_same_v<P, bfloat16>) pairs = side == LeftSide::rounded ? dot_kernel() : nullptr;
+        const Kernel<P>& kernel = pairs != nullptr ? *pairs : panel::kernel<P>();
+        const Index in_place = reads_in_place(x, last - first) ? x.rows / kernel.rows() * kernel.rows() : 0;
+        for (Index t = 0; t < in_place; t += group_rows) {
+            const Index count = std::min(group_rows, in_place - t);
+            for (Index block = 0; block < at.blocks; ++block)
+                multiply_block(kernel, block, x.row(t) + block * at.block, x.ld, y.row_slice(t, count), first, last,
+                               work);
         }
+        if (in_place == x.rows) return;
+        for (Index block = 0; block < at.blocks; ++block) {
+            const Index depth = at.depth_of(block);
+            for (Index t = in_place; t < x.rows; ++t) {
+                const float* const from = x.row(t) + block * at.block;
+                float* const to = work.left + (t - in_place) * left_ld;
+                if (side == LeftSide::rounded)
+                    copy_rounded(from, depth, alpha, pairs != nullptr, to);
+                else
+                    copy_scaled(from, depth, alpha, to);
+            }
+            multiply_block(kernel, block, work.left, left_ld, y.row_slice(in_place, x.rows - in_place), first, last,
+                           work);
+        }
+    }
+
+private:
+    /// A copy of x is worth its time where many panels read it, or where rows fall on the same sets of a cache.
+    [[nodiscard]] bool reads_in_place(MatrixView<const float> x, Index panels) const {
+        return panels <= few_panels && std::is_same_v<P, float> && alpha == 1 && side == LeftSide::as_it_is &&
+               x.ld % 1024 != 0;
+    }
+
+    void multiply_block(const Kernel<P>& kernel, Index block, const float* left, Index ld_left, MatrixView<float> y,
+                        Index first, Index last, const Workspace& work) const {
         const bool onto_y = block > 0 || mode == Grad::accumulate;
         for (Index panel = first; panel < last; ++panel) {
             const Index col = panel * at.width;
             float* const to = y.data + col;
             const float* const row = bias == nullptr ? work.zeros : bias + col;
-            multiply_panel(kernel, x.rows, depth, work.left, memory + at.place_of(block, panel), at.width_of(panel),
-                           onto_y ? to : row, onto_y ? y.ld : 0, to, y.ld, work.edge);
+            multiply_panel(kernel, y.rows, at.depth_of(block), left, ld_left, memory + at.place_of(block, panel),
+                           at.width, at.width_of(panel), onto_y ? to : row, onto_y ? y.ld : 0, to, y.ld, work.edge);
         }
     }
-}
+};
 
 }  // namespace product_detail
 
@@ -133,11 +168,12 @@ void multiply(B& be, const Layout& at, const P* memory, float alpha, MatrixView<
     const Index runs = be.threads() == 1 || small ? 1 : std::min(wanted, at.panels);
     Scratch<B> scratch(be);
     const auto spaces = scratch.template matrix<float>(be.threads(), Workspace::size);
+    const Product<P> product{at, memory, alpha, mode, bias, side};
     be.tasks(slabs * runs, [&](Index task, int worker) {
         const Index slab = task / runs, run = task % runs, row = slab * rows, count = std::min(rows, y.rows - row);
         if (count <= 0) return;
-        multiply_slab(at, memory, alpha, x.row_slice(row, count), y.row_slice(row, count), mode, bias, side,
-                      at.panels * run / runs, at.panels * (run + 1) / runs, Workspace(spaces.row(worker)));
+        product.multiply(x.row_slice(row, count), y.row_slice(row, count), at.panels * run / runs,
+                         at.panels * (run + 1) / runs, Workspace(spaces.row(worker)));
     });
 }
 
@@ -167,15 +203,17 @@ void add_sums(B& be, float alpha, MatrixView<const float> a, MatrixView<const fl
     const bool turned = b.cols < a.cols;
     const auto narrow = turned ? b : a, wide = turned ? a : b;
     const auto& kernel = panel::kernel<float>();
-    constexpr Index rows = sums_rows, cols = sums_cols;  // of a task's part of c or c^T
-    const Index parts = (narrow.cols + rows - 1) / rows, runs = (wide.cols + cols - 1) / cols;
     const Index width = kernel.cols;
+    const Index rows = sums_rows, parts = (narrow.cols + rows - 1) / rows;  // of a task's part of c or c^T
+    const Index share = (wide.cols * parts + 4 * be.threads() - 1) / (4 * be.threads());
+    const Index cols = std::min(sums_cols, (share + width - 1) / width * width), runs = (wide.cols + cols - 1) / cols;
+    const bool in_place = wide.ld % 128 != 0;  // else a panel's lines fall on the same sets of a cache
     Scratch<B> scratch(be);
     const auto spaces =
         scratch.template matrix<float>(be.threads(), Workspace::size + sums_right_size + sums_turned_size);
     be.tasks(parts * runs, [&](Index task, int worker) {
         const Workspace work(spaces.row(worker));
-        float* const right = spaces.row(worker) + Workspace::size;  // panels of `wide` (tokens, width)
+        float* const right = spaces.row(worker) + Workspace::size;  // a panel of `wide` (tokens, width)
         float* const c_turned = right + sums_right_size;            // the task's part of c^T (m, cols)
         const Index i0 = task / runs * rows, j0 = task % runs * cols;
         const Index m = std::min(rows, narrow.cols - i0), last = std::min(wide.cols, j0 + cols);
@@ -187,17 +225,18 @@ void add_sums(B& be, float alpha, MatrixView<const float> a, MatrixView<const fl
         Index depth = 0;
         for (Index first = 0; first < wide.rows; first += depth) {
             depth = std::min({be.slab_rows() - first % be.slab_rows(), usual_depth, wide.rows - first});
-            for (Index t = 0; t < depth; ++t) {
+            const auto block = wide.row_slice(first, depth).col_slice(j0, last - j0);
+            for (Index t = 0; t < depth; ++t)
                 for (Index i = 0; i < m; ++i) work.left[i * left_ld + t] = alpha * narrow(first + t, i0 + i);
-                for (Index col = j0; col < last; col += width) {
-                    float* const line = right + (col - j0) * depth + t * width;
-                    layout_detail::copy_line(wide.row(first + t) + col, std::min(width, last - col), width, line);
+            for (Index col = 0; col < block.cols; col += width) {
+                const Index count = std::min(width, block.cols - col);
+                const bool there = in_place && count == width;
+                for (Index t = 0; t < depth; ++t) {
+                    __builtin_prefetch(block.row(t) + col + width);  // the next panel's lines are far from one another
+                    if (!there) layout_detail::copy_line(block.row(t) + col, count, width, right + t * width);
                 }
-            }
-            for (Index col = j0; col < last; col += width) {
-                float* const sums = to + col - j0;
-                multiply_panel(kernel, m, depth, work.left, static_cast<const float*>(right + (col - j0) * depth),
-                               std::min(width, last - col), sums, ld, sums, ld, work.edge);
+                multiply_panel(kernel, m, depth, work.left, left_ld, there ? block.data + col : right,
+                               there ? block.ld : width, count, to + col, ld, to + col, ld, work.edge);
             }
         }
         if (turned)
