@@ -12,8 +12,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 
-from side_by_side import (Beside, Pressure, Report, answer_trials, clocked, interleave, note_of, options, over, read,
-                          tune, write)
+from side_by_side import Pressure, Report, answer_trials, begin, clocked, interleave, note_of, over, read, write
 
 AGREE = 1e-4  # relative, in the Euclidean norm
 SLOW = 3      # seconds of a pass: what would take minutes is left out
@@ -142,13 +141,7 @@ def trial():
 
 
 def main():
-    args = options("peer_layer")
-    environment = "" if args.trial else tune(args.threads)
-    ours = None if args.trial else Beside([args.beside, "--threads", str(args.threads)])
-    import torch
-    torch.set_num_threads(args.threads)
-    torch.set_flush_denormal(True)
-    torch.manual_seed(1)
+    args, torch, ours, environment = begin("peer_layer")
     if args.trial:
         return trial()
     args.rounds, args.block = (5, 0.05) if args.quick else (9, 0.2)

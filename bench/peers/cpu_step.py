@@ -13,8 +13,7 @@ import pathlib
 import sys
 import tempfile
 
-from side_by_side import (Beside, Pressure, Report, answer_trials, clocked, interleave, note_of, options, over, tune,
-                          write)
+from side_by_side import Pressure, Report, answer_trials, begin, clocked, interleave, note_of, over, write
 
 AGREE, STEPS = 1e-4, 4  # relative, of the first steps
 TARGETS = {3: 1.5, 8: 2.5}
@@ -141,13 +140,7 @@ def make_batch(torch):
 
 
 def main():
-    args = options("peer_step")
-    environment = "" if args.trial else tune(args.threads)
-    ours = None if args.trial else Beside([args.beside, "--threads", str(args.threads)])
-    import torch
-    torch.set_num_threads(args.threads)
-    torch.set_flush_denormal(True)
-    torch.manual_seed(1)
+    args, torch, ours, environment = begin("peer_step")
     if args.trial:
         return answer_trials(make_step(torch, make_model(torch, min(TARGETS)), *make_batch(torch)))
     args.rounds, args.block = (5, 0.2) if args.quick else (9, 0.5)

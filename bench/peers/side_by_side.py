@@ -175,6 +175,19 @@ def options(what):
     return parser.parse_args()
 
 
+def begin(program):
+    """Arguments, PyTorch, loaded in the environment it is quickest in, our program beside it, and that environment's name;
+    in a trial the first two alone."""
+    args = options(program)
+    environment = "" if args.trial else tune(args.threads)
+    ours = None if args.trial else Beside([args.beside, "--threads", str(args.threads)])
+    import torch
+    torch.set_num_threads(args.threads)
+    torch.set_flush_denormal(True)
+    torch.manual_seed(1)
+    return args, torch, ours, environment
+
+
 def over(times, subject, beside):
     return [a / b for a, b in zip(times[subject], times[beside])]
 
