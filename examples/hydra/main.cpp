@@ -1,4 +1,4 @@
-// hydra: pretrain | train | plan | eval | generate | inspect | export | import | merge
+// hydra: pretrain | train | plan | eval | generate | inspect | components | export | import | merge
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -6,6 +6,7 @@
 
 #include "command_line.hpp"
 #include "commands.hpp"
+#include "find_components.hpp"
 #include "inspect.hpp"
 #include "memory_plan.hpp"
 #include "train.hpp"
@@ -59,6 +60,10 @@ struct Run {
     }
     int operator()(const hydra::MergeOptions& o) const {
         hydra::run_merge(o);
+        return 0;
+    }
+    int operator()(const hydra::ComponentsOptions& o) const {
+        hydra::run_components(o);
         return 0;
     }
     int operator()(const hydra::InspectOptions& o) const {

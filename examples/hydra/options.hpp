@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include <hydralora/corpus/terms.hpp>
 #include <hydralora/io/json_value.hpp>
 #include <hydralora/model/config.hpp>
 #include <hydralora/model/generate.hpp>
@@ -16,6 +17,7 @@
 #include <hydralora/optim/schedule.hpp>
 
 #include "batches.hpp"
+#include "corpus_texts.hpp"
 #include "device.hpp"
 #include "scores.hpp"
 
@@ -105,6 +107,21 @@ struct GenerateTextOptions {
 /// `hydra plan`: the memory of `train` with these options.
 struct PlanOptions {
     TrainOptions train;
+};
+
+inline constexpr std::array<std::string_view, 2> terms_names{"words", "byte-ngrams"};
+
+struct ComponentsOptions {
+    std::vector<std::filesystem::path> data;
+    hydralora::corpus::Terms terms = hydralora::corpus::Terms::words;
+    Index piece = usual_piece;  ///< bytes that plain texts are cut into
+    Index most = 10;            ///< clusters tried
+    Index min_df = 2;           ///< terms of fewer documents are not counted
+    double max_df = 0.5;        ///< nor those of more than this share of the documents
+    Index strongest_terms = 8;
+    std::uint64_t seed = 41;
+    int threads = 0;
+    std::filesystem::path json;
 };
 
 struct InspectOptions {

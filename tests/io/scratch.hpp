@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "support/draw.hpp"  // trials
+
 namespace test {
 
 class ScratchDirectory {
@@ -66,11 +68,6 @@ inline bool has(std::string_view text, std::string_view part) { return text.find
 /// The number of descriptors that this process has open.
 inline std::ptrdiff_t open_descriptors() {
     return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), std::filesystem::directory_iterator());
-}
-
-/// How many trials a random test makes: `usual`, or `with_patience` when HYDRALORA_LONG is set.
-inline int trials(int usual, int with_patience) {
-    return std::getenv("HYDRALORA_LONG") != nullptr ? with_patience : usual;
 }
 
 }  // namespace test

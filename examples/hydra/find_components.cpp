@@ -1,0 +1,116 @@
+#include "find_components.hpp"
+
+#include <cstdio>
+#include <span>
+
+#include <hydralora/core/mutual_information.hpp>
+#include <hydralora/corpus/overlap.hpp>
+#include <hydralora/io/json_write.hpp>
+#include <hydralora/io/write_file.hpp>
+
+#include "outputs.hpp"
+#include "table.hpp"
+
+namespace hydra {
+
+using namespace hydralora;
+
+namespace {
+
+/// Of the clusters with the files; 0 where there is one file.
+double agreement(const CorpusTexts& corpus, const corpus::Components& found) {
+    return mutual_information(std::span(found.labels), std::span(corpus.domains)).normalised();
+}
+
+}  // namespace
+
+corpus::Components find_components(const CorpusTexts& corpus, const ComponentsOptions& options) {
+    check(options.most >= 3, "--most ", options.most, ": expected at least 3, for an elbow lies between two points");
+    check(options.min_df >= 1, "--min-df ", options.min_df, ": expected at least 1 document");
+    check(options.max_df > 0 && options.max_df <= 1, "--max-df ", options.max_df,
+          ": expected a share of the documents above 0, at most 1");
+    check(options.strongest_terms >= 1, "--strongest ", options.strongest_terms, ": expected at least 1 term");
+    const auto documents = static_cast<Index>(corpus.documents.size());
+    check(documents >= options.most, "data: ", counted(documents, "document"), " for up to --most ", options.most,
+          " clusters, expected at least as many; give more text, shorter pieces (--piece), or lower --most");
+    corpus::ComponentsOptions how;
+    how.tf_idf.terms = options.terms;
+    how.tf_idf.min_df = options.min_df;
+    how.tf_idf.max_df = options.max_df;
+    how.tf_idf.without_terms = corpus::WithoutTerms::zero_row;
+    how.k_means.seed = Seed{options.seed};
+    how.k_means.threads = options.threads;
+    how.silhouette.threads = options.threads;
+    how.most = options.most;
+    how.strongest_terms = options.strongest_terms;
+    return corpus::components(corpus.documents, how);
+}
+
+std::string components_text(const CorpusTexts& corpus, const corpus::Components& found) {
+    std::string text = counted(static_cast<long long>(corpus.documents.size()), "document") + " of " +
+                       counted(static_cast<long long>(corpus.names.size()), "file") + "\n\n";
+    Table curve({"clusters", "SSE", "silhouette", ""});
+    for (std::size_t i = 0; i < found.sse.size(); ++i) {
+        const auto k = static_cast<Index>(i + 1);
+        curve.add({std::to_string(k), fixed(found.sse[i], 2), k > 1 ? fixed(found.silhouettes[i], 4) : "",
+                   k == found.count ? "<- elbow" : ""});
+    }
+    text += curve.text() + '\n' + found.reason + "\n\n";
+
+    for (std::size_t c = 0; c < found.sizes.size(); ++c) {
+        text += "component " + std::to_string(c) + ", " + counted(found.sizes[c], "document") + ':';
+        for (const auto& term : found.terms[c]) text += ' ' + escaped(term.term);
+        text += '\n';
+    }
+    if (corpus.names.size() < 2) return text;
+
+    std::vector<std::string> header{"component"};
+    for (const auto& name : corpus.names) header.push_back(escaped(name));
+    Table overlap(header);
+    const auto counts = corpus::overlap_table(found.labels, corpus.domains);
+    for (std::size_t i = 0; i < counts.first.size(); ++i) {
+        std::vector<std::string> row{std::to_string(counts.first[i])};
+        for (std::size_t j = 0; j < counts.second.size(); ++j) row.push_back(grouped(counts(i, j)));
+        overlap.add(row);
+    }
+    return text + "\nDocuments of each file:\n" + overlap.text() +
+           "normalised mutual information of components and files: " + fixed(agreement(corpus, found), 4) + '\n';
+}
+
+io::Json components_json(const CorpusTexts& corpus, const corpus::Components& found) {
+    io::Json curve = io::Json::array(), clusters = io::Json::array(), overlap = io::Json::array();
+    for (std::size_t i = 0; i < found.sse.size(); ++i)
+        curve.push(io::Json::object({{"clusters", i + 1},
+                                     {"sse", found.sse[i]},
+                                     {"silhouette", i > 0 ? io::Json(found.silhouettes[i]) : io::Json()}}));
+    const auto counts = corpus::overlap_table(found.labels, corpus.domains);
+    for (std::size_t c = 0; c < found.sizes.size(); ++c) {
+        io::Json terms = io::Json::array();
+        for (const auto& term : found.terms[c])
+            terms.push(io::Json::object({{"term", readable(term.term)}, {"weight", term.weight}}));
+        clusters.push(io::Json::object({{"documents", found.sizes[c]}, {"terms", terms}}));
+    }
+    for (std::size_t i = 0; i < counts.first.size(); ++i) {
+        io::Json row = io::Json::array();
+        for (std::size_t j = 0; j < counts.second.size(); ++j) row.push(counts(i, j));
+        overlap.push(row);
+    }
+    return io::Json::object({{"documents", corpus.documents.size()},
+                             {"files", corpus.names},
+                             {"count", found.count},
+                             {"reason", found.reason},
+                             {"curve", curve},
+                             {"components", clusters},
+                             {"documents_of_files", overlap},
+                             {"nmi_with_files", agreement(corpus, found)}});
+}
+
+void run_components(const ComponentsOptions& options) {
+    if (!options.json.empty()) check_output(options.json, "--json", options.data);
+    const CorpusTexts corpus = read_corpus(options.data, options.piece);
+    const corpus::Components found = find_components(corpus, options);
+    std::printf("%s", components_text(corpus, found).c_str());
+    if (!options.json.empty()) io::replace_file(options.json, io::to_text(components_json(corpus, found), 2) + '\n');
+}
+
+}  // namespace hydra

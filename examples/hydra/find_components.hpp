@@ -1,0 +1,25 @@
+// hydra components: the components of a corpus, which may become the heads of an adapter.
+#pragma once
+
+#include <string>
+
+#include <hydralora/corpus/components.hpp>
+#include <hydralora/io/json_value.hpp>
+
+#include "corpus_texts.hpp"
+#include "options.hpp"
+
+namespace hydra {
+
+/// Throws hydralora::Error that names the flag, or the file, that is in the way.
+[[nodiscard]] hydralora::corpus::Components find_components(const CorpusTexts& corpus,
+                                                            const ComponentsOptions& options);
+
+/// The curve with the chosen count, the clusters with their strongest terms, and how they meet the files.
+[[nodiscard]] std::string components_text(const CorpusTexts& corpus, const hydralora::corpus::Components& found);
+[[nodiscard]] hydralora::io::Json components_json(const CorpusTexts& corpus,
+                                                  const hydralora::corpus::Components& found);
+
+void run_components(const ComponentsOptions& options);
+
+}  // namespace hydra
