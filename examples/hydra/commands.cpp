@@ -32,6 +32,7 @@ bool stored_in_bfloat16(const io::ModelFiles& files) {
 
 void run_plan(const TrainOptions& options) {
     check_options(options.loop);
+    check(!options.heads_of_data, "--heads auto: counted in the data, which plan does not read; give the number");
     const auto path = options.base / "config.json";
     const std::string name = path.string();
     check(io::path_exists(path), options.base.string(), ": is not a model directory: it has no config.json");

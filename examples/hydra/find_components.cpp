@@ -1,5 +1,6 @@
 #include "find_components.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <span>
 
@@ -44,6 +45,19 @@ corpus::Components find_components(const CorpusTexts& corpus, const ComponentsOp
     how.most = options.most;
     how.strongest_terms = options.strongest_terms;
     return corpus::components(corpus.documents, how);
+}
+
+Index heads_of(const LoopOptions& run) {
+    ComponentsOptions options;
+    options.seed = run.seed;
+    options.threads = run.threads;
+    const CorpusTexts corpus = read_corpus(run.data, options.piece);
+    options.most = std::min(options.most, static_cast<Index>(corpus.documents.size()));
+    check(options.most >= 3, "--heads auto: the data is ", counted(options.most, "document"),
+          ", expected at least 3 to find components in; give more, or a number of heads");
+    const corpus::Components found = find_components(corpus, options);
+    std::fprintf(stderr, "--heads auto: %s; hydra components shows what they are\n", found.reason.c_str());
+    return found.count;
 }
 
 std::string components_text(const CorpusTexts& corpus, const corpus::Components& found) {

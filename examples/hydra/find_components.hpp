@@ -15,6 +15,9 @@ namespace hydra {
 [[nodiscard]] hydralora::corpus::Components find_components(const CorpusTexts& corpus,
                                                             const ComponentsOptions& options);
 
+/// How many components the data of a run has, found with the default options and the run's seed; says why on stderr.
+[[nodiscard]] Index heads_of(const LoopOptions& run);
+
 /// The curve with the chosen count, the clusters with their strongest terms, and how they meet the files.
 [[nodiscard]] std::string components_text(const CorpusTexts& corpus, const hydralora::corpus::Components& found);
 [[nodiscard]] hydralora::io::Json components_json(const CorpusTexts& corpus,

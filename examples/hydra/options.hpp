@@ -74,8 +74,9 @@ struct TrainOptions {
     std::filesystem::path base;
     Method method = Method::adapter;
     BaseWeights weights = BaseWeights::packed;
-    std::string chat;      ///< chat format of conversations; "": the base's own
-    bool dry_run = false;  ///< say what would be done, and stop
+    std::string chat;            ///< chat format of conversations; "": the base's own
+    bool dry_run = false;        ///< say what would be done, and stop
+    bool heads_of_data = false;  ///< as many heads as the data has components, instead of adapter.heads
     hydralora::LlamaAdapterConfig adapter;
 };
 

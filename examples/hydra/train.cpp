@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "cuda_commands.hpp"
+#include "find_components.hpp"
 #include "table.hpp"
 #include "train_with.hpp"
 
@@ -122,6 +123,12 @@ Outcome train(const TrainOptions& options, const Surroundings& surroundings) {
     check(options.method == Method::full || !options.adapter.targets.empty(),
           "--targets: name at least one linear layer");
     static_cast<void>(Vocabulary().chat_format(options.chat));  // refuses a name that is none
+    if (options.heads_of_data && options.method == Method::adapter) {
+        TrainOptions with_heads = options;
+        with_heads.heads_of_data = false;
+        with_heads.adapter.adapter.heads = heads_of(options.loop);
+        return train(with_heads, surroundings);
+    }
     if (options.loop.place.device == Device::cuda && !options.dry_run) return train_on_cuda(options, surroundings);
     HostBackend be(host_options(options.loop.threads));
     return train_with(be, options, surroundings);

@@ -1,5 +1,6 @@
 // The commands that train, and plan.
 #include <algorithm>
+#include <charconv>
 #include <memory>
 #include <vector>
 
@@ -87,7 +88,7 @@ void add_loop(CLI::App& app, LoopOptions& o) {
     app.add_option("--clip", o.clip, "largest global norm of the gradient; 0: none")->group("Optimiser");
 }
 
-void add_adapter(CLI::App& app, TrainOptions& o, std::vector<std::string>& targets) {
+void add_adapter(CLI::App& app, TrainOptions& o, std::string& heads, std::vector<std::string>& targets) {
     AdapterConfig& a = o.adapter.adapter;
     add_enum(
         app, "--weights", o.weights, base_weights_names,
@@ -95,7 +96,9 @@ void add_adapter(CLI::App& app, TrainOptions& o, std::vector<std::string>& targe
         "them: less memory, and slower the fewer tokens a part of a step has")
         ->group("Adapter");
     app.add_option("--rank", a.rank, "r of every adapter")->group("Adapter");
-    app.add_option("--heads", a.heads, "N: number of B's")->group("Adapter");
+    app.add_option("--heads", heads, "N: number of B's; auto: as many as the data has components (hydra components)")
+        ->type_name("N|auto")
+        ->group("Adapter");
     app.add_option("--alpha", a.alpha, "scaling is alpha / rank")->group("Adapter");
     app.add_option("--dropout", a.dropout, "rate on the input of A")->group("Adapter");
     app.add_option("--targets", targets,
@@ -119,6 +122,14 @@ void add_adapter(CLI::App& app, TrainOptions& o, std::vector<std::string>& targe
         ->group("Adapter");
 }
 
+Index parse_heads(const std::string& text) {
+    Index heads = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), heads);
+    check(error == std::errc() && end == text.data() + text.size(), "--heads ", text,
+          ": expected a number, or auto: as many as the data has components");
+    return heads;
+}
+
 /// Presets of the family; flags of their own still count.
 void apply_method(const std::string& name, const CLI::App& app, TrainOptions& o) {
     AdapterConfig& a = o.adapter.adapter;
@@ -139,7 +150,7 @@ void apply_method(const std::string& name, const CLI::App& app, TrainOptions& o)
 
 /// What stands for several options.
 struct Presets {
-    std::string method = "hydralora";
+    std::string method = "hydralora", heads = "4";
     std::vector<std::string> targets{"all"};
 };
 
@@ -155,10 +166,12 @@ struct Training {
         app.add_option("--method", presets->method, "preset: hydralora, lora, loramoe, uniform, full")
             ->group("Adapter");
         add_loop(app, options->loop);
-        add_adapter(app, *options, presets->targets);
+        add_adapter(app, *options, presets->heads, presets->targets);
     }
     [[nodiscard]] TrainOptions make(const CLI::App& app) const {
         TrainOptions made = *options;
+        made.heads_of_data = presets->heads == "auto";
+        if (!made.heads_of_data) made.adapter.adapter.heads = parse_heads(presets->heads);
         apply_method(presets->method, app, made);
         made.adapter.targets = parse_targets(presets->targets);
         check(made.method == Method::full || made.adapter.adapter.alpha > 0, "--alpha ", made.adapter.adapter.alpha,
