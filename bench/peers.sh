@@ -13,6 +13,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python=python3 json="" flags=()
 while [[ $# -gt 0 ]]; do
     case $1 in
+        -h | --help)
+            sed -n '2,/^set /s/^# \{0,1\}//p' "bench/${BASH_SOURCE[0]##*/}"
+            exit
+            ;;
         --quick) flags+=(--quick) ;;
         --python | --threads | --json)
             if [[ $# -lt 2 ]]; then

@@ -11,6 +11,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 flags=() json=""
 while [[ $# -gt 0 ]]; do
     case $1 in
+        -h | --help)
+            sed -n '2,/^set /s/^# \{0,1\}//p' "bench/${BASH_SOURCE[0]##*/}"
+            exit
+            ;;
         --quick) flags+=(--quick) ;;
         --threads | --json)
             if [[ $# -lt 2 ]]; then

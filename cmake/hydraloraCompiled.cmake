@@ -8,6 +8,6 @@ if(NOT TARGET hydralora::compiled)
     target_link_libraries(hydralora_compiled PUBLIC hydralora::hydralora)
     target_compile_definitions(hydralora_compiled INTERFACE HYDRALORA_COMPILED)
     if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")  # a debug build wants its own code debugged, and products in time
-        target_compile_options(hydralora_compiled PRIVATE $<$<NOT:$<CONFIG:Release,RelWithDebInfo,MinSizeRel>>:-O2>)
+        target_compile_options(hydralora_compiled PRIVATE $<$<NOT:$<CONFIG:Release,RelWithDebInfo>>:-O2>)
     endif()
 endif()

@@ -45,12 +45,23 @@ HYDRALORA_INSTANTIATE void product_of_stored(Op, double, MatrixView<const double
 HYDRALORA_INSTANTIATE void product_of_stored(Op, double, MatrixView<const double>, MatrixView<const float16>,
                                              MatrixView<double>, ProductMemory<double>);
 
+// The kernels of packed products, which are chosen there alone.
+HYDRALORA_INSTANTIATE const panel::Kernel<float>& panel::kernel<float>();
+HYDRALORA_INSTANTIATE const panel::Kernel<bfloat16>& panel::kernel<bfloat16>();
+
 // Frozen weights.
 HYDRALORA_INSTANTIATE struct DenseWeight<EigenBackend>;
 HYDRALORA_INSTANTIATE class PackedWeight<EigenBackend>;
 HYDRALORA_INSTANTIATE class PackedMatrix<EigenBackend>;
 HYDRALORA_INSTANTIATE class JoinedWeight<EigenBackend>;
 HYDRALORA_INSTANTIATE class PackedJoinedWeight<EigenBackend>;
+HYDRALORA_INSTANTIATE JoinedWeight<EigenBackend>::JoinedWeight(EigenBackend&, const AdapterConfig&);
+HYDRALORA_INSTANTIATE PackedJoinedWeight<EigenBackend>::PackedJoinedWeight(EigenBackend&, const AdapterConfig&,
+                                                                           PackOptions);
+HYDRALORA_INSTANTIATE void JoinedWeight<EigenBackend>::refresh(EigenBackend&,
+                                                               const AdapterParams<compiled_detail::Matrix>&);
+HYDRALORA_INSTANTIATE void PackedJoinedWeight<EigenBackend>::refresh(EigenBackend&,
+                                                                     const AdapterParams<compiled_detail::Matrix>&);
 
 // The adapter, and layers with it.
 HYDRALORA_INSTANTIATE class HydraAdapter<EigenBackend>;

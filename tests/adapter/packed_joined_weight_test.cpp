@@ -254,6 +254,30 @@ TEST_CASE("the memory it holds, in bytes, and mistakes named") {
     const Matrix<float> bias(1, 3);
     CHECK(message_of([&] { JoinedLinear(be, weight, adapter, bias.cview()); }) ==
           "PackedJoinedWeight: bias is (1, 3), expected (1, out) = (1, 50)");
+    const PackedJoinedWeight<F> moved = std::move(weight);
+    const std::string nothing = "PackedJoinedWeight: holds nothing: default-constructed, or moved from";
+    CHECK(message_of([&] { weight.put_frozen(be, Matrix<float>(50, 70).cview()); }) == nothing);
+    CHECK(message_of([&] { weight.refresh(be, params); }) == nothing);
+    CHECK(message_of([] { static_cast<void>(PackedJoinedWeight<F>().products({})); }) == nothing);
+}
+
+TEST_CASE("backward on a weight packed forward only throws before it writes") {
+    F be({.threads = 1});
+    Draw draw(75);
+    AdapterCase<F> c(be, {.in = 30, .out = 20, .rank = 2, .heads = 2}, 5, draw);
+    PackedJoinedWeight<F> weight(be, c.config, {.directions = Directions::forward});
+    const JoinedLinear layer(be, weight, c.adapter());
+    Matrix<float> x(5, 30, layer.x_ld() - 30), dy(5, 20, layer.dy_ld() - 20);
+    be.copy(c.x.view(), x.view());
+    be.copy(c.dy.view(), dy.view());
+    layer.forward(be, x.view(), c.y.view(), c.cache);
+    visit([&](const ParamPath&, auto& m) { be.fill(m.view(), 0.0f); }, c.grads);
+    const auto grads = views(c.grads);
+    CHECK(message_of([&] { layer.backward(be, x.view(), dy.view(), c.cache, c.dx.view(), grads); }) ==
+          "PackedJoinedWeight: packed for Directions::forward, a backward pass needs Directions::both");
+    const Matrix<float> zeros(20, 4);
+    CHECK(same_bits(std::as_const(c.grads.B).view(), zeros.view()));
+    CHECK(dy.padding_untouched());
 }
 
 }  // namespace

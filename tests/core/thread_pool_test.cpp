@@ -107,6 +107,39 @@ TEST_CASE("ThreadPool: a number of threads out of range is named") {
     CHECK_THROWS_AS(ThreadPool(1025), Error);
 }
 
+TEST_CASE("ThreadPool: a run within a run is refused, and the pool goes on") {
+    ThreadPool pool(2);
+    CHECK_THROWS_WITH_AS(
+        pool.run(4, [&](Index, int) { pool.run(4, [](Index, int) {}); }),
+        "ThreadPool: a run within another, or by two threads at once; a pool, and so a backend, has one "
+        "caller at a time",
+        Error);
+    std::atomic<int> done{0};
+    pool.run(9, [&](Index, int) { ++done; });
+    CHECK(done == 9);
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST_CASE("ThreadPool: threads that wait for the next run soon sleep") {
+    ThreadPool pool(8);
+    const auto processor_time = [] {
+        rusage usage{};
+        getrusage(RUSAGE_SELF, &usage);
+        const auto seconds = [](const timeval& t) {
+            return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+        };
+        return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+    };
+    const double before = processor_time();
+    constexpr int runs = 50;
+    for (int i = 0; i < runs; ++i) {
+        pool.run(8, [](Index, int) {});
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    CHECK(processor_time() - before < runs * 2.5e-3);  // 7 threads that never slept would take up to 10e-3
+}
+#endif
+
 #if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 TEST_CASE("a thread that cannot be started is an error, and those that were are joined") {
     const pid_t child = fork();

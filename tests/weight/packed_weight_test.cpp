@@ -305,6 +305,28 @@ TEST_CASE("mistakes are named before anything is written") {
     CHECK(message_of([&] { weight.apply(be, x.view(), MatrixView<float>(y.data.data(), 2, 4, 3)); }) ==
           "PackedWeight: leading dimension below the columns: x 3 of 3, y 3 of 4");
     CHECK(y(0, 0) == 0);
+    CHECK(
+        message_of([&] {
+            PackedWeight<B>(be, MatrixView<const float>{w.data.data(), 3, 5, 4});
+        }) ==
+        "PackedWeight: the weight is (3, 5) with leading dimension 4, expected (out, in) and a leading dimension of at "
+        "least in");
+    PackedMatrix<B> matrix(be, Op::none, 5, 3);
+    Matrix<float> wrong(2, 4), sums(2, 3);
+    CHECK(message_of([&] { matrix.multiply(be, wrong.cview(), sums.view(), Grad::overwrite, {}); }) ==
+          "PackedMatrix: x is (2, 4) and y (2, 3), expected (T, 5) and (T, 3)");
+}
+
+TEST_CASE("16-bit matrices that are not const, and an empty bias in memory that is somebody's, are taken as they are") {
+    B be({.threads = 1});
+    Draw draw(47);
+    auto w = drawn_as<bfloat16>(11, 7, draw);
+    Matrix<float> x = drawn<float>(3, 7, draw), y(3, 11), again(3, 11);
+    const std::vector<float> others(11, 1.0f);
+    PackedWeight(be, host_view(w.data.data(), 11, 7)).apply(be, x.cview(), y.view());
+    PackedWeight<B>(be, w.view(), MatrixView<const float>{others.data(), 1, 0, 0}).apply(be, x.cview(), again.view());
+    CHECK(same_bits(y.view(), again.view()));
+    CHECK(max_difference(y.view(), plain_product(x, w, Matrix<float>(0, 0)).view()) <= 1e-5);
 }
 
 }  // namespace

@@ -103,6 +103,7 @@ void JoinedLinear<B, Config, W>::backward(B& be, ConstView<B> x, View<B> dy, con
                                           const Grads& grads, Grad mode) const {
     adapter_.check_backward(x, dy, cache, dx, grads);
     check_room("dy", dy, "out", shape_.out, dy_ld(), "the gradients of A x and of the logits");
+    if (!dx.empty()) products_.check_backward();
     Scratch<B> scratch(be);
     const auto ddown = scratch.template matrix<AccumScalar<B>>(x.rows, adapter_.down_cols(cache.pass));  // (T, G*r + N)
     adapter_.unmix(be, matrices_, dy, cache, ddown, grads);

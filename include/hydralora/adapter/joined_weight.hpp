@@ -95,6 +95,7 @@ public:
 
         /// y (T, out) = [x | z] (T, cols()) [W0 | B]^T + bias
         void forward(B& be, ConstView<B> xz, View<B> y) const { forward_.apply(be, xz, y); }
+        static void check_backward() {}  // there is nothing in its way
         /// dx (T, in) = [dy | du dl] (T, rows()) [W0; A; router], or dx += that
         void backward(B& be, ConstView<B> dyu, View<B> dx, Grad mode) const {
             backward_.apply_transposed(be, dyu, dx, mode);

@@ -122,9 +122,10 @@ public:
 
     /// W0 (out, in), zero before, from any stored type; panels of bfloat16 are for one that is stored so.
     void put_frozen(B& be, std::type_identity_t<StoredView<B>> w0) {
+        check_held();
         check(w0.shape() == Shape{shape_.out, shape_.in}, "PackedJoinedWeight: W0 is (", w0.rows, ", ", w0.cols,
               "), expected (out, in) = (", shape_.out, ", ", shape_.in, ")");
-        check_panel_storage<B>("PackedJoinedWeight", w0, pack_.storage);
+        check_to_pack<B>("PackedJoinedWeight", w0, pack_.storage);
         w0.visit([&](auto m) {
             factors_->forward.put_frozen(be, m);
             if (factors_->backward) factors_->backward->put_frozen(be, m);
@@ -153,6 +154,7 @@ public:
     public:
         Products(const PackedJoinedWeight& weight, ConstParamView<B> bias)
             : factors_(weight.factors_.get()), bias_(bias) {
+            weight.check_held();
             check(bias.empty() || bias.shape() == Shape{1, weight.shape_.out}, "PackedJoinedWeight: bias is (",
                   bias.rows, ", ", bias.cols, "), expected (1, out) = (1, ", weight.shape_.out, ")");
         }
@@ -161,10 +163,13 @@ public:
         void forward(B& be, ConstView<B> xz, View<B> y) const {
             factors_->forward.multiply(be, xz.col_slice(0, factors_->forward.depth()), y, Grad::overwrite, bias_);
         }
-        /// dx (T, in) = [dy | du dl] [W0; A; router], or dx += that. Throws if packed for Directions::forward.
-        void backward(B& be, ConstView<B> dyu, View<B> dx, Grad mode) const {
+        /// Throws if packed for Directions::forward.
+        void check_backward() const {
             check(factors_->backward.has_value(),
                   "PackedJoinedWeight: packed for Directions::forward, a backward pass needs Directions::both");
+        }
+        /// dx (T, in) = [dy | du dl] [W0; A; router], or dx += that; after check_backward.
+        void backward(B& be, ConstView<B> dyu, View<B> dx, Grad mode) const {
             factors_->backward->multiply(be, dyu.col_slice(0, factors_->backward->depth()), dx, mode, {});
         }
 
@@ -178,6 +183,7 @@ public:
     /// Copies and packs A, B and the router from the parameters, rounded to the compute type. Allocates nothing.
     template <class M>
     void refresh(B& be, const AdapterParams<M>& params) {
+        check_held();
         check_joined_parameters<B>("PackedJoinedWeight", shape_, params);
         const ConstParamView<B> a = view_of(params.A), b = view_of(params.B), router = view_of(params.router);
         be.cast(a, down_.view().row_slice(0, shape_.a_rows));
@@ -193,6 +199,10 @@ public:
     }
 
 private:
+    void check_held() const {
+        check(factors_ != nullptr, "PackedJoinedWeight: holds nothing: default-constructed, or moved from");
+    }
+
     JoinedShape shape_;
     PackOptions pack_;
     std::unique_ptr<Factors> factors_;

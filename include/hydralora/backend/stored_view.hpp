@@ -20,6 +20,8 @@ public:
     StoredView(ParamView<B> m) : StoredView(m, Storage::param) {}
     StoredView(ViewOf<B, const bfloat16> m) : StoredView(m, Storage::bfloat16) {}
     StoredView(ViewOf<B, const float16> m) : StoredView(m, Storage::float16) {}
+    StoredView(ViewOf<B, bfloat16> m) : StoredView(m, Storage::bfloat16) {}
+    StoredView(ViewOf<B, float16> m) : StoredView(m, Storage::float16) {}
 
     [[nodiscard]] Storage storage() const { return storage_; }
     [[nodiscard]] Shape shape() const { return {rows, cols}; }

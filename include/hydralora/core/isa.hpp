@@ -26,8 +26,9 @@ inline constexpr std::string_view baseline_name = "baseline";
 
 [[nodiscard]] inline bool supports(Isa isa) {
 #if defined(__x86_64__)
-    if (isa == Isa::avx512) return __builtin_cpu_supports("avx512f") != 0;
-    if (isa == Isa::avx2) return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
+    const bool avx2 = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
+    if (isa == Isa::avx512) return avx2 && __builtin_cpu_supports("avx512f") != 0;  // some loops take AVX2 there too
+    if (isa == Isa::avx2) return avx2;
 #endif
     return isa == Isa::baseline;
 }

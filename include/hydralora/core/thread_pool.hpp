@@ -9,7 +9,8 @@
 namespace hydralora {
 
 /// Runs task(i, worker) for i in [0, count) on `threads` threads, the caller among them as worker 0. Tasks are claimed one by
-/// one; run returns when all are done and rethrows the first exception of a task. One caller at a time; not reentrant.
+/// one; run returns when all are done, whether or not a thread that got none has woken, and rethrows the first exception of a
+/// task. One caller at a time, and not from within a task: throws where it sees that.
 class ThreadPool {
 public:
     /// threads = 0: as many as the machine has.

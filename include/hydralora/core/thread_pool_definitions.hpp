@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -34,32 +35,57 @@ public:
     ~Team() { stop(); }
 
     void run(Index count, void* task, Call call) {
-        call_ = call;
-        task_ = task;
-        count_ = count;
-        next_.store(0, std::memory_order_relaxed);
-        busy_.store(size_ - 1, std::memory_order_relaxed);
+        check(!running_.test_and_set(),
+              "ThreadPool: a run within another, or by two threads at once; a pool, and so a "
+              "backend, has one caller at a time");
         {
             const std::lock_guard lock(mutex_);
+            call_ = call;
+            task_ = task;
+            count_ = count;
+            next_.store(0, std::memory_order_relaxed);
+            open_ = true;
             generation_.fetch_add(1, std::memory_order_release);
         }
-        wake_.notify_all();
+        if (count < size_)
+            for (Index i = 1; i < count; ++i) wake_.notify_one();
+        else
+            wake_.notify_all();
         work(0);
-        for (int spin = 0; busy_.load(std::memory_order_acquire) > 0; ++spin) {
-            if (spin < spins) {
-                pause(spin);
-            } else {
-                std::unique_lock lock(mutex_);
-                done_.wait(lock, [this] { return busy_.load(std::memory_order_acquire) == 0; });
-            }
+        {
+            const std::lock_guard lock(mutex_);
+            open_ = false;  // who wakes now has come too late, and is not waited for
         }
-        if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+        const auto idle = [this] { return busy_.load(std::memory_order_acquire) == 0; };
+        if (!spin_until(idle)) {
+            std::unique_lock lock(mutex_);
+            done_.wait(lock, idle);
+        }
+        const std::exception_ptr error = std::exchange(error_, nullptr);
+        running_.clear();
+        if (error) std::rethrow_exception(error);
     }
 
 private:
-    // Waiting spins for some microseconds, then offers the processor to whoever wants it, perhaps the very thread it waits
-    // for, then sleeps.
-    static constexpr int spins = 500, spins_without_yield = 100;
+    /// How long a thread looks for what it waits for before it sleeps: the next piece of a pass comes sooner than a sleeper
+    /// wakes, but what takes longer is not worth a processor.
+    static constexpr std::chrono::microseconds patience{50};
+
+    /// Whether it came. The processor is offered to whoever wants it, perhaps the very thread that is waited for.
+    template <class Condition>
+    static bool spin_until(const Condition& came) {
+        const auto end = std::chrono::steady_clock::now() + patience;
+        do {
+            for (int i = 0; i < 16; ++i) {
+                if (came()) return true;
+#if defined(__x86_64__) || defined(__i386__)
+                __builtin_ia32_pause();
+#endif
+            }
+            std::this_thread::yield();
+        } while (std::chrono::steady_clock::now() < end);
+        return came();
+    }
 
     void stop() {
         {
@@ -70,15 +96,6 @@ private:
         wake_.notify_all();
         for (auto& thread : workers_) thread.join();
         workers_.clear();
-    }
-
-    static void pause(int spin) {
-        if (spin >= spins_without_yield) return std::this_thread::yield();
-#if defined(__x86_64__) || defined(__i386__)
-        __builtin_ia32_pause();
-#else
-        std::this_thread::yield();
-#endif
     }
 
     void work(int worker) {
@@ -95,13 +112,16 @@ private:
     void serve(int worker) {
         unsigned seen = 0;
         for (;;) {
-            for (int spin = 0; spin < spins && generation_.load(std::memory_order_acquire) == seen; ++spin) pause(spin);
-            if (generation_.load(std::memory_order_acquire) == seen) {
+            const auto called = [&] { return generation_.load(std::memory_order_acquire) != seen; };
+            const bool came = spin_until(called);
+            {
                 std::unique_lock lock(mutex_);
-                wake_.wait(lock, [&] { return generation_.load(std::memory_order_acquire) != seen; });
+                if (!came) wake_.wait(lock, called);
+                seen = generation_.load(std::memory_order_relaxed);
+                if (stop_) return;
+                if (!open_) continue;
+                busy_.fetch_add(1, std::memory_order_relaxed);
             }
-            seen = generation_.load(std::memory_order_acquire);
-            if (stop_) return;
             work(worker);
             if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
                 const std::lock_guard lock(mutex_);
@@ -117,7 +137,8 @@ private:
     std::atomic<unsigned> generation_{0};
     std::atomic<Index> next_{0};
     std::atomic<int> busy_{0};
-    bool stop_ = false;
+    std::atomic_flag running_;
+    bool stop_ = false, open_ = false;
     Call call_ = nullptr;
     void* task_ = nullptr;
     Index count_ = 0;

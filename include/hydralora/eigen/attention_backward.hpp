@@ -30,9 +30,8 @@ struct BackwardSpace {
 
     BackwardSpace(Index L, Index D, float* memory) : queries(L), head_dim(D) {
         const auto take = [&](Index size) {
-            float* const begin = memory + taken_;
-            taken_ += parts_of(size, 16) * 16;
-            return begin;
+            const Index begin = std::exchange(taken_, taken_ + parts_of(size, 16) * 16);
+            return memory == nullptr ? nullptr : memory + begin;
         };
         for (float** part : {&q_turned, &do_turned, &dq_turned}) *part = take(columns * head_dim);
         for (float** part : {&q, &d_o}) *part = take(columns * dims);

@@ -69,24 +69,24 @@ void forward_few(B& be, const AttentionShape& shape, MatrixView<const float> q, 
         const Index begin = task % parts * most, end = std::min(rows, begin + most);
         const auto of = [&](auto x) { return x.row_slice(s * shape.kv_stride(), K).col_slice(kv * D, D); };
         const auto keys = of(k), values = of(v);
-        FewRow* const row = states.row(worker) - begin;
+        const auto row = [first = states.row(worker), begin](Index r) -> FewRow& { return first[r - begin]; };
         const auto token = [&](Index r) { return s * L + r % L; };
         const auto head = [&](Index r) { return kv * group + r / L; };
         for (Index r = begin; r < end; ++r) {
             const Index t = token(r), first = shape.starts == nullptr ? 0 : static_cast<Index>(shape.starts[t]);
-            row[r] = {q.row(t) + head(r) * D, first, K - L + r % L + 1, o.row(t) + head(r) * D};
-            std::fill_n(row[r].out, D, 0.0f);
+            row(r) = {q.row(t) + head(r) * D, first, K - L + r % L + 1, o.row(t) + head(r) * D};
+            std::fill_n(row(r).out, D, 0.0f);
         }
         for (Index key = 0; key < K; key += FewRow::block) {
             const Index n = std::min(FewRow::block, K - key);
             in_vectors([&] {
                 for (Index r = begin; r < end; ++r)
-                    row[r].attend(keys.row_slice(key, n), values.row_slice(key, n), key, scale);
+                    row(r).attend(keys.row_slice(key, n), values.row_slice(key, n), key, scale);
             });
         }
         for (Index r = begin; r < end; ++r) {
-            for (Index d = 0; d < D; ++d) row[r].out[d] /= row[r].sum;
-            log_sum_exp(token(r), head(r)) = (row[r].top + std::log2(row[r].sum)) / log2_of_e;
+            for (Index d = 0; d < D; ++d) row(r).out[d] /= row(r).sum;
+            log_sum_exp(token(r), head(r)) = (row(r).top + std::log2(row(r).sum)) / log2_of_e;
         }
     });
 }

@@ -99,9 +99,10 @@ struct Kernel {
     }
 };
 
-/// Those that this process runs.
+/// Those that this process runs. Not inlined: a unit with weaker optimisation that links hydralora::compiled would otherwise
+/// bring kernels of its own, and the linker might take those.
 template <class S>
-[[nodiscard]] const Kernel<S>& kernel() {
+[[nodiscard, gnu::noinline]] const Kernel<S>& kernel() {
 #if defined(__ARM_NEON)
     constexpr int n = 8;
 #else
@@ -129,7 +130,7 @@ template <class S>
 }
 
 /// The kernel for a left side of bfloat16 in pairs; null where the processor has no such products or they are not wanted.
-[[nodiscard]] inline const Kernel<bfloat16>* dot_kernel() {
+[[nodiscard, gnu::noinline]] inline const Kernel<bfloat16>* dot_kernel() {
 #if defined(__x86_64__)
     static constexpr Kernel<bfloat16> with_avx512{
         32, {{12, avx512::multiply_dots<12>}, {8, avx512::multiply_dots<8>}, {4, avx512::multiply_dots<4>}}};

@@ -177,21 +177,28 @@ void multiply(B& be, const Layout& at, const P* memory, float alpha, MatrixView<
     });
 }
 
-/// c (m, n) = alpha a (m, k) op(b) (k, n), or c += that: b, of any stored type, is packed on the way, some columns at a time.
+/// c (m, n) = alpha a (m, k) op(b) (k, n), or c += that: b, of any stored type, is packed on the way, a part at a time.
 template <class B, class S>
 void multiply(B& be, float alpha, MatrixView<const float> a, Op op_b, MatrixView<const S> b, MatrixView<float> c,
               Grad mode) {
-    const Index fit = most_packed / std::max(Index{1}, a.cols) / most_cols * most_cols;
+    constexpr Index deepest = most_packed / (4 * most_cols);
+    const Index pieces = std::max(Index{1}, (a.cols + deepest - 1) / deepest);
+    const Index deep = pieces == 1 ? a.cols : ((a.cols + pieces - 1) / pieces + 1) / 2 * 2;
+    const Index fit = most_packed / std::max(Index{1}, deep) / most_cols * most_cols;
     const Index most = std::max(fit, most_cols), chunks = (c.cols + most - 1) / most;
     const Index cols = chunks <= 1 ? c.cols : ((c.cols + chunks - 1) / chunks + most_cols - 1) / most_cols * most_cols;
     Scratch<B> scratch(be);
-    const auto memory = scratch.template matrix<float>(1, Layout{a.cols, cols}.size());
-    for (Index col = 0; col < c.cols; col += cols) {
-        const Index count = std::min(cols, c.cols - col);
-        const Layout at{a.cols, count};
-        put(be, at, memory.data, op_b, 0, op_b == Op::none ? b.col_slice(col, count) : b.row_slice(col, count));
-        multiply(be, at, static_cast<const float*>(memory.data), alpha, a, c.col_slice(col, count), mode);
-    }
+    const auto memory = scratch.template matrix<float>(1, Layout{deep, cols}.size());
+    for (Index col = 0; col < c.cols; col += cols)
+        for (Index piece = 0; piece < pieces; ++piece) {
+            const Index k = piece * deep, depth = std::min(deep, a.cols - k), count = std::min(cols, c.cols - col);
+            const Layout at{depth, count};
+            put(be, at, memory.data, op_b, 0,
+                op_b == Op::none ? b.row_slice(k, depth).col_slice(col, count)
+                                 : b.row_slice(col, count).col_slice(k, depth));
+            multiply(be, at, static_cast<const float*>(memory.data), alpha, a.col_slice(k, depth),
+                     c.col_slice(col, count), piece == 0 ? mode : Grad::accumulate);
+        }
 }
 
 /// c (m, n) += alpha a^T (m, T) b (T, n): a sum over T tokens, slab by slab of be.slab_rows() (a long one in parts), each

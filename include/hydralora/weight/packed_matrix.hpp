@@ -37,7 +37,7 @@ public:
         be.cast(part, op_ == Op::none ? m.row_slice(first, part.rows) : m.col_slice(first, part.cols));
     }
 
-    /// y = x M + bias, or y += that; bias (1, cols) or empty
+    /// y (T, cols) = x (T, depth) M + bias, or y += x M; bias (1, cols), or empty, which it is where y is added to
     void multiply(B& be, ConstView<B> x, View<B> y, Grad mode, ConstParamView<B> bias) const {
         be.gemm(Op::none, op_, 1, x, memory_.view(), static_cast<AccumScalar<B>>(mode == Grad::accumulate ? 1 : 0), y);
         if (bias.empty()) return;
@@ -86,10 +86,13 @@ public:
     }
 
     void multiply(B& be, ConstView<B> x, View<B> y, Grad mode, ConstParamView<B> bias) const {
+        check(x.cols == at_.depth && y.cols == at_.cols && x.rows == y.rows, "PackedMatrix: x is (", x.rows, ", ",
+              x.cols, ") and y (", y.rows, ", ", y.cols, "), expected (T, ", at_.depth, ") and (T, ", at_.cols, ")");
+        const float* const added = bias.empty() ? nullptr : bias.data;
         if (storage_ == PanelStorage::compute)
-            panel::multiply(be, at_, floats_.view().data, 1, x, y, mode, bias.data);
+            panel::multiply(be, at_, floats_.view().data, 1, x, y, mode, added);
         else
-            panel::multiply(be, at_, halves_.view().data, 1, x, y, mode, bias.data,
+            panel::multiply(be, at_, halves_.view().data, 1, x, y, mode, added,
                             storage_ == PanelStorage::bfloat16 ? panel::LeftSide::as_it_is : panel::LeftSide::rounded);
     }
 

@@ -19,9 +19,12 @@ struct PackOptions {
     PanelStorage storage = PanelStorage::compute;  ///< bfloat16: for a matrix that is stored so
 };
 
-/// Throws if a weight cannot be held so; `type` is named in the message.
+/// Throws if a weight is no matrix or cannot be held so; `type` is named in the message.
 template <Backend B>
-void check_panel_storage(const char* type, const StoredView<B>& weight, PanelStorage storage) {
+void check_to_pack(const char* type, const StoredView<B>& weight, PanelStorage storage) {
+    check(weight.rows >= 0 && weight.cols >= 0 && (weight.ld >= weight.cols || weight.rows <= 1), type,
+          ": the weight is (", weight.rows, ", ", weight.cols, ") with leading dimension ", weight.ld,
+          ", expected (out, in) and a leading dimension of at least in");
     check(storage == PanelStorage::compute || weight.storage() == Storage::bfloat16, type,
           ": panels of bfloat16 keep a matrix that is stored in bfloat16, found one in ",
           weight.storage() == Storage::float16 ? "float16" : "the parameter type",
@@ -37,8 +40,7 @@ public:
     /// Throws if the bias is of another length, or for panels of bfloat16 from a matrix that is stored otherwise.
     PackedWeight(B& be, std::type_identity_t<StoredView<B>> weight, ConstParamView<B> bias = {},
                  PackOptions options = {})
-        : bias_(bias), forward_(be, Op::transpose, weight.cols, weight.rows, options.storage) {
-        check_panel_storage<B>("PackedWeight", weight, options.storage);
+        : bias_(bias), forward_(be, Op::transpose, checked(weight, options).cols, weight.rows, options.storage) {
         check(bias.empty() || bias.shape() == Shape{1, weight.rows}, "PackedWeight: bias is (", bias.rows, ", ",
               bias.cols, "), expected (1, out) = (1, ", weight.rows, ")");
         if (options.directions == Directions::both)
@@ -68,6 +70,10 @@ public:
     }
 
 private:
+    static const StoredView<B>& checked(const StoredView<B>& weight, const PackOptions& options) {
+        check_to_pack<B>("PackedWeight", weight, options.storage);
+        return weight;
+    }
     static void check_shapes(const char* from, ConstView<B> x, const char* depth_name, Index depth, const char* to,
                              ConstView<B> y, const char* cols_name, Index cols) {
         check(x.cols == depth && y.cols == cols && x.rows == y.rows, "PackedWeight: ", from, " is (", x.rows, ", ",
@@ -81,8 +87,5 @@ private:
     PackedMatrix<B> forward_;                  // W0^T (in, out)
     std::optional<PackedMatrix<B>> backward_;  // W0 (out, in)
 };
-
-template <class B, class W, class... Rest>
-PackedWeight(B&, W, Rest...) -> PackedWeight<B>;
 
 }  // namespace hydralora
