@@ -29,7 +29,7 @@ void bench::add_benchmarks(const Settings& settings) {
             const auto frozen_of = [](Layer& l) { return [&l] { l.frozen_step(l.linear); }; };
             const auto packed_of = [](Layer& l) { return [&l] { l.frozen_step(l.packed); }; };
             add("frozen_linear", 0, "itself", frozen, [=](Layer& l) { return std::pair(frozen_of(l), frozen_of(l)); });
-            add("packed_frozen", 0, "Eigen's frozen", frozen,
+            add("packed_frozen", 0, "frozen fwd+dX", frozen,
                 [=](Layer& l) { return std::pair(packed_of(l), frozen_of(l)); });
             for (const Index heads : {Index{3}, Index{8}}) {
                 const double flops = frozen + adapter_flops(s, heads);

@@ -125,7 +125,7 @@ void overhead_and_share(Rows& rows, const Options& options) {
         PackedJoined joined(layer);
         const double frozen = FrozenStep::flops(shape.tokens, shape.in, shape.out);
         const Rounds measured = rounds_of(
-            rounds_for(2 * frozen, 1.0), [&] { joined.step(); }, [&] { layer.frozen_step(layer.packed); });
+            rounds_for(2 * frozen, 4.0), [&] { joined.step(); }, [&] { layer.frozen_step(layer.packed); });
         const std::string name = words(shape) + " N=" + std::to_string(heads),
                           threads = " threads=" + std::to_string(options.threads);
         rows.tell("A", name, spread_of(measured.ratio), threads);

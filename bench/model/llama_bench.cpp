@@ -1,7 +1,7 @@
 // Training steps of a decoder, and what an adapter step is made of; adapters on all seven linear layers, r = 8, N = 4.
 //
 //   small    byte vocabulary, width 256, 6 layers, 8 heads, feed-forward 704, 8 sequences of 256 tokens
-//   135M     in the shape of SmolLM2-135M: vocabulary 49152, width 576, 30 layers, 9 heads, 3 key-value heads, feed-forward
+//   135M     with --large; in the shape of SmolLM2-135M: vocabulary 49152, width 576, 30 layers, 9 heads, 3 key-value heads, feed-forward
 //            1536, 4 sequences of 512 tokens
 
 #include <algorithm>
@@ -380,7 +380,7 @@ void bench::add_benchmarks(const Settings& settings) {
         add_steps(small, threads, settings.quick ? 5 : 9);
         if (!settings.quick || threads == settings.threads.front()) add_parts(small, threads, settings.quick ? 5 : 7);
     }
-    if (settings.quick) return;
+    if (!settings.large) return;
     add_steps(large, settings.threads.front(), 3);
     add_parts(large, settings.threads.front(), 1);
 }

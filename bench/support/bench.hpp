@@ -26,6 +26,7 @@ using hydralora::Index;
 struct Settings {
     std::vector<int> threads;  // most first
     bool quick = false;
+    bool large = false;  // models of a real size, which take minutes
 };
 
 /// What one pass of a subject does. Zero: does not apply.

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include "bench.hpp"
 
@@ -30,9 +31,8 @@ std::string rate_of(const Run& run) {
         double unit;
         const char* suffix;
     };
-    constexpr Kind kinds[] = {{"tokens_per_second", 1e3, "k tok/s"},
-                              {"bytes_per_second", 1e9, "GB/s"},
-                              {"flops_per_second", 1e9, "GFLOP/s"}};
+    constexpr Kind kinds[] = {
+        {"tokens_per_second", 1e3, "k tok/s"}, {"bytes_per_second", 1e9, "GB/s"}, {"flops_per_second", 1e9, "GFLOP/s"}};
     for (const auto& [name, unit, suffix] : kinds) {
         const double value = counter(run, name);
         if (value <= 0) continue;
@@ -77,9 +77,9 @@ public:
             }
             std::printf("%-15s %-46s %9.3f ms %s %s %s  %.3f [%.3f, %.3f] %s\n", row.c_str(), words.c_str(),
                         1e3 * counter(run, "seconds"), rate_of(run).c_str(),
-                        percent(counter(run, "share_of_fma_peak")).c_str(), percent(counter(run, "share_of_copy")).c_str(),
-                        counter(run, "ratio"), counter(run, "ratio_min"), counter(run, "ratio_max"),
-                        run.report_label.c_str());
+                        percent(counter(run, "share_of_fma_peak")).c_str(),
+                        percent(counter(run, "share_of_copy")).c_str(), counter(run, "ratio"),
+                        counter(run, "ratio_min"), counter(run, "ratio_max"), run.report_label.c_str());
             if (json_.is_open()) write_json(run, row, words);
         }
         std::fflush(stdout);
@@ -88,8 +88,12 @@ public:
 private:
     // Names and labels are ours and hold nothing that JSON would escape.
     void write_json(const Run& run, const std::string& row, const std::string& words) {
-        json_ << "{\"row\": \"" << row << "\", \"case\": \"" << words << "\", \"ratio_of\": \"" << run.report_label << '"';
-        for (const auto& [name, value] : run.counters) json_ << ", \"" << name << "\": " << value.value;
+        json_ << "{\"row\":\"" << row << "\",\"case\":\"" << words << "\",\"unit\":\"x\"";
+        for (const auto& [name, counted] : {std::pair{"measured", "ratio"}, {"min", "ratio_min"}, {"max", "ratio_max"}})
+            json_ << ",\"" << name << "\":" << counter(run, counted);
+        json_ << ",\"target\":null,\"holds\":null,\"beside\":\"" << run.report_label << '"';
+        for (const auto& [name, value] : run.counters)
+            if (name.rfind("ratio", 0) != 0) json_ << ",\"" << name << "\":" << value.value;
         json_ << "}\n" << std::flush;
     }
 
@@ -108,12 +112,15 @@ int main(int argc, char** argv) {
         const std::string_view argument = argv[i];
         if (argument == "--quick") {
             settings.quick = true;
+        } else if (argument == "--large") {
+            settings.large = true;
         } else if (argument.rfind("--json=", 0) == 0) {
             json = argument.substr(7);
         } else if (argument.rfind("--threads=", 0) == 0 && std::atoi(argv[i] + 10) > 0) {
             threads = std::atoi(argv[i] + 10);
         } else {
-            std::fprintf(stderr, "unknown argument %s; known: --quick, --json=FILE, --threads=N (1 or more)\n", argv[i]);
+            std::fprintf(stderr, "unknown argument %s; known: --quick, --large, --json=FILE, --threads=N (1 or more)\n",
+                         argv[i]);
             return 2;
         }
     }
