@@ -378,7 +378,7 @@ void bench::add_benchmarks(const Settings& settings) {
     };
     for (const int threads : settings.threads) {
         add_steps(small, threads, settings.quick ? 5 : 9);
-        if (!settings.quick || threads == settings.threads.front()) add_parts(small, threads, settings.quick ? 5 : 7);
+        if (threads == settings.threads.front()) add_parts(small, threads, settings.quick ? 5 : 7);
     }
     if (!settings.large) return;
     add_steps(large, settings.threads.front(), 3);
