@@ -290,16 +290,6 @@ struct Bench {
           operations(base, adapted) {}
 };
 
-/// The last one is kept: making one takes longer than a row.
-Bench& bench_of(const Case& c, int threads) {
-    static std::unique_ptr<Bench> last;
-    if (last == nullptr || &last->base.of != &c || last->base.be.threads() != threads) {
-        last.reset();
-        last = std::make_unique<Bench>(c, threads);
-    }
-    return *last;
-}
-
 /// Of the products with the weights, over the whole model and all tokens, forward alone.
 double attention_flops(const Case& c) {
     return static_cast<double>(c.tokens() * c.base.layers * c.base.q_width() * (c.length + 1)) * 2;
