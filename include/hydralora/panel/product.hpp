@@ -21,7 +21,7 @@ enum class LeftSide { as_it_is, rounded };
 namespace product_detail {
 
 inline constexpr Index slab_rows = 144;                  // the most of the left side that a thread copies at once
-inline constexpr Index few_panels = 4, group_rows = 24;  // panels that read it where it is, so many rows in turn
+inline constexpr Index few_panels = 8, few_rows = 24;    // so few panels read so many rows in turn: a first-level cache
 inline constexpr Index sums_rows = 96, sums_cols = 256;  // of a task's part of a sum over tokens
 inline constexpr Index sums_right_size = usual_depth * most_cols, sums_turned_size = sums_rows * sums_cols;
 
@@ -103,9 +103,10 @@ struct Product {
         const Kernel<P>* pairs = nullptr;
         if constexpr (std::is_same_v<P, bfloat16>) pairs = side == LeftSide::rounded ? dot_kernel() : nullptr;
         const Kernel<P>& kernel = pairs != nullptr ? *pairs : panel::kernel<P>();
-        const Index in_place = reads_in_place(x, last - first) ? x.rows / kernel.rows() * kernel.rows() : 0;
-        for (Index t = 0; t < in_place; t += group_rows) {
-            const Index count = std::min(group_rows, in_place - t);
+        const Index in_place = reads_in_place(x) ? x.rows / kernel.rows() * kernel.rows() : 0;
+        const Index group = last - first <= few_panels ? few_rows : slab_rows;
+        for (Index t = 0; t < in_place; t += group) {
+            const Index count = std::min(group, in_place - t);
             for (Index block = 0; block < at.blocks; ++block)
                 multiply_block(kernel, block, x.row(t) + block * at.block, x.ld, y.row_slice(t, count), first, last,
                                work);
@@ -127,10 +128,10 @@ struct Product {
     }
 
 private:
-    /// A copy of x is worth its time where many panels read it, or where rows fall on the same sets of a cache.
-    [[nodiscard]] bool reads_in_place(MatrixView<const float> x, Index panels) const {
-        return panels <= few_panels && std::is_same_v<P, float> && alpha == 1 && side == LeftSide::as_it_is &&
-               x.ld % 1024 != 0;
+    /// x is read where it lies, but for rows that are no whole tile, where it is changed on the way, and where its rows fall on
+    /// the same sets of a cache: those are copied a block at a time.
+    [[nodiscard]] bool reads_in_place(MatrixView<const float> x) const {
+        return std::is_same_v<P, float> && alpha == 1 && side == LeftSide::as_it_is && x.ld % 1024 != 0;
     }
 
     void multiply_block(const Kernel<P>& kernel, Index block, const float* left, Index ld_left, MatrixView<float> y,
