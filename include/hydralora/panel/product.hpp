@@ -20,7 +20,7 @@ enum class LeftSide { as_it_is, rounded };
 
 namespace product_detail {
 
-inline constexpr Index slab_rows = 144;                  // the most of the left side that a thread copies at once
+inline constexpr Index slab_rows = 144;                  // the most of the left side that a thread goes through at once
 inline constexpr Index few_panels = 8, few_rows = 24;    // so few panels read so many rows in turn: a first-level cache
 inline constexpr Index sums_rows = 96, sums_cols = 256;  // of a task's part of a sum over tokens
 inline constexpr Index sums_right_size = usual_depth * most_cols, sums_turned_size = sums_rows * sums_cols;

@@ -9,6 +9,13 @@
 
 namespace hydralora::functor {
 
+/// By Horner's rule, the coefficient of the highest power first.
+template <class... Lower>
+HYDRALORA_HD inline float polynomial(float x, float highest, Lower... lower) {
+    ((highest = highest * x + lower), ...);
+    return highest;
+}
+
 /// e^x within 2 units in the last place: 0 below -104, infinite above 88.7, NaN for NaN. Polynomial and split of ln 2
 /// as in Cephes, single/expf.c (Moshier); e^x = 2^n e^r with n the nearest integer to x / ln 2.
 HYDRALORA_HD inline float exponential(float x) {
@@ -21,12 +28,8 @@ HYDRALORA_HD inline float exponential(float x) {
     const float shifted = x * 1.44269504088896341f + to_integer;
     const float n = shifted - to_integer;
     const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    float p = 1.9875691500e-4f;
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
+    float p = polynomial(r, 1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f,
+                         5.0000001201e-1f);
     p = p * (r * r) + r + 1.0f;
     const std::int32_t exponent = bit_cast<std::int32_t>(shifted) - 0x4b400000;
     const std::int32_t half = exponent >> 1;  // in two steps: 2^n alone may not be a float where e^x is
@@ -40,13 +43,8 @@ HYDRALORA_HD inline float power_of_two(float x) {
     constexpr float to_integer = 12582912.0f;
     const float shifted = x + to_integer;
     const float r = x - (shifted - to_integer);
-    float p = 1.535336188319500e-4f;
-    p = p * r + 1.339887440266574e-3f;
-    p = p * r + 9.618437357674640e-3f;
-    p = p * r + 5.550332471162809e-2f;
-    p = p * r + 2.402264791363012e-1f;
-    p = p * r + 6.931472028550421e-1f;
-    p = p * r + 1.0f;
+    const float p = polynomial(r, 1.535336188319500e-4f, 1.339887440266574e-3f, 9.618437357674640e-3f,
+                               5.550332471162809e-2f, 2.402264791363012e-1f, 6.931472028550421e-1f, 1.0f);
     const std::uint32_t power = (bit_cast<std::uint32_t>(shifted) - (0x4b400000u - 127)) << 23;
     return either(x < -126.0f, 0.0f, p * bit_cast<float>(power));
 }
