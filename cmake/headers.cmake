@@ -92,6 +92,7 @@ set(HYDRALORA_HEADERS
     hydralora/adapter/narrow_products.hpp
     hydralora/adapter/packed_joined_weight.hpp
     hydralora/adapter/params.hpp
+    hydralora/adapter/router_probe.hpp
     # nn
     hydralora/nn/attention.hpp
     hydralora/nn/cross_entropy.hpp
@@ -125,6 +126,7 @@ set(HYDRALORA_HEADERS
     hydralora/corpus/terms.hpp
     hydralora/corpus/tf_idf.hpp
     # analysis
+    hydralora/analysis/cholesky.hpp
     hydralora/analysis/dense.hpp
     hydralora/analysis/pca.hpp
     hydralora/analysis/principal_angles.hpp

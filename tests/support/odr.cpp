@@ -5,6 +5,7 @@
 #include <hydralora/fwd.hpp>
 #include <hydralora/hydralora.hpp>
 
+#include <hydralora/adapter/router_probe.hpp>
 #include <hydralora/analysis/pca.hpp>
 #include <hydralora/analysis/principal_angles.hpp>
 #include <hydralora/analysis/routing_summary.hpp>

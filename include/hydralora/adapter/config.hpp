@@ -35,6 +35,10 @@ enum class RouterBias { none, trained };
 /// Dropout on the input of A: one mask for all heads, or an independent one a head (the released code).
 enum class MaskSharing { shared, per_head };
 
+/// Rows of the router at the start of training: uniform as in the released code, or fitted to the components of the data
+/// (router_probe.hpp).
+enum class RouterInit { released, components };
+
 /// A number known at compile time, usable as the rank or heads of a configuration.
 template <Index value>
 using Fixed = std::integral_constant<Index, value>;
@@ -89,6 +93,7 @@ inline constexpr std::array<std::string_view, 5> gate{"none", "uniform", "softma
 inline constexpr std::array<std::string_view, 2> router_input{"x", "a_x"};
 inline constexpr std::array<std::string_view, 2> router_bias{"none", "trained"};
 inline constexpr std::array<std::string_view, 2> dropout_mask{"shared", "per_head"};
+inline constexpr std::array<std::string_view, 2> router_init{"released", "components"};
 }  // namespace adapter_names
 
 }  // namespace hydralora
