@@ -93,6 +93,7 @@ set(HYDRALORA_HEADERS
     hydralora/adapter/packed_joined_weight.hpp
     hydralora/adapter/params.hpp
     hydralora/adapter/router_probe.hpp
+    hydralora/adapter/routing_loss.hpp
     # nn
     hydralora/nn/attention.hpp
     hydralora/nn/cross_entropy.hpp
@@ -107,6 +108,7 @@ set(HYDRALORA_HEADERS
     hydralora/model/joined.hpp
     hydralora/model/llama.hpp
     hydralora/model/params.hpp
+    hydralora/model/routing_losses.hpp
     # optim
     hydralora/optim/adamw.hpp
     hydralora/optim/clip.hpp

@@ -85,9 +85,9 @@ HYDRALORA_INSTANTIATE HydraAdapter<EigenBackend>::HydraAdapter(EigenBackend&, co
                                                                const AdapterParams<compiled_detail::ConstView>&);
 HYDRALORA_INSTANTIATE AdapterParams<compiled_detail::Matrix> make_params(EigenBackend&, const AdapterConfig&);
 HYDRALORA_INSTANTIATE void initialise(EigenBackend&, AdapterParams<compiled_detail::Matrix>&, const AdapterConfig&,
-                                      Seed, std::uint32_t);
+                                      Seed, std::uint32_t, const AdapterStart&);
 HYDRALORA_INSTANTIATE void initialise(EigenBackend&, LlamaAdapters<compiled_detail::Matrix>&, const LlamaConfig&,
-                                      const LlamaAdapterConfig&, Seed);
+                                      const LlamaAdapterConfig&, Seed, const AdapterStart&);
 HYDRALORA_INSTANTIATE void initialise(EigenBackend&, LlamaWeights<compiled_detail::Matrix>&, const LlamaConfig&, Seed);
 
 // Optimisers of each kind of set.

@@ -38,6 +38,7 @@
 #include "adapter/narrow_products.hpp"
 #include "adapter/packed_joined_weight.hpp"
 #include "adapter/params.hpp"
+#include "adapter/routing_loss.hpp"
 
 #include "nn/attention.hpp"
 #include "nn/cross_entropy.hpp"
@@ -52,6 +53,7 @@
 #include "model/joined.hpp"
 #include "model/llama.hpp"
 #include "model/params.hpp"
+#include "model/routing_losses.hpp"
 
 #include "optim/adamw.hpp"
 #include "optim/clip.hpp"

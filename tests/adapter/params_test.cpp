@@ -97,6 +97,28 @@ TEST_CASE("initialise: A and router uniform within 1 / sqrt(columns), B and bias
     }
 }
 
+TEST_CASE("initialise: B of a deviation and a router scaled, where asked for") {
+    test::TestBackend be({.threads = 1});
+    const AdapterConfig c{.in = 40, .out = 300, .rank = 16, .heads = 8};
+    auto plain = make_params(be, c), started = make_params(be, c);
+    initialise(be, plain, c, Seed{42}, 3);
+    initialise(be, started, c, Seed{42}, 3, {.b_std = 0.02, .router_scale = 4});
+    CHECK(same_bits(plain.A.view(), started.A.view()));
+    double sum = 0, squares = 0;
+    const auto n = static_cast<double>(started.B.size());
+    for (Index i = 0; i < started.B.size(); ++i) {
+        const double v = started.B.view().data[i];
+        sum += v;
+        squares += v * v;
+    }
+    CHECK(std::abs(sum / n) < 4 * 0.02 / std::sqrt(n));
+    CHECK(std::sqrt(squares / n) == doctest::Approx(0.02).epsilon(0.02));
+    for (Index i = 0; i < started.router.size(); ++i)
+        CHECK(started.router.view().data[i] == 4 * plain.router.view().data[i]);
+    CHECK_THROWS_AS(initialise(be, plain, c, Seed{1}, 0, {.b_std = -1}), Error);
+    CHECK_THROWS_AS(initialise(be, plain, c, Seed{1}, 0, {.router_scale = 0}), Error);
+}
+
 TEST_CASE("initialise is a function of seed and stream, and the same numbers in any element type and memory") {
     test::TestBackend be({.threads = 1});
     test::BasicTestBackend<double> in_double({.threads = 3});

@@ -13,6 +13,7 @@
 #include "../backend/compose/route.hpp"
 #include "narrow_products.hpp"
 #include "params.hpp"
+#include "routing_loss.hpp"
 
 namespace hydralora {
 
@@ -26,6 +27,10 @@ struct Pass {
     RandomKey random{};
     RowNumbers rows{};
     ViewOf<B, const std::int32_t> assigned{};  ///< (1, T) head of each token, -1 for none; for Gate::assigned
+    bool dense = false;                        ///< Gate::top_k computes as Gate::softmax, which warms a router up
+    /// Losses of the routing besides the task's: of this adapter, or for a Llama the first of those of RoutingLosses. It
+    /// outlives the way back. Null: none.
+    const RoutingLoss<B>* routing = nullptr;
 };
 
 /// The adapter of one linear layer. Const in both passes; parameters stay in the caller's memory.
@@ -37,8 +42,9 @@ public:
 
     /// What forward leaves for backward.
     struct Cache {
-        AccumBuffer<B> u;  // (T, G*r)
-        AccumBuffer<B> g;  // (T, N) gates
+        AccumBuffer<B> u;       // (T, G*r)
+        AccumBuffer<B> g;       // (T, N) gates
+        AccumBuffer<B> logits;  // (T, N) before the router's bias, kept for a z-loss alone
         Pass<B> pass;
     };
 
@@ -90,10 +96,14 @@ public:
         Scratch<B> scratch(be);
         const auto down = scratch.template matrix<AccumScalar<B>>(x.rows, down_cols(pass));  // (T, G*r + N)
         project_down(be, of, x, down, pass);
+        if (config_.routed() && pass.routing != nullptr && pass.routing->z > 0) {
+            cache.logits.resize(be, x.rows, config_.heads);
+            be.copy(ConstAccumView<B>(down.col_slice(u_cols(pass), config_.heads)), cache.logits.view());
+        }
         be.rows(x.rows,
                 functor::GateAndMix<Scalar<B>, AccumScalar<B>, decltype(config_.rank), decltype(config_.heads)>{
                     down.data, cache.u.view().data, cache.g.view().data, z.data, params_.router_bias.data,
-                    pass.assigned.data, down.ld, scaling(), constant_gate(), config_.top_k, gate_rule(),
+                    pass.assigned.data, down.ld, scaling(), constant_gate(), config_.top_k, gate_rule(pass),
                     heads_differ(pass), config_.rank, config_.heads, z.ld, z.cols - config_.heads * config_.rank});
     }
 
@@ -112,6 +122,9 @@ public:
                     heads_differ(cache.pass), config_.routed(), config_.rank, config_.heads});
         be.gemm(Op::transpose, Op::none, 1, dy, z, 1, grads.B);
         const auto du = ddown.col_slice(0, u_cols(cache.pass)), dl = ddown.col_slice(u_cols(cache.pass), heads);
+        if (config_.routed() && cache.pass.routing != nullptr)
+            ops::add_routing_loss<B>(be, *cache.pass.routing, cache.g.view(), cache.logits.view(), params_.router_bias,
+                                     dl);
         if (config_.router_bias == RouterBias::trained) {  // column sums of dl, slab by slab
             const auto ones = scratch.template matrix<Scalar<B>>(dy.rows, 1);
             be.fill(ones, Scalar<B>{1});
@@ -180,12 +193,12 @@ private:
         return static_cast<AccumScalar<B>>(
             config_.gate == Gate::uniform ? 1.0 / static_cast<double>(Index{config_.heads}) : 1.0);
     }
-    [[nodiscard]] GateRule gate_rule() const {
+    [[nodiscard]] GateRule gate_rule(const Pass<B>& pass) const {
         switch (config_.gate) {
             case Gate::softmax:
                 return GateRule::softmax;
             case Gate::top_k:
-                return GateRule::top_k;
+                return pass.dense ? GateRule::softmax : GateRule::top_k;
             case Gate::assigned:
                 return GateRule::assigned;
             default:
@@ -262,6 +275,7 @@ private:
         check(cache.u.cols() == cols && cache.g.cols() == heads, "HydraAdapter: the cache is of another adapter: u (",
               tokens, ", ", cache.u.cols(), ") and gates (", tokens, ", ", cache.g.cols(), "), expected (", tokens,
               ", ", cols, ") and (", tokens, ", ", heads, ")");
+        if (config_.routed() && cache.pass.routing != nullptr) check_routing_loss(*cache.pass.routing, tokens, heads);
     }
 
     void check_gradients(const Grads& grads) const {
@@ -303,7 +317,7 @@ void HydraAdapter<B, Config>::forward(B& be, ConstView<B> x, View<B> y, Cache& c
     const auto z = scratch.template matrix<Scalar<B>>(x.rows, config_.heads * config_.rank);  // (T, N*r)
     mix(be, params_, x, z, cache, pass);
     const bool sparse =
-        (config_.gate == Gate::top_k && config_.top_k < config_.heads) || config_.gate == Gate::assigned;
+        (config_.gate == Gate::top_k && config_.top_k < config_.heads && !pass.dense) || config_.gate == Gate::assigned;
     if (pass.mode == Mode::inference && sparse) {
         be.rows(x.rows, functor::AddSelectedHeads<Scalar<B>, ParamScalar<B>, AccumScalar<B>>{
                             z.data, cache.g.view().data, params_.B.data, y.data, config_.out, config_.rank,

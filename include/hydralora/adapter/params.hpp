@@ -72,25 +72,44 @@ template <template <class> class P, class B, class T>
         set, [](const ParamPath&, const Buffer<B, T>& m) { return m.view(); });
 }
 
+/// How the start of training differs from the released one: B drawn from a normal distribution, so that heads differ from
+/// step 0 and the adapter is not nothing there, and a router whose gates are sharper.
+struct AdapterStart {
+    double b_std = 0;         ///< 0: B is 0
+    double router_scale = 1;  ///< of the router's rows
+};
+
+inline void validate(const AdapterStart& s) {
+    check(s.b_std >= 0 && std::isfinite(s.b_std), "AdapterStart: b_std = ", s.b_std, ", expected 0 or more");
+    check(s.router_scale > 0 && std::isfinite(s.router_scale), "AdapterStart: router_scale = ", s.router_scale,
+          ", expected above 0");
+}
+
 /// Start of training: A and router uniform in +-1/sqrt(columns) (Kaiming uniform with a = sqrt(5)), B and the bias 0, so that
 /// the adapter is exactly nothing at step 0. `stream` tells adapters of one seed apart.
-/// The random steps are the last two, so that dropout on the same stream draws others.
+/// The random steps are the last three, so that dropout on the same stream draws others.
 /// Source: Clin0212/HydraLoRA, HydraLoRA/peft/tuners/lora.py, Linear.reset_parameters.
 template <Backend B, class M, class Rank, class Heads>
 void initialise(B& be, AdapterParams<M>& params, const BasicAdapterConfig<Rank, Heads>& config, Seed seed,
-                std::uint32_t stream = 0) {
+                std::uint32_t stream = 0, const AdapterStart& start = {}) {
     validate(config);
-    const auto uniform_rows = [&](auto to, std::uint32_t part) {
+    validate(start);
+    const auto draw = [&](auto to, std::uint32_t part, auto&& number) {
         std::vector<ParamScalar<B>> values(static_cast<std::size_t>(to.size()));
-        const double bound = 1.0 / std::sqrt(static_cast<double>(to.cols));
         for (std::size_t i = 0; i < values.size(); ++i)
-            values[i] = static_cast<ParamScalar<B>>(
-                bound * (2.0 * uniform<double>(RandomKey{seed, stream, 0xffffffffu - part}, i) - 1.0));
+            values[i] = static_cast<ParamScalar<B>>(number(RandomKey{seed, stream, 0xffffffffu - part}, i));
         be.upload(host_view(values.data(), to.rows, to.cols), to);
     };
-    uniform_rows(view_of(params.A), 0);
-    be.fill(view_of(params.B), ParamScalar<B>{0});
-    if (config.routed()) uniform_rows(view_of(params.router), 1);
+    const auto uniform_rows = [&](auto to, std::uint32_t part, double scale) {
+        const double bound = scale / std::sqrt(static_cast<double>(to.cols));
+        draw(to, part, [bound](RandomKey key, std::size_t i) { return bound * (2.0 * uniform<double>(key, i) - 1.0); });
+    };
+    uniform_rows(view_of(params.A), 0, 1.0);
+    if (start.b_std > 0)
+        draw(view_of(params.B), 2, [&](RandomKey key, std::size_t i) { return start.b_std * normal<double>(key, i); });
+    else
+        be.fill(view_of(params.B), ParamScalar<B>{0});
+    if (config.routed()) uniform_rows(view_of(params.router), 1, start.router_scale);
     if (config.router_bias == RouterBias::trained) be.fill(view_of(params.router_bias), ParamScalar<B>{0});
 }
 

@@ -244,6 +244,7 @@ private:
     void project(B& be, Target t, View<B> x, View<B> y, AdapterCaches& a, Pass<B> pass) const {
         const std::size_t i = index_of(t);
         pass.random.stream += dropout_stream(layer_, i);
+        if (pass.routing != nullptr) pass.routing += adapter_stream(layer_, i);
         if (joined_[i]) return joined_[i]->forward(be, x, y, a[i], pass);
         dense(t).apply(be, x, y);
         if (adapters_[i]) adapters_[i]->forward(be, x, y, a[i], pass);

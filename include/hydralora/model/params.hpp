@@ -137,11 +137,11 @@ inline constexpr std::uint32_t sampling_stream = 3u << 16;
 /// Start of training of every adapter.
 template <Backend B, class M>
 void initialise(B& be, LlamaAdapters<M>& params, const LlamaConfig& model, const LlamaAdapterConfig& adapters,
-                Seed seed) {
+                Seed seed, const AdapterStart& start = {}) {
     for (std::size_t l = 0; l < params.layers.size(); ++l)
         for (const Target t : adapters.targets)
             initialise(be, params.layers[l][index_of(t)], adapters.at(model, t), seed,
-                       adapter_stream(static_cast<Index>(l), index_of(t)));
+                       adapter_stream(static_cast<Index>(l), index_of(t)), start);
 }
 
 /// Start of pretraining: norms 1; biases 0; embedding and linears normal with deviation 0.02, those that write to the residual stream
