@@ -33,6 +33,7 @@ set(HYDRALORA_HEADERS
     hydralora/backend/compose/embedding.hpp
     hydralora/backend/compose/exponential.hpp
     hydralora/backend/compose/norm.hpp
+    hydralora/backend/compose/pool_logits.hpp
     hydralora/backend/compose/rms_norm.hpp
     hydralora/backend/compose/rope.hpp
     hydralora/backend/compose/route.hpp

@@ -17,6 +17,7 @@ io::AdapterFileConfig file_config(const LlamaAdapterConfig& config, const BaseMo
     file.top_k = a.gate == Gate::top_k ? a.top_k : 0;
     file.router_input = enum_name(a.router_input, adapter_names::router_input);
     file.router_bias = enum_name(a.router_bias, adapter_names::router_bias);
+    file.router_pooling = enum_name(a.router_pooling, adapter_names::router_pooling);
     file.dropout_mask = enum_name(a.dropout_mask, adapter_names::dropout_mask);
     file.base_model_name_or_path = base.name;
     file.base_checksum = base.checksum;
@@ -35,6 +36,8 @@ LlamaAdapterConfig from_file_config(const io::AdapterFileConfig& file) {
     if (a.gate == Gate::top_k) a.top_k = file.top_k;
     a.router_input = parse_enum<RouterInput>("router_input", file.router_input, adapter_names::router_input);
     a.router_bias = parse_enum<RouterBias>("router_bias", file.router_bias, adapter_names::router_bias);
+    a.router_pooling =
+        parse_enum<RouterPooling>("router_pooling", file.router_pooling, adapter_names::router_pooling);
     a.dropout_mask = parse_enum<MaskSharing>("dropout_mask", file.dropout_mask, adapter_names::dropout_mask);
     for (const auto& name : file.target_modules) config.targets.push_back(parse_target(name));
     return config;

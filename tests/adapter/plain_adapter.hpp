@@ -24,6 +24,7 @@ struct PlainInput {
     RandomKey random{};
     std::vector<Index> row_numbers = {};  // of each token in the whole batch
     bool train = true;
+    std::vector<Index> first = {};  // of each token, its document's first; empty: gates see their own token alone
 };
 
 /// x_j of token t as A of one head sees it.
@@ -67,8 +68,11 @@ inline void plain_forward(const AdapterConfig& c, const AdapterParams<MatrixView
         std::vector<double> logits(static_cast<std::size_t>(c.heads));
         for (Index i = 0; c.routed() && i < c.heads; ++i) {
             double& logit = logits[static_cast<std::size_t>(i)];
-            for (Index j = 0; j < p.router.cols; ++j)
-                logit += p.router(i, j) * (c.router_input == RouterInput::x ? input.x(t, j) : a_x(j, 0, t));
+            const Index begin = input.first.empty() ? t : input.first[static_cast<std::size_t>(t)];
+            for (Index s = begin; s <= t; ++s)
+                for (Index j = 0; j < p.router.cols; ++j)
+                    logit += p.router(i, j) * (c.router_input == RouterInput::x ? input.x(s, j) : a_x(j, 0, s)) /
+                             static_cast<double>(t - begin + 1);
             if (c.router_bias == RouterBias::trained) logit += p.router_bias(0, i);
         }
         const auto g = plain_gates(c, logits, input.heads_of == nullptr ? 0 : input.heads_of[t]);

@@ -102,6 +102,13 @@ LlamaAdapterConfig top_k_adapters() {
     return a;
 }
 
+/// Routers that read the document so far.
+LlamaAdapterConfig context_adapters() {
+    LlamaAdapterConfig a = tiny_adapters();
+    a.adapter.router_pooling = RouterPooling::context;
+    return a;
+}
+
 const std::vector<double> logits{0.3, 2.0, -1.0, 1.1, 2.0, 0.9, -0.4, 1.7};
 
 }  // namespace
@@ -109,7 +116,7 @@ const std::vector<double> logits{0.3, 2.0, -1.0, 1.1, 2.0, 0.9, -0.4, 1.7};
 TEST_CASE("greedy generation with a key-value memory is greedy by full passes") {
     Double be({.threads = 1, .slab_rows = 4});
     for (const Index kv_heads : {4, 2, 1})
-        for (const auto& adapters : {tiny_adapters(), top_k_adapters()}) {
+        for (const auto& adapters : {tiny_adapters(), top_k_adapters(), context_adapters()}) {
             LlamaConfig config = tiny_config();
             config.kv_heads = kv_heads;
             config.lm_head = kv_heads == 2 ? LmHead::own : LmHead::tied;
@@ -145,23 +152,26 @@ TEST_CASE("greedy generation with a key-value memory is greedy by full passes") 
 
 TEST_CASE("a prompt may be decoded in pieces") {
     Double be({.threads = 1, .slab_rows = 4});
-    ModelCase<Double> c(be, tiny_config(), tiny_adapters());
-    const auto model = c.adapted();
-    const Ids prompt{1, 7, 2, 10, 0, 5, 3, 3, 8};
-    const auto all = host_view(prompt.data(), 1, 9);
-    const auto last = [&](std::initializer_list<Index> pieces) {
-        KeyValueMemory<Double> memory(be, c.config, 9);
-        Llama<Double>::Cache cache;
-        Pass<Double> pass;
-        pass.mode = Mode::inference;
-        Matrix<double> row(1, c.config.vocabulary);
-        for (const Index n : pieces) model.decode(be, all.col_slice(memory.used, n), memory, cache, row.view(), pass);
-        CHECK(memory.used == 9);
-        return row;
-    };
-    const auto whole = last({9});
-    CHECK(max_difference(last({4, 5}).view(), whole.view()) <= 1e-10);
-    CHECK(max_difference(last({1, 6, 2}).view(), whole.view()) <= 1e-10);
+    for (const auto& adapters : {tiny_adapters(), context_adapters()}) {
+        ModelCase<Double> c(be, tiny_config(), adapters);
+        const auto model = c.adapted();
+        const Ids prompt{1, 7, 2, 10, 0, 5, 3, 3, 8};
+        const auto all = host_view(prompt.data(), 1, 9);
+        const auto last = [&](std::initializer_list<Index> pieces) {
+            KeyValueMemory<Double> memory(be, c.config, 9);
+            Llama<Double>::Cache cache;
+            Pass<Double> pass;
+            pass.mode = Mode::inference;
+            Matrix<double> row(1, c.config.vocabulary);
+            for (const Index n : pieces)
+                model.decode(be, all.col_slice(memory.used, n), memory, cache, row.view(), pass);
+            CHECK(memory.used == 9);
+            return row;
+        };
+        const auto whole = last({9});
+        CHECK(max_difference(last({4, 5}).view(), whole.view()) <= 1e-10);
+        CHECK(max_difference(last({1, 6, 2}).view(), whole.view()) <= 1e-10);
+    }
 }
 
 TEST_CASE("generation ends at the count asked for, a stop token, the callback's word, or the model's positions") {

@@ -114,7 +114,9 @@ TEST_CASE("logits, loss and gradients are the plain model's: heads, head, biases
                 config.attention_bias = bias;
                 config.lm_head = kv_heads == 2 ? LmHead::own : LmHead::tied;
                 CAPTURE(kv_heads);
-                ModelCase<Double> c(be, config, tiny_adapters());
+                LlamaAdapterConfig adapters = tiny_adapters();
+                if (kv_heads == 2) adapters.adapter.router_pooling = RouterPooling::context;
+                ModelCase<Double> c(be, config, adapters);
                 const Tokens tokens(config, 2, 9), one(config, 1, 1);
                 auto batch = tokens.batch<Double>();
                 compare(c, batch);

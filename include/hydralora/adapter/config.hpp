@@ -32,6 +32,10 @@ enum class Gate { none, uniform, softmax, top_k, assigned };
 enum class RouterInput { x, a_x };
 enum class RouterBias { none, trained };
 
+/// Whose logits make a token's gates: its own (the released code), or the mean over the tokens of its document up to it. The
+/// router being linear, that is a router of the mean of x: it sees what stood before, costs as much and has the same shape.
+enum class RouterPooling { token, context };
+
 /// Dropout on the input of A: one mask for all heads, or an independent one a head (the released code).
 enum class MaskSharing { shared, per_head };
 
@@ -55,6 +59,7 @@ struct BasicAdapterConfig {
     Index top_k = 1;  ///< heads a token uses with Gate::top_k
     RouterInput router_input = RouterInput::x;
     RouterBias router_bias = RouterBias::none;
+    RouterPooling router_pooling = RouterPooling::token;
     double dropout = 0;  ///< rate in [0, 1) on the input of A, in training only
     MaskSharing dropout_mask = MaskSharing::shared;
 
@@ -80,6 +85,8 @@ void validate(const BasicAdapterConfig<Rank, Heads>& c) {
           ", expected 1 to heads = ", heads);
     check(c.routed() || c.router_bias == RouterBias::none,
           "AdapterConfig: router_bias needs a gate with a router (softmax or top_k)");
+    check(c.routed() || c.router_pooling == RouterPooling::token,
+          "AdapterConfig: router_pooling needs a gate with a router (softmax or top_k)");
     check(c.router_input == RouterInput::x || c.dropout_mask == MaskSharing::shared,
           "AdapterConfig: router_input a_x needs dropout_mask shared: with a mask a head there is no single A x");
     check(heads <= 256 || c.dropout_mask == MaskSharing::shared, "AdapterConfig: heads = ", heads,
@@ -92,6 +99,7 @@ inline constexpr std::array<std::string_view, 2> sharing{"shared_a", "own_a"};
 inline constexpr std::array<std::string_view, 5> gate{"none", "uniform", "softmax", "top_k", "assigned"};
 inline constexpr std::array<std::string_view, 2> router_input{"x", "a_x"};
 inline constexpr std::array<std::string_view, 2> router_bias{"none", "trained"};
+inline constexpr std::array<std::string_view, 2> router_pooling{"token", "context"};
 inline constexpr std::array<std::string_view, 2> dropout_mask{"shared", "per_head"};
 inline constexpr std::array<std::string_view, 2> router_init{"released", "components"};
 }  // namespace adapter_names

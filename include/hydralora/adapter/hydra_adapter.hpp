@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "../backend/compose/dropout.hpp"
+#include "../backend/compose/pool_logits.hpp"
 #include "../backend/compose/route.hpp"
 #include "narrow_products.hpp"
 #include "params.hpp"
@@ -19,6 +20,18 @@ namespace hydralora {
 
 enum class Mode { train, inference };
 
+/// The sequences that the rows of x are, for a router with a context: T tokens = count * length. A Llama fills this in.
+template <Backend B>
+struct PassSequences {
+    Index count = 1;
+    /// (1, T) of packed documents: of each token, the index in its sequence of its document's first; empty: a sequence is one
+    ViewOf<B, const std::int32_t> starts{};
+    Index past = 0;  ///< tokens that stood before in earlier passes (count = 1)
+    /// Keeps what a later pass needs of these tokens: the sums of their logits. For a Llama the first of its adapters'. Null:
+    /// there is no later pass.
+    AccumBuffer<B>* sums = nullptr;
+};
+
 /// What one pass needs besides the input. The random key names this layer (stream) and optimiser step; `rows` numbers x's
 /// tokens within the accumulated batch, so that micro-batches draw the masks of the whole.
 template <Backend B>
@@ -27,7 +40,8 @@ struct Pass {
     RandomKey random{};
     RowNumbers rows{};
     ViewOf<B, const std::int32_t> assigned{};  ///< (1, T) head of each token, -1 for none; for Gate::assigned
-    bool dense = false;                        ///< Gate::top_k computes as Gate::softmax, which warms a router up
+    PassSequences<B> sequences{};
+    bool dense = false;  ///< Gate::top_k computes as Gate::softmax, which warms a router up
     /// Losses of the routing besides the task's: of this adapter, or for a Llama the first of those of RoutingLosses. It
     /// outlives the way back. Null: none.
     const RoutingLoss<B>* routing = nullptr;
@@ -69,6 +83,7 @@ public:
         check(config_.gate != Gate::assigned || pass.assigned.cols == x.rows,
               "HydraAdapter: gate assigned needs a head for each of the ", x.rows, " tokens in Pass::assigned, found ",
               pass.assigned.cols);
+        if (pools()) check_sequences(pass.sequences, x.rows);
     }
 
     /// Throws where backward would, for a layer around the adapter that writes dx before.
@@ -96,6 +111,7 @@ public:
         Scratch<B> scratch(be);
         const auto down = scratch.template matrix<AccumScalar<B>>(x.rows, down_cols(pass));  // (T, G*r + N)
         project_down(be, of, x, down, pass);
+        if (pools()) pool(be, down.col_slice(u_cols(pass), config_.heads), pass.sequences);
         if (config_.routed() && pass.routing != nullptr && pass.routing->z > 0) {
             cache.logits.resize(be, x.rows, config_.heads);
             be.copy(ConstAccumView<B>(down.col_slice(u_cols(pass), config_.heads)), cache.logits.view());
@@ -130,6 +146,7 @@ public:
             be.fill(ones, Scalar<B>{1});
             be.gemm(Op::transpose, Op::none, 1, ones, dl, 1, grads.router_bias);
         }
+        if (pools()) ops::unpool_logits<B>(be, dl, cache.pass.sequences.count, cache.pass.sequences.starts);
         if (config_.routed() && !routes_on_x()) {
             be.gemm(Op::transpose, Op::none, 1, dl, cache.u.view(), 1, grads.router);
             be.gemm(Op::none, Op::none, 1, dl, params_.router, 1, du);
@@ -215,6 +232,21 @@ private:
     }
     [[nodiscard]] Index u_cols(const Pass<B>& pass) const {
         return heads_differ(pass) ? config_.heads * config_.rank : Index{config_.rank};
+    }
+    [[nodiscard]] bool pools() const { return config_.routed() && config_.router_pooling == RouterPooling::context; }
+    void pool(B& be, AccumView<B> logits, const PassSequences<B>& s) const {
+        if (s.sums != nullptr) s.sums->resize(be, 1, config_.heads);
+        ops::pool_logits<B>(be, logits, s.count, s.starts, s.past, s.sums == nullptr ? AccumView<B>{} : s.sums->view());
+    }
+    static void check_sequences(const PassSequences<B>& s, Index tokens) {
+        check(s.count >= 1 && tokens % s.count == 0, "HydraAdapter: ", tokens, " tokens in Pass::sequences of count ",
+              s.count, ", expected a multiple of it");
+        check(s.starts.empty() || s.starts.shape() == Shape{1, tokens}, "HydraAdapter: Pass::sequences.starts is (",
+              s.starts.rows, ", ", s.starts.cols, "), expected (1, ", tokens, ") or empty");
+        check(s.sums == nullptr || s.count == 1, "HydraAdapter: Pass::sequences.sums with count ", s.count,
+              ", expected 1: one sequence is continued");
+        check(s.past == 0 || (s.past > 0 && s.sums != nullptr && !s.sums->empty()),
+              "HydraAdapter: Pass::sequences.past = ", s.past, " without the sums that the passes before have left");
     }
     [[nodiscard]] bool routes_on_x() const { return config_.routed() && config_.router_input == RouterInput::x; }
 

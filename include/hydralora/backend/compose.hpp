@@ -11,6 +11,7 @@
 #include "compose/embedding.hpp"
 #include "compose/exponential.hpp"
 #include "compose/norm.hpp"
+#include "compose/pool_logits.hpp"
 #include "compose/rms_norm.hpp"
 #include "compose/rope.hpp"
 #include "compose/route.hpp"

@@ -26,6 +26,7 @@ struct AdapterFileConfig {
     Index top_k = 0;                            // with gate "top_k"
     std::string router_input = "x";             // or "a_x"
     std::string router_bias = "none";           // or "trained"
+    std::string router_pooling = "token";       // or "context"
     std::string dropout_mask = "shared";        // or "per_head"
     std::string base_model_name_or_path{};
     std::string chat_format{};    // it was trained in, where that is not the base's own
@@ -57,6 +58,7 @@ inline constexpr std::string_view adapter_tensors_name = "adapter_model.safetens
                               {"router_bias", config.router_bias},
                               {"dropout_mask", config.dropout_mask},
                               {"base_checksum", config.base_checksum}});
+    if (config.router_pooling != "token") json.set("router_pooling", config.router_pooling);
     if (!config.chat_format.empty()) json.set("chat_format", config.chat_format);
     return json;
 }
@@ -89,6 +91,7 @@ inline constexpr std::string_view adapter_tensors_name = "adapter_model.safetens
         config.top_k = json["top_k"].integer(config.gate == "top_k" ? 1 : 0, config.heads);
         config.router_input = json["router_input"].one_of({"x", "a_x"});
         config.router_bias = json["router_bias"].one_of({"none", "trained"});
+        if (json["router_pooling"].exists()) config.router_pooling = json["router_pooling"].one_of({"token", "context"});
         config.dropout_mask = json["dropout_mask"].one_of({"shared", "per_head"});
         config.base_checksum = json["base_checksum"].string();
         if (json["chat_format"].exists()) config.chat_format = json["chat_format"].string();

@@ -188,6 +188,7 @@ namespace peft_detail {
     expect("gate", config.gate, "softmax");
     expect("router_input", config.router_input, "x");
     expect("router_bias", config.router_bias, "none");
+    expect("router_pooling", config.router_pooling, "token");
     return Json::object({{"peft_type", "LORA"},
                          {"task_type", "CAUSAL_LM"},
                          {"base_model_name_or_path", peft_detail::name_or_null(config.base_model_name_or_path)},

@@ -245,6 +245,7 @@ private:
         const std::size_t i = index_of(t);
         pass.random.stream += dropout_stream(layer_, i);
         if (pass.routing != nullptr) pass.routing += adapter_stream(layer_, i);
+        if (pass.sequences.sums != nullptr) pass.sequences.sums += adapter_stream(layer_, i);
         if (joined_[i]) return joined_[i]->forward(be, x, y, a[i], pass);
         dense(t).apply(be, x, y);
         if (adapters_[i]) adapters_[i]->forward(be, x, y, a[i], pass);

@@ -50,6 +50,7 @@ inline constexpr std::array<std::string_view, 3> keep_names{"all", "inputs", "no
 template <Backend B>
 struct KeyValueMemory {
     std::vector<ActivationBuffer<B>> keys, values;  // a layer: (capacity, kv_heads * head_dim)
+    std::vector<AccumBuffer<B>> router_sums;        // an adapter: (1, N) for routers with a context, else empty
     Index used = 0;
 
     KeyValueMemory(B& be, const LlamaConfig& c, Index capacity) {
@@ -57,6 +58,7 @@ struct KeyValueMemory {
             keys.emplace_back(be, capacity, c.kv_width());
             values.emplace_back(be, capacity, c.kv_width());
         }
+        router_sums.resize(keys.size() * target_count);
     }
     [[nodiscard]] Index capacity() const { return keys.front().rows(); }
 };
@@ -262,6 +264,7 @@ void Llama<B>::run(B& be, ViewOf<B, const std::int32_t> ids, const SequenceShape
                    const Pass<B>& pass, KeyValueMemory<B>* memory) const {
     const bool decoding = memory != nullptr;
     c.pass = pass;
+    c.pass.sequences = {shape.sequences, shape.starts, shape.past, decoding ? memory->router_sums.data() : nullptr};
     c.spent = false;
     c.adapters.resize(blocks_.size());
     c.blocks.resize(c.keep == Keep::all && !decoding ? blocks_.size() : 1);
@@ -277,9 +280,9 @@ void Llama<B>::run(B& be, ViewOf<B, const std::int32_t> ids, const SequenceShape
         }
         if (decoding) {
             View<B> keys = memory->keys[l].view(), values = memory->values[l].view();
-            blocks_[l].forward(be, c.x.view(), shape, rope_, block, c.adapters[l], pass, &keys, &values);
+            blocks_[l].forward(be, c.x.view(), shape, rope_, block, c.adapters[l], c.pass, &keys, &values);
         } else {
-            blocks_[l].forward(be, c.x.view(), shape, rope_, block, c.adapters[l], pass);
+            blocks_[l].forward(be, c.x.view(), shape, rope_, block, c.adapters[l], c.pass);
         }
     }
     norm_.forward(be, c.x.view(), c.hidden.view(), c.norm);  // (T, d)
