@@ -225,7 +225,7 @@ std::string pair_name(const Analysis& found, const Pair& pair) {
 }
 
 /// Of a cosine or an overlap; nothing where there is none.
-std::string shown(double value) { return std::isnan(value) ? "" : fixed(value, 3); }
+std::string shown(double value) { return std::isnan(value) ? "" : rounded(value, 3); }
 
 const std::vector<std::string> pair_header{"pair", "cos A", "overlap A", "cos change of A", "cos B", "overlap B"};
 
@@ -375,7 +375,7 @@ std::string conclusion(const Analysis& found) {
     constexpr double alike = 0.5;
     const auto word = [](double cosine) -> std::string {
         if (std::isnan(cosine)) return "cannot be compared, for they are zero";
-        const std::string number = ": " + fixed(cosine, 2);
+        const std::string number = ": " + rounded(cosine, 2);
         if (cosine >= alike) return "are alike" + number;
         if (cosine >= alike / 2) return "are somewhat alike" + number;
         return (cosine > -alike / 2 ? "are not alike" : "are opposed") + number;
@@ -392,7 +392,7 @@ std::string conclusion(const Analysis& found) {
     const double change = found.a.mean_change_cosine, stayed = kept.value();
     text += " The changes of A since the start " + word(change) + "; ";
     const bool at_start = stayed >= 0.9;
-    text += "the cosine of A with its start is " + (std::isnan(stayed) ? std::string("unknown") : fixed(stayed, 2));
+    text += "the cosine of A with its start is " + (std::isnan(stayed) ? std::string("unknown") : rounded(stayed, 2));
     if (found.a.mean_cosine >= alike && (std::isnan(change) || change < alike) && found.common_start)
         text += at_start ? ": the A's are alike because they have barely left a common start."
                          : ": the A's are alike by their common start, not by what they learnt.";

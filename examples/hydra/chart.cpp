@@ -267,6 +267,12 @@ std::string html_escaped(std::string_view text) {
     return out;
 }
 
+std::string rounded(double value, int digits) {
+    const std::string text = fixed(value, digits);
+    return text.find_first_of("123456789") == text.npos && text[0] == '-' && std::isfinite(value) ? text.substr(1)
+                                                                                                  : text;
+}
+
 std::vector<double> round_ticks(double low, double high, Index wanted) {
     Range range;
     if (drawn(low) && drawn(high)) range.add(low), range.add(high);
@@ -405,9 +411,9 @@ std::string heat_map(const std::string& title, const std::vector<std::string>& r
             const Colour colour = heat(value, low, high);
             drawing += "<rect x=\"" + at(x) + "\" y=\"" + at(y) + "\" width=\"" + fixed(wide, 2) + "\" height=\"" +
                        at(tall) + "\" fill=\"" + css(colour) + "\"><title>" +
-                       html_escaped(rows[r] + ", " + columns[c] + ": " + fixed(value, 4)) + "</title></rect>";
+                       html_escaped(rows[r] + ", " + columns[c] + ": " + rounded(value, 4)) + "</title></rect>";
             if (room)
-                drawing += text(x + wide / 2, y + tall / 2 + 4, "middle", fixed(value, 2),
+                drawing += text(x + wide / 2, y + tall / 2 + 4, "middle", rounded(value, 2),
                                 " style=\"fill:" + ink_on(colour) + ";pointer-events:none\"");
         }
         drawing += '\n';

@@ -29,6 +29,9 @@ struct Dot {
 /// needs that.
 [[nodiscard]] std::string html_escaped(std::string_view text);
 
+/// As fixed(), but for numbers that round to 0, which get no sign.
+[[nodiscard]] std::string rounded(double value, int digits);
+
 /// Few and round numbers from low to high, about as many as `wanted`: steps of 1, 2 or 5 times a power of ten.
 [[nodiscard]] std::vector<double> round_ticks(double low, double high, Index wanted);
 

@@ -99,6 +99,14 @@ TEST_CASE("heat_map: numbers where there is room, blank where there is none to s
           "heat_map: colours from 1 to 0, expected finite numbers in order");
 }
 
+TEST_CASE("rounded: 0 without a sign, all else as printf has it") {
+    CHECK(rounded(-0.001, 2) == "0.00");
+    CHECK(rounded(-0.0, 0) == "0");
+    CHECK(rounded(-0.006, 2) == "-0.01");
+    CHECK(rounded(-10, 1) == "-10.0");
+    CHECK(rounded(-inf, 1) == "-inf");
+}
+
 TEST_CASE("round_ticks: few, in order, within the range, of steps 1, 2 or 5") {
     CHECK(round_ticks(0, 10, 5) == std::vector<double>{0, 2, 4, 6, 8, 10});
     CHECK(round_ticks(-1, 1, 4) == std::vector<double>{-1, -0.5, 0, 0.5, 1});
