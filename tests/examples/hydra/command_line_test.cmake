@@ -103,6 +103,8 @@ expect(2 "--to is required" export run/adapter --base base/model --out x)
 
 # What two adapters share.
 expect(0 "Adapter: second/adapter" ${train} --rank 2 --steps 5 --save-start --out second)
+expect(0 "Adapter: second/adapter" ${train} --rank 2 --steps 5 --save-start --out second --resume)
+expect(0 "There is one A for all heads; the B's cannot be compared, for they are zero" analyze second/start)
 expect(0 "cos A +overlap A.*run - second.*The A's are alike.*Figures: figure.html" analyze run/adapter second/adapter --out figure.html --json share.json)
 expect(0 "cos.A, A0.*The changes of A since the start are .*the cosine of A with its start is 1.00" analyze run/adapter second/adapter --start second/start)
 expect(0 "run, its heads.*There is one A for all heads; the B's are" analyze run/adapter)
