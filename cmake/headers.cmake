@@ -130,8 +130,11 @@ set(HYDRALORA_HEADERS
     hydralora/corpus/tf_idf.hpp
     # analysis
     hydralora/analysis/cholesky.hpp
+    hydralora/analysis/barnes_hut.hpp
     hydralora/analysis/dense.hpp
+    hydralora/analysis/nearest_neighbours.hpp
     hydralora/analysis/pca.hpp
+    hydralora/analysis/perplexity.hpp
     hydralora/analysis/principal_angles.hpp
     hydralora/analysis/routing_health.hpp
     hydralora/analysis/routing_summary.hpp

@@ -116,4 +116,23 @@ Subcommand add_merge(CLI::App& app) {
     return {&w, [options] { return Command(*options); }};
 }
 
+Subcommand add_analyze(CLI::App& app) {
+    const auto options = std::make_shared<AnalyzeOptions>();
+    CLI::App& a = *app.add_subcommand(
+        "analyze", "what separately trained adapters share: how alike their A's and B's are, with figures");
+    a.option_defaults()->always_capture_default();
+    a.add_option("adapters", options->adapters,
+                 "adapter directories of one base, rank and target modules; one alone: its heads among themselves")
+        ->required()
+        ->type_name("ADAPTER");
+    a.add_option("--start", options->start,
+                 "adapter at step 0 (hydra train --save-start), for the changes of A; once for all, or once for each")
+        ->allow_extra_args(false)
+        ->type_name("ADAPTER");
+    a.add_option("--out", options->out, "write the figures there, an HTML page")->type_name("FILE");
+    a.add_option("--json", options->json, "write all numbers there")->type_name("FILE");
+    a.add_option("--seed", options->seed, "of the maps by t-SNE");
+    return {&a, [options] { return Command(*options); }};
+}
+
 }  // namespace hydra

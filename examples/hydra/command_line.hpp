@@ -4,14 +4,16 @@
 #include <optional>
 #include <variant>
 
+#include "analyze.hpp"
 #include "export.hpp"
 #include "import.hpp"
 #include "options.hpp"
 
 namespace hydra {
 
-using Command = std::variant<PretrainOptions, TrainOptions, PlanOptions, EvaluateOptions, GenerateTextOptions,
-                             InspectOptions, ComponentsOptions, ExportOptions, ImportOptions, MergeOptions>;
+using Command =
+    std::variant<PretrainOptions, TrainOptions, PlanOptions, EvaluateOptions, GenerateTextOptions, InspectOptions,
+                 ComponentsOptions, ExportOptions, ImportOptions, MergeOptions, AnalyzeOptions>;
 
 /// The command asked for, from the arguments or the TOML file they name; or the exit status, after help or an error in the
 /// arguments was printed.

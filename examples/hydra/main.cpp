@@ -1,9 +1,10 @@
-// hydra: pretrain | train | plan | eval | generate | inspect | components | export | import | merge
+// hydra: pretrain | train | plan | eval | generate | inspect | components | export | import | merge | analyze
 #include <csignal>
 #include <cstdio>
 #include <exception>
 #include <string>
 
+#include "analyze.hpp"
 #include "command_line.hpp"
 #include "commands.hpp"
 #include "find_components.hpp"
@@ -64,6 +65,10 @@ struct Run {
     }
     int operator()(const hydra::ComponentsOptions& o) const {
         hydra::run_components(o);
+        return 0;
+    }
+    int operator()(const hydra::AnalyzeOptions& o) const {
+        hydra::run_analyze(o);
         return 0;
     }
     int operator()(const hydra::InspectOptions& o) const {

@@ -76,6 +76,7 @@ struct TrainOptions {
     BaseWeights weights = BaseWeights::packed;
     std::string chat;            ///< chat format of conversations; "": the base's own
     bool dry_run = false;        ///< say what would be done, and stop
+    bool save_start = false;     ///< keep the adapter as it is before the first step
     bool heads_of_data = false;  ///< as many heads as the data has components, instead of adapter.heads
     hydralora::LlamaAdapterConfig adapter;
 };

@@ -30,6 +30,7 @@ Subcommand add_components(CLI::App& app);
 Subcommand add_export(CLI::App& app);
 Subcommand add_import(CLI::App& app);
 Subcommand add_merge(CLI::App& app);
+Subcommand add_analyze(CLI::App& app);
 
 /// --chat, for the commands that read or write conversations.
 void add_chat(CLI::App& app, std::string& chat);

@@ -174,6 +174,7 @@ struct Training {
         if (!made.heads_of_data) made.adapter.adapter.heads = parse_heads(presets->heads);
         apply_method(presets->method, app, made);
         made.adapter.targets = parse_targets(presets->targets);
+        check(!made.save_start || made.method == Method::adapter, "--save-start: --method full has no adapter");
         check(made.method == Method::full || made.adapter.adapter.alpha > 0, "--alpha ", made.adapter.adapter.alpha,
               ": expected above 0; an adapter scaled by 0 does nothing and learns nothing");
         return made;
@@ -219,6 +220,8 @@ Subcommand add_train(CLI::App& app) {
     add_run(t, training.options->loop);
     t.add_flag("--dry-run", training.options->dry_run,
                "say what would be trained, on what and in how much memory, and stop");
+    t.add_flag("--save-start", training.options->save_start,
+               "write the untrained adapter to OUT/start, for hydra analyze --start");
     add_chat(t, training.options->chat);
     return {&t, [training, &t] { return Command(training.make(t)); }};
 }

@@ -118,13 +118,14 @@ Outcome train_adapters(B& be, const Setting& s) {
 
     Loop<B, AdapterBuffers<B>> training(be, model, adapters, s.domains, loop, s.run, s.surroundings,
                                         [&] { weights.refresh(be, adapters); });
+    auto file = file_config(s.options.adapter, s.base);
+    file.chat_format = s.options.chat;
+    const auto existing = loop.resume ? io::Existing::replace : io::Existing::refuse;
+    if (s.options.save_start) io::save_adapter(s.run.at("start"), file, set_on_host(be, adapters), existing);
     if (loop.resume) training.resume(tell);
     const LoopResult result = training.run([&](Index step) { say_scores(step, score()); });
     if (stopped_early(result, s.run)) return result.outcome;
-    auto file = file_config(s.options.adapter, s.base);
-    file.chat_format = s.options.chat;
-    io::save_adapter(s.run.at("adapter"), file, set_on_host(be, adapters),
-                     loop.resume ? io::Existing::replace : io::Existing::refuse);
+    io::save_adapter(s.run.at("adapter"), file, set_on_host(be, adapters), existing);
     report(s.run, {result, parameter_count(adapters), parameter_count(s.base.files.views), std::move(before), score(),
                    std::move(samples), sample_domains(be, model, s.domains, s.speech)});
     std::printf("Adapter: %s\n", s.run.at("adapter").c_str());

@@ -84,6 +84,19 @@ TEST_CASE("subspace_overlap: rank / d by chance") {
     CHECK(sum / 40 == doctest::Approx(4.0 / 64).epsilon(0.1));
 }
 
+TEST_CASE("subspace_overlap: from bases as from angles") {
+    for (const SpanOf span : {SpanOf::rows, SpanOf::columns})
+        for (unsigned trial = 0; trial < 20; ++trial) {
+            const auto a = random_matrix<double>(span == SpanOf::rows ? 3 : 20, span == SpanOf::rows ? 20 : 3, trial);
+            const auto b =
+                random_matrix<double>(span == SpanOf::rows ? 7 : 20, span == SpanOf::rows ? 20 : 7, trial + 99);
+            CHECK(subspace_overlap(spanning_basis(a.view(), span), spanning_basis(b.view(), span)) ==
+                  doctest::Approx(subspace_overlap(principal_angles(a.view(), b.view(), span))).epsilon(1e-12));
+        }
+    CHECK(message_of([] { static_cast<void>(subspace_overlap(DoubleMatrix(2, 3), DoubleMatrix(2, 4))); }) ==
+          "subspace_overlap: one basis is (2, 3), the other (2, 4), expected vectors of as many dimensions");
+}
+
 TEST_CASE("principal_angles: what it cannot compare is named") {
     const auto a = random_matrix<double>(3, 4, 1), b = random_matrix<double>(3, 5, 2);
     CHECK(message_of([&] { static_cast<void>(principal_angles(a.view(), b.view(), SpanOf::rows)); }) ==

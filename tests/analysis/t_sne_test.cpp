@@ -178,9 +178,13 @@ TEST_CASE("t_sne: what it cannot do is named") {
     CHECK(of(x.view().row_slice(0, 3), {.perplexity = 1}) ==
           "t_sne: perplexity = 1 for 3 points, expected 1 to (n - 1) / 3 = 0.666667; t-SNE needs at least 4 points");
     CHECK(of(x.view(), {.perplexity = 10, .iterations = 2}) == "no error");
-    CHECK(of({x.data.data(), 5001, 4}, {}) ==
-          "t_sne: 5001 points, expected at most 5000, for time and memory grow with their square; take a sample of the "
-          "rows");
+    CHECK(of({x.data.data(), 5001, 4}, {.method = TSneMethod::exact}) ==
+          "t_sne: 5001 points, expected at most 5000, for time and memory grow with their square; take "
+          "TSneMethod::barnes_hut or a sample of the rows");
+    CHECK(of({x.data.data(), 5001, 4}, {.dims = 3}) ==
+          "t_sne: dims = 3 for 5001 points by Barnes-Hut, expected 2; TSneMethod::exact takes others, of at most 5000 "
+          "points");
+    CHECK(of(x.view(), {.theta = 1.5}) == "TSne: theta = 1.5, expected 0 to 1");
     CHECK(of(x.view(), {.perplexity = 0.5}) == "TSne: perplexity = 0.5, expected at least 1");
     CHECK(of(x.view(), {.dims = 0}) == "TSne: dims = 0, expected at least 1");
     CHECK(of(x.view(), {.iterations = 0}) == "TSne: iterations = 0, expected at least 1");

@@ -21,11 +21,9 @@ namespace hydralora {
 /// Which vectors of a matrix span the space.
 enum class SpanOf { rows, columns };
 
-namespace principal_angles_detail {
-
 /// An orthonormal basis of the space, one vector a row. Directions below max(rows, cols) eps of the largest do not count.
 template <class T>
-[[nodiscard]] DoubleMatrix basis(MatrixView<T> m, SpanOf span) {
+[[nodiscard]] DoubleMatrix spanning_basis(MatrixView<T> m, SpanOf span) {
     const DoubleMatrix x = dense_detail::copy_finite("principal_angles", m);
     DoubleMatrix vectors = x;
     if (span == SpanOf::columns) {
@@ -45,8 +43,6 @@ template <class T>
     return q;
 }
 
-}  // namespace principal_angles_detail
-
 /// The angles in radians, ascending, as many as the smaller rank; 0 for directions in common, pi/2 for orthogonal ones.
 template <class T, class U>
 [[nodiscard]] std::vector<double> principal_angles(MatrixView<T> a, MatrixView<U> b, SpanOf span) {
@@ -54,7 +50,7 @@ template <class T, class U>
     check((rows ? a.cols : a.rows) == (rows ? b.cols : b.rows), "principal_angles: one matrix is (", a.rows, ", ",
           a.cols, "), the other (", b.rows, ", ", b.cols, "), expected as many ", rows ? "columns" : "rows",
           "; compare adapters of the same linear layer");
-    DoubleMatrix large = principal_angles_detail::basis(a, span), small = principal_angles_detail::basis(b, span);
+    DoubleMatrix large = spanning_basis(a, span), small = spanning_basis(b, span);
     if (small.rows > large.rows) std::swap(large, small);
 
     DoubleMatrix product(small.rows, large.rows);  // (q, p), its singular values the cosines
@@ -79,6 +75,19 @@ template <class T, class U>
     double sum = 0;
     for (const double angle : angles) sum += std::cos(angle) * std::cos(angle);
     return angles.empty() ? 0 : sum / static_cast<double>(angles.size());
+}
+
+/// The same from bases (p, d) and (q, d) that spanning_basis gave, for many pairs of few spaces.
+[[nodiscard]] inline double subspace_overlap(const DoubleMatrix& a, const DoubleMatrix& b) {
+    check(a.cols == b.cols && a.rows > 0 && b.rows > 0, "subspace_overlap: one basis is (", a.rows, ", ", a.cols,
+          "), the other (", b.rows, ", ", b.cols, "), expected vectors of as many dimensions");
+    double sum = 0;  // of the squared cosines: |a b^T|^2
+    for (Index i = 0; i < a.rows; ++i)
+        for (Index j = 0; j < b.rows; ++j) {
+            const double product = dense_detail::dot(a.row(i), b.row(j), a.cols);
+            sum += product * product;
+        }
+    return std::min(1.0, sum / static_cast<double>(std::min(a.rows, b.rows)));
 }
 
 }  // namespace hydralora

@@ -1,4 +1,5 @@
-// Exact t-SNE: points drawn in few dimensions so that near neighbours stay near.
+// t-SNE: points drawn in few dimensions so that near neighbours stay near. Exact, and by Barnes and Hut's tree where that
+// would take too long.
 //
 // van der Maaten & Hinton, "Visualizing data using t-SNE", JMLR 9, 2008: section 3 for the method, 3.4 for momentum, gains
 // and early exaggeration; equations by number. What distances between groups mean, a picture does not tell.
@@ -14,15 +15,20 @@
 
 #include "../core/check.hpp"
 #include "../core/random.hpp"
+#include "barnes_hut.hpp"
 #include "dense.hpp"
 #include "pca.hpp"
+#include "perplexity.hpp"
 
 namespace hydralora {
 
-/// Time and memory grow with n^2: at 5,000 points P has 200 MB and a step takes about 0.2 s.
+/// Of the exact method, whose time and memory grow with n^2: at 5,000 points P has 200 MB and a step takes about 0.2 s.
 inline constexpr Index t_sne_limit = 5000;
 
 enum class TSneStart { random, pca };
+
+/// automatic: exact up to t_sne_limit points, above it Barnes-Hut, which draws 2 dimensions only.
+enum class TSneMethod { automatic, exact, barnes_hut };
 
 struct TSne {
     Index dims = 2;
@@ -33,6 +39,9 @@ struct TSne {
     double learning_rate = 0;  // 0: max(50, n / exaggeration / 4), as scikit-learn's "auto"; the paper has 100
     TSneStart start = TSneStart::random;  // random: normal with deviation 1e-4; pca: scores scaled to that
     Seed seed = {};
+    TSneMethod method = TSneMethod::automatic;
+    double theta = 0.5;  // of Barnes-Hut: a cell counts as one point where width / distance is below; 0: never
+    int threads = 1;     // of Barnes-Hut; 0: as many as the machine has; changes no bit
 
     void validate() const {
         check(dims >= 1, "TSne: dims = ", dims, ", expected at least 1");
@@ -42,6 +51,7 @@ struct TSne {
               ", expected at least 1");
         check(learning_rate >= 0 && std::isfinite(learning_rate), "TSne: learning_rate = ", learning_rate,
               ", expected above 0, or 0 for one that suits n");
+        check(theta >= 0 && theta <= 1, "TSne: theta = ", theta, ", expected 0 to 1");
     }
 };
 
@@ -51,33 +61,6 @@ struct TSneMap {
 };
 
 namespace t_sne_detail {
-
-/// p_j|i of one point from its squared distances, eq. 1: the width such that 2^entropy is the perplexity. Distances are
-/// measured from the nearest point on, so that the largest weight is 1.
-inline void conditional(const double* squared, Index n, Index i, double perplexity, double* p) {
-    double nearest = std::numeric_limits<double>::infinity(), mean = 0;
-    for (Index j = 0; j < n; ++j)
-        if (j != i) nearest = std::min(nearest, squared[j]), mean += squared[j] / static_cast<double>(n - 1);
-    const double target = std::log(perplexity);
-    // 1 / (2 sigma^2), bracketed by bisection; in the mean distance, so that the scale of the points does not matter.
-    double low = 0, high = std::numeric_limits<double>::infinity(), beta = mean > nearest ? 1 / (mean - nearest) : 1;
-    for (int step = 0; step < 200; ++step) {
-        double sum = 0, weighted = 0;
-        for (Index j = 0; j < n; ++j) {
-            const double distance = squared[j] - nearest;
-            p[j] = j == i ? 0 : std::exp(-beta * distance);
-            sum += p[j];
-            weighted += p[j] > 0 ? p[j] * beta * distance : 0;
-        }
-        for (Index j = 0; j < n; ++j) p[j] /= sum;
-        const double entropy = std::log(sum) + weighted / sum;
-        if (std::abs(entropy - target) < 1e-12) break;
-        (entropy > target ? low : high) = beta;
-        const double next = std::isinf(high) ? 2 * beta : 0.5 * (low + high);
-        if (next == beta) break;
-        beta = next;
-    }
-}
 
 inline void centre(DoubleMatrix& y) {
     for (Index c = 0; c < y.cols; ++c) {
@@ -102,10 +85,8 @@ template <class T>
     const Index n = x.rows, d = x.cols;
     check(n >= 2 && d >= 1, "t_sne: x is (", n, ", ", d, "), expected at least 2 points of 1 dimension");
     check(n <= t_sne_limit, "t_sne: ", n, " points, expected at most ", t_sne_limit,
-          ", for time and memory grow with their square; take a sample of the rows");
-    check(perplexity >= 1 && 3 * perplexity <= static_cast<double>(n - 1), "t_sne: perplexity = ", perplexity, " for ",
-          n, " points, expected 1 to (n - 1) / 3 = ", static_cast<double>(n - 1) / 3,
-          n >= 4 ? "; lower it" : "; t-SNE needs at least 4 points");
+          ", for time and memory grow with their square; take TSneMethod::barnes_hut or a sample of the rows");
+    t_sne_detail::check_perplexity(n, perplexity);
     DoubleMatrix points = dense_detail::copy_finite("t_sne: x", x);  // (n, d)
     DoubleMatrix p(n, n);
     for (Index i = 0; i < n; ++i)
@@ -166,11 +147,12 @@ inline void t_sne_gradient(const DoubleMatrix& p, const DoubleMatrix& y, double 
     for (std::size_t e = 0; e < dy.values.size(); ++e) dy.values[e] -= push.values[e] / total;
 }
 
-/// The map of the points x (n, d); a function of the points and the configuration alone. Throws for bad input, naming it.
-template <class T>
-[[nodiscard]] TSneMap t_sne(MatrixView<T> x, const TSne& config) {
-    config.validate();
-    const DoubleMatrix p = joint_probabilities(x, config.perplexity);  // (n, n)
+namespace t_sne_detail {
+
+/// The descent; gradient(y, exaggeration, dy), divergence(y).
+template <class T, class Gradient, class Divergence>
+[[nodiscard]] TSneMap descend(MatrixView<T> x, const TSne& config, const Gradient& gradient,
+                              const Divergence& divergence) {
     const Index n = x.rows, k = config.dims;
     TSneMap map{DoubleMatrix(n, k)};
     DoubleMatrix& y = map.y;
@@ -192,7 +174,7 @@ template <class T>
     DoubleMatrix dy(n, k), velocity(n, k), gains(n, k);
     std::fill(gains.values.begin(), gains.values.end(), 1.0);
     for (Index step = 0; step < config.iterations; ++step) {
-        t_sne_gradient(p, y, step < early ? config.exaggeration : 1, dy);
+        gradient(y, step < early ? config.exaggeration : 1, dy);
         const double momentum = step < early ? 0.5 : 0.8;
         for (std::size_t e = 0; e < y.values.size(); ++e) {
             double& gain = gains.values[e];  // up where the descent goes on as before, down where it turns
@@ -201,12 +183,36 @@ template <class T>
             velocity.values[e] = momentum * velocity.values[e] - rate * gain * dy.values[e];
             y.values[e] += velocity.values[e];
         }
-        t_sne_detail::centre(y);
+        centre(y);
     }
-    map.divergence = t_sne_divergence(p, y);
+    map.divergence = divergence(y);
     check(std::isfinite(map.divergence), "t_sne: the map is not finite after ", config.iterations,
           " iterations; lower learning_rate = ", rate);
     return map;
+}
+
+}  // namespace t_sne_detail
+
+/// The map of the points x (n, d); a function of the points and the configuration alone. Throws for bad input, naming it.
+template <class T>
+[[nodiscard]] TSneMap t_sne(MatrixView<T> x, const TSne& config) {
+    config.validate();
+    if (config.method == TSneMethod::exact || (config.method == TSneMethod::automatic && x.rows <= t_sne_limit)) {
+        const DoubleMatrix p = joint_probabilities(x, config.perplexity);  // (n, n)
+        return t_sne_detail::descend(
+            x, config, [&](const DoubleMatrix& y, double by, DoubleMatrix& dy) { t_sne_gradient(p, y, by, dy); },
+            [&](const DoubleMatrix& y) { return t_sne_divergence(p, y); });
+    }
+    check(config.dims == 2, "t_sne: dims = ", config.dims, " for ", x.rows,
+          " points by Barnes-Hut, expected 2; TSneMethod::exact takes others, of at most ", t_sne_limit, " points");
+    ThreadPool pool(config.threads);
+    const SparseJoint p = sparse_joint_probabilities(x, config.perplexity, pool);
+    return t_sne_detail::descend(
+        x, config,
+        [&](const DoubleMatrix& y, double by, DoubleMatrix& dy) {
+            barnes_hut_gradient(p, y, by, config.theta, pool, dy);
+        },
+        [&](const DoubleMatrix& y) { return barnes_hut_divergence(p, y, config.theta, pool); });
 }
 
 }  // namespace hydralora

@@ -101,6 +101,23 @@ expect(1 "never read here.*import torch, safetensors.torch.*weights_only=True" i
 expect(1 "the gate softmax depends on the token" merge run/adapter --base base/model --out x)
 expect(2 "--to is required" export run/adapter --base base/model --out x)
 
+# What two adapters share.
+expect(0 "Adapter: second/adapter" ${train} --rank 2 --steps 5 --save-start --out second)
+expect(0 "Adapter: second/adapter" ${train} --rank 2 --steps 5 --save-start --out second --resume)
+expect(0 "There is one A for all heads; the B's cannot be compared, for they are zero" analyze second/start)
+expect(0 "cos A +overlap A.*run - second.*The A's are alike.*Figures: figure.html" analyze run/adapter second/adapter --out figure.html --json share.json)
+expect(0 "cos.A, A0.*The changes of A since the start are .*the cosine of A with its start is 1.00" analyze run/adapter second/adapter --start second/start)
+expect(0 "run, its heads.*There is one A for all heads; the B's are" analyze run/adapter)
+expect(1 "lora: has one head, so that there is nothing to compare" analyze lora)
+expect(0 "run - lora" analyze run/adapter lora)
+expect(1 "base/model: expected an adapter directory, found no adapter_config.json in it; it is a model" analyze run/adapter base/model)
+expect(1 "figure.html: there is no directory nowhere" analyze run/adapter --out nowhere/figure.html)
+expect(1 "--start: given 2 times for 3 adapters" analyze run/adapter run/adapter lora --start second/start --start second/start)
+expect(1 "--save-start: --method full has no adapter" ${train} --method full --save-start --out x)
+expect(0 "Adapter: wide/adapter" ${train} --rank 3 --steps 2 --out wide)
+expect(1 "run/adapter/adapter_model.safetensors: A of layers.0.self_attn.q_proj is .2, 16., in wide/adapter/adapter_model.safetensors .3, 16." analyze run/adapter wide/adapter)
+expect(2 "adapters is required" analyze)
+
 file(WRITE "${OUT}/run.toml" "[train]\nbase = \"base/model\"\nrank = 3\ntargets = [\"q_proj\", \"v_proj\"]\nlr = 2e-3\nsteps = 4\nlength = 48\nbatch = 8\n")
 expect(0 "Adapter: toml/adapter" train double.jsonl --out toml --config run.toml)
 file(READ "${OUT}/toml/run.json" run)
