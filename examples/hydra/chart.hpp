@@ -15,6 +15,7 @@ using hydralora::Index;
 struct Series {
     std::string name;
     std::vector<double> x, y;
+    std::vector<double> raw = {};  // what y smooths, drawn thin behind it; empty: nothing
 };
 
 /// A point of a scatter. One that is not finite is not drawn.

@@ -1,4 +1,4 @@
-// hydra: pretrain | train | plan | eval | generate | inspect | components | export | import | merge
+// hydra: pretrain | train | plan | eval | generate | inspect | report | components | export | import | merge
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -9,6 +9,7 @@
 #include "find_components.hpp"
 #include "inspect.hpp"
 #include "memory_plan.hpp"
+#include "report_runs.hpp"
 #include "train.hpp"
 
 namespace {
@@ -64,6 +65,10 @@ struct Run {
     }
     int operator()(const hydra::ComponentsOptions& o) const {
         hydra::run_components(o);
+        return 0;
+    }
+    int operator()(const hydra::ReportOptions& o) const {
+        hydra::run_report(o);
         return 0;
     }
     int operator()(const hydra::InspectOptions& o) const {
