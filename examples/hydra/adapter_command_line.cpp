@@ -51,6 +51,18 @@ Subcommand add_generate(CLI::App& app) {
             }};
 }
 
+Subcommand add_report(CLI::App& app) {
+    const auto options = std::make_shared<ReportOptions>();
+    CLI::App& r = *app.add_subcommand("report", "what runs came to, as one HTML page: loss, scores, routing, cost");
+    r.option_defaults()->always_capture_default();
+    r.add_option("runs", options->runs,
+                 "directories that train or pretrain made; runs that differ in their seed alone are averaged")
+        ->required()
+        ->type_name("RUN");
+    r.add_option("--out", options->out, "the page; one that is there is replaced")->type_name("FILE");
+    return {&r, [options] { return Command(*options); }};
+}
+
 Subcommand add_inspect(CLI::App& app) {
     const auto options = std::make_shared<InspectOptions>();
     CLI::App& i = *app.add_subcommand("inspect", "what a file or directory holds; several runs: compared");

@@ -133,11 +133,13 @@ struct Range {
     [[nodiscard]] double share(double value) const { return (value - low) / (high - low); }
 };
 
-std::string figure(const std::string& title, double tall, const std::string& drawing, const std::string& legend) {
+/// A drawing (wide, tall), which is shown as large as all the others.
+std::string figure(const std::string& title, double wide, double tall, const std::string& drawing,
+                   const std::string& legend) {
     const std::string name = html_escaped(title);
-    return "<figure><figcaption>" + name + "</figcaption>\n<svg viewBox=\"0 0 " + at(width) + ' ' + at(tall) +
-           "\" role=\"img\" aria-label=\"" + name + "\"><title>" + name + "</title>\n" + drawing + "</svg>\n" + legend +
-           "</figure>\n";
+    return "<figure style=\"width:" + at(45 * wide / width) + "rem\"><figcaption>" + name +
+           "</figcaption>\n<svg viewBox=\"0 0 " + at(wide) + ' ' + at(tall) + "\" role=\"img\" aria-label=\"" + name +
+           "\"><title>" + name + "</title>\n" + drawing + "</svg>\n" + legend + "</figure>\n";
 }
 
 std::string legend(const std::vector<std::string>& names, bool lines) {
@@ -152,8 +154,8 @@ std::string legend(const std::vector<std::string>& names, bool lines) {
 }
 
 /// Where a line goes: of more points than can be seen, the lowest and the highest of each stretch.
-std::vector<std::size_t> thinned(const Series& line) {
-    const std::size_t n = line.x.size();
+std::vector<std::size_t> thinned(const std::vector<double>& x, const std::vector<double>& y) {
+    const std::size_t n = x.size();
     const std::size_t stretch = n <= points_most ? 1 : (2 * n + points_most - 1) / points_most;
     std::vector<std::size_t> kept;
     for (std::size_t begin = 0; begin < n; begin += stretch) {
@@ -161,9 +163,9 @@ std::vector<std::size_t> thinned(const Series& line) {
         std::size_t low = begin, high = begin;
         bool broken = false;
         for (std::size_t i = begin; i < end; ++i) {
-            broken = broken || !drawn(line.y[i]) || !drawn(line.x[i]);
-            if (!(line.y[low] <= line.y[i])) low = i;
-            if (!(line.y[high] >= line.y[i])) high = i;
+            broken = broken || !drawn(y[i]) || !drawn(x[i]);
+            if (!(y[low] <= y[i])) low = i;
+            if (!(y[high] >= y[i])) high = i;
         }
         if (broken && stretch > 1) {
             for (std::size_t i = begin; i < end; ++i) kept.push_back(i);
@@ -213,7 +215,7 @@ body { margin: 0 auto; max-width: 62rem; padding: 1rem; background: var(--page);
   font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.2rem; }
 pre { white-space: pre-wrap; }
-figure { margin: 1.5rem 0; max-width: 45rem; } figcaption { font-weight: 600; }
+figure { margin: 1.5rem 0; max-width: 100%; } .maps { display: flex; flex-wrap: wrap; gap: 0 2rem; } figcaption { font-weight: 600; }
 svg { display: block; width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: var(--soft); }
 
 .key { display: inline-block; width: 28px; height: 16px; vertical-align: middle; }
@@ -221,6 +223,7 @@ svg { display: block; width: 100%; height: auto; } svg text { font: 12px system-
 .swatch { display: inline-block; width: 1.6rem; height: .9rem; vertical-align: middle; border: 1px solid var(--rule); }
 .grid { stroke: var(--rule); fill: none; } .frame { stroke: var(--soft); fill: none; }
 .line { stroke: currentColor; fill: none; stroke-width: 1.8; stroke-linejoin: round; }
+.raw { stroke: currentColor; fill: none; stroke-width: .7; opacity: .35; }
 .mark { fill: currentColor; stroke: var(--page); stroke-width: .6; } .ring { fill: none; stroke: currentColor; stroke-width: 1.8; }
 .c0 { color: var(--c0); } .c1 { color: var(--c1); } .c2 { color: var(--c2); } .c3 { color: var(--c3); }
 .c4 { color: var(--c4); } .c5 { color: var(--c5); } .c6 { color: var(--c6); } .c7 { color: var(--c7); }
@@ -298,9 +301,12 @@ std::string line_chart(const std::string& title, const std::string& x_axis, cons
     for (const Series& line : series) {
         check(line.x.size() == line.y.size(), "line_chart: '", line.name, "' has ", line.x.size(), " x and ",
               line.y.size(), " y, expected as many");
+        check(line.raw.empty() || line.raw.size() == line.y.size(), "line_chart: '", line.name, "' has ", line.y.size(),
+              " y and ", line.raw.size(), " raw ones, expected as many or none");
         names.push_back(line.name);
-        for (std::size_t i = 0; i < line.x.size(); ++i)
-            if (drawn(line.x[i]) && drawn(line.y[i])) xs.add(line.x[i]), ys.add(line.y[i]);
+        for (const auto* y : {&line.y, &line.raw})
+            for (std::size_t i = 0; i < y->size(); ++i)
+                if (drawn(line.x[i]) && drawn((*y)[i])) xs.add(line.x[i]), ys.add((*y)[i]);
     }
     xs.widen();
     ys.widen();
@@ -324,29 +330,44 @@ std::string line_chart(const std::string& title, const std::string& x_axis, cons
     const std::string turned = " transform=\"rotate(-90 13 " + at((top + bottom) / 2) + ")\"";
     drawing += text(13, (top + bottom) / 2, "middle", y_axis, turned) + '\n';
 
-    for (std::size_t s = 0; s < series.size(); ++s) {
-        const Series& line = series[s];
-        const auto kept = thinned(line);
-        std::string path, marks;
+    // The path through (x, y); f(k, x, y) for the k-th point of it.
+    const auto path_of = [&](const std::vector<double>& x, const std::vector<double>& y,
+                             const std::vector<std::size_t>& kept, const auto& f) {
+        std::string path;
         bool down = false;  // whether the pen is
-        const std::size_t apart = std::max<std::size_t>(1, kept.size() / 8);
         for (std::size_t k = 0; k < kept.size(); ++k) {
-            const double x = line.x[kept[k]], y = line.y[kept[k]];
-            if (!drawn(x) || !drawn(y)) {
+            const double to_x = x[kept[k]], to_y = y[kept[k]];
+            if (!drawn(to_x) || !drawn(to_y)) {
                 down = false;
                 continue;
             }
-            path += (down ? "L" : "M") + at(px(x)) + ' ' + at(py(y));
+            path += (down ? "L" : "M") + at(px(to_x)) + ' ' + at(py(to_y));
             down = true;
-            const std::size_t phase = s * apart / std::max<std::size_t>(series.size(), 1);
+            f(k, to_x, to_y);
+        }
+        return path;
+    };
+    for (std::size_t s = 0; s < series.size(); ++s) {  // behind all the others
+        if (series[s].raw.empty()) continue;
+        const auto kept = thinned(series[s].x, series[s].raw);
+        drawing += "<path class=\"raw c" + std::to_string(colour_of(static_cast<Index>(s))) + "\" d=\"" +
+                   path_of(series[s].x, series[s].raw, kept, [](std::size_t, double, double) {}) + "\"/>\n";
+    }
+    for (std::size_t s = 0; s < series.size(); ++s) {
+        const Series& line = series[s];
+        const auto kept = thinned(line.x, line.y);
+        std::string marks;
+        const std::size_t apart = std::max<std::size_t>(1, kept.size() / 8);
+        const std::size_t phase = s * apart / std::max<std::size_t>(series.size(), 1);
+        const std::string path = path_of(line.x, line.y, kept, [&](std::size_t k, double x, double y) {
             if (kept.size() <= 12 || k % apart == phase)
                 marks += mark(static_cast<Index>(s), px(x), py(y), 3.5,
                               line.name + ": " + number(x, x_step / 10) + ", " + number(y, y_step / 100));
-        }
+        });
         drawing += "<path class=\"line c" + std::to_string(colour_of(static_cast<Index>(s))) + "\" d=\"" + path +
                    "\"/>" + marks + '\n';
     }
-    return figure(title, height, drawing, legend(names, true));
+    return figure(title, width, height, drawing, legend(names, true));
 }
 
 std::string scatter_chart(const std::string& title, const std::vector<std::string>& groups,
@@ -369,7 +390,7 @@ std::string scatter_chart(const std::string& title, const std::vector<std::strin
             drawing += mark(dot.group, width / 2 + scale * (dot.x - x_mid), height / 2 - scale * (dot.y - y_mid), 4,
                             dot.title) +
                        '\n';
-    return figure(title, height, drawing, legend(groups, false));
+    return figure(title, width, height, drawing, legend(groups, false));
 }
 
 std::string heat_map(const std::string& title, const std::vector<std::string>& rows,
@@ -411,9 +432,9 @@ std::string heat_map(const std::string& title, const std::vector<std::string>& r
             const Colour colour = heat(value, low, high);
             drawing += "<rect x=\"" + at(x) + "\" y=\"" + at(y) + "\" width=\"" + fixed(wide, 2) + "\" height=\"" +
                        at(tall) + "\" fill=\"" + css(colour) + "\"><title>" +
-                       html_escaped(rows[r] + ", " + columns[c] + ": " + rounded(value, 4)) + "</title></rect>";
+                       html_escaped(rows[r] + ", " + columns[c] + ": " + fixed(value, 4)) + "</title></rect>";
             if (room)
-                drawing += text(x + wide / 2, y + tall / 2 + 4, "middle", rounded(value, 2),
+                drawing += text(x + wide / 2, y + tall / 2 + 4, "middle", fixed(value, 2),
                                 " style=\"fill:" + ink_on(colour) + ";pointer-events:none\"");
         }
         drawing += '\n';
@@ -424,7 +445,8 @@ std::string heat_map(const std::string& title, const std::vector<std::string>& r
         key += "<span><span class=\"swatch\" style=\"background:" + css(heat(value, low, high)) + "\"></span> " +
                number(value, (high - low) / 100) + "</span>\n";
     }
-    return figure(title, top + static_cast<double>(rows.size()) * tall + 2, drawing,
+    const double used = left + static_cast<double>(columns.size()) * wide + 2;
+    return figure(title, std::clamp(used, width / 2, width), top + static_cast<double>(rows.size()) * tall + 2, drawing,
                   "<p class=\"legend\">\n" + key + "</p>\n");
 }
 

@@ -15,6 +15,7 @@ using hydralora::Index;
 struct Series {
     std::string name;
     std::vector<double> x, y;
+    std::vector<double> raw = {};  // what y smooths, drawn thin behind it; empty: nothing
 };
 
 /// A point of a scatter. One that is not finite is not drawn.
@@ -28,9 +29,6 @@ struct Dot {
 /// marks of direction, bytes that are no UTF-8) shown as hydra shows it in a terminal, the rest as entities where HTML
 /// needs that.
 [[nodiscard]] std::string html_escaped(std::string_view text);
-
-/// As fixed(), but for numbers that round to 0, which get no sign.
-[[nodiscard]] std::string rounded(double value, int digits);
 
 /// Few and round numbers from low to high, about as many as `wanted`: steps of 1, 2 or 5 times a power of ten.
 [[nodiscard]] std::vector<double> round_ticks(double low, double high, Index wanted);
@@ -53,5 +51,8 @@ struct Dot {
 
 /// A whole page; body: HTML, for example what the functions above gave.
 [[nodiscard]] std::string html_page(const std::string& title, const std::string& body);
+
+/// As fixed(), but for numbers that round to 0, which get no sign.
+[[nodiscard]] std::string rounded(double value, int digits);
 
 }  // namespace hydra

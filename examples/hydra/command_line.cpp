@@ -32,7 +32,7 @@ std::variant<Command, int> parse_command_line(int argc, const char* const* argv)
     app.allow_config_extras(CLI::config_extras_mode::error);
     std::vector<Subcommand> commands;
     for (auto* add : {add_pretrain, add_train, add_plan, add_evaluate, add_generate, add_inspect, add_components,
-                      add_export, add_import, add_merge, add_analyze})
+                      add_analyze, add_report, add_export, add_import, add_merge})
         commands.push_back(add(app));
     try {
         app.parse(argc, argv);

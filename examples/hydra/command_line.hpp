@@ -13,7 +13,7 @@ namespace hydra {
 
 using Command =
     std::variant<PretrainOptions, TrainOptions, PlanOptions, EvaluateOptions, GenerateTextOptions, InspectOptions,
-                 ComponentsOptions, ExportOptions, ImportOptions, MergeOptions, AnalyzeOptions>;
+                 ComponentsOptions, AnalyzeOptions, ReportOptions, ExportOptions, ImportOptions, MergeOptions>;
 
 /// The command asked for, from the arguments or the TOML file they name; or the exit status, after help or an error in the
 /// arguments was printed.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -41,11 +42,17 @@ void evaluate_with(const EvaluateOptions& options, const Options& backend) {
                                 .seed = Seed{options.seed},
                                 .chat = speech.format},
                                session.vocabulary());
-    const auto scores =
-        evaluate(session.backend(), session.model(), session.gated_heads(), domains, speech, options.evaluation);
+    std::optional<RoutingMeasure> routing;
+    if (session.gated_heads() > 0) routing.emplace(session.base().config, session.adapter_config(), domains);
+    const auto scores = evaluate(session.backend(), session.model(), session.gated_heads(), domains, speech,
+                                 options.evaluation, routing ? &*routing : nullptr);
     std::vector<ChoiceScore> choices;
     if (!questions.empty()) choices = score_questions(session.backend(), session.model(), questions, speech);
     if (!scores.empty()) std::printf("%s", score_table(scores).c_str());
+    if (auto measured = routing ? routing->measured() : std::nullopt) {
+        measure_parameters(session.backend(), session.adapters(), {}, *measured);
+        std::printf("\n%s", routing_text(*measured).c_str());
+    }
     if (!choices.empty()) std::printf("%s%s", scores.empty() ? "" : "\n", choice_table(choices).c_str());
     if (options.json.empty()) return;
     const auto document = io::Json::object(

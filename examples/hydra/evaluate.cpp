@@ -9,6 +9,6 @@ bool same_answer(const Speech& speech, std::string_view a, std::string_view b) {
 }
 
 template std::vector<DomainScore> evaluate(HostBackend&, const Llama<HostBackend>&, Index, const std::vector<Domain>&,
-                                           const Speech&, const EvaluationOptions&);
+                                           const Speech&, const EvaluationOptions&, RoutingMeasure*);
 
 }  // namespace hydra

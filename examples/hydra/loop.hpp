@@ -72,6 +72,11 @@ public:
 
     [[nodiscard]] Index first_step() const { return step_; }
 
+    /// Whether run() calls evaluate after so many steps.
+    [[nodiscard]] bool evaluates_at(Index step) const {
+        return options_.evaluate_every > 0 && step > 0 && step < options_.steps && step % options_.evaluate_every == 0;
+    }
+
     /// Continues where the newest complete checkpoint stopped, if there is one.
     void resume(const hydralora::io::OnProblem& on_problem) {
         const auto place = hydralora::io::find_checkpoint(run_.checkpoints(), on_problem);
@@ -93,7 +98,7 @@ public:
         changed_();
     }
 
-    /// evaluate(step) is called every evaluate_every steps.
+    /// evaluate(step) is called every evaluate_every steps but the last.
     template <class Evaluate>
     LoopResult run(Evaluate&& evaluate) {
         const auto before = run_.open_metrics(step_);
@@ -119,7 +124,7 @@ public:
                 const bool last = step_ == options_.steps || result.outcome != Outcome::done;
                 if (last || (options_.save_every > 0 && step_ % options_.save_every == 0))
                     save([&](const std::string& m) { progress.say(m); });
-                if (!last && options_.evaluate_every > 0 && step_ % options_.evaluate_every == 0) evaluate(step_);
+                if (!last && evaluates_at(step_)) evaluate(step_);
             }
         }
         result.steps = step_;

@@ -1,4 +1,4 @@
-// hydra: pretrain | train | plan | eval | generate | inspect | components | export | import | merge | analyze
+// hydra: pretrain | train | plan | eval | generate | inspect | components | analyze | report | export | import | merge
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -10,6 +10,7 @@
 #include "find_components.hpp"
 #include "inspect.hpp"
 #include "memory_plan.hpp"
+#include "report_runs.hpp"
 #include "train.hpp"
 
 namespace {
@@ -69,6 +70,10 @@ struct Run {
     }
     int operator()(const hydra::AnalyzeOptions& o) const {
         hydra::run_analyze(o);
+        return 0;
+    }
+    int operator()(const hydra::ReportOptions& o) const {
+        hydra::run_report(o);
         return 0;
     }
     int operator()(const hydra::InspectOptions& o) const {

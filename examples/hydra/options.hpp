@@ -130,6 +130,11 @@ struct InspectOptions {
     std::vector<std::filesystem::path> paths;
 };
 
+struct ReportOptions {
+    std::vector<std::filesystem::path> runs;
+    std::filesystem::path out = "report.html";
+};
+
 [[nodiscard]] hydralora::io::Json to_json(const LoopOptions& options);
 [[nodiscard]] hydralora::io::Json to_json(const PretrainOptions& options);
 [[nodiscard]] hydralora::io::Json to_json(const TrainOptions& options);

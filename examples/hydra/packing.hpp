@@ -17,6 +17,7 @@ struct Example {
     hydralora::Index labelled = 0;          ///< labels that are not ignored
     hydralora::Index bytes = 0;             ///< of those, the bytes of text: control tokens have none
     std::vector<std::int32_t> starts{};     ///< of each token, where its document begins; empty: one document
+    std::int32_t component = -1;            ///< of the corpus, that its document belongs to; -1: none is known
 };
 
 /// none: a sequence is an example. documents: examples are laid one behind another as documents of their own, between

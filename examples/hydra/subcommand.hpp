@@ -26,6 +26,7 @@ Subcommand add_plan(CLI::App& app);
 Subcommand add_evaluate(CLI::App& app);
 Subcommand add_generate(CLI::App& app);
 Subcommand add_inspect(CLI::App& app);
+Subcommand add_report(CLI::App& app);
 Subcommand add_components(CLI::App& app);
 Subcommand add_export(CLI::App& app);
 Subcommand add_import(CLI::App& app);

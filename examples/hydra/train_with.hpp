@@ -12,6 +12,7 @@
 #include "loop.hpp"
 #include "memory_plan.hpp"
 #include "plan.hpp"
+#include "run_routing.hpp"
 #include "session.hpp"
 #include "train.hpp"
 
@@ -110,11 +111,19 @@ Outcome train_adapters(B& be, const Setting& s) {
     auto adapters = make_buffers(be, adapter_shapes(s.base.config, s.options.adapter));
     initialise(be, adapters, s.base.config, s.options.adapter, Seed{loop.seed});
     const Llama<B> model = weights.adapted(be, s.base, s.options.adapter, views(std::as_const(adapters)));
-    const auto score = [&] {
-        return evaluate(be, model, gated_heads(s.options), s.domains, s.speech, loop.evaluation);
+    RunRouting<B> routing(be, s.base.config, s.options.adapter, adapters, s.domains, s.run);
+    const auto score = [&](Index step) {
+        auto scores =
+            evaluate(be, model, gated_heads(s.options), s.domains, s.speech, loop.evaluation, routing.begin());
+        routing.end(step);
+        return scores;
     };
     auto before = evaluate(be, bare, 0, s.domains, s.speech, loop.evaluation);
     auto samples = sample_domains(be, bare, s.domains, s.speech);
+    if (routing.lacks(0)) {
+        read_gates(be, model, s.domains, loop.evaluation, *routing.begin());
+        routing.end(0);
+    }
 
     Loop<B, AdapterBuffers<B>> training(be, model, adapters, s.domains, loop, s.run, s.surroundings,
                                         [&] { weights.refresh(be, adapters); });
@@ -123,11 +132,16 @@ Outcome train_adapters(B& be, const Setting& s) {
     const auto existing = loop.resume ? io::Existing::replace : io::Existing::refuse;
     if (s.options.save_start) io::save_adapter(s.run.at("start"), file, set_on_host(be, adapters), existing);
     if (loop.resume) training.resume(tell);
-    const LoopResult result = training.run([&](Index step) { say_scores(step, score()); });
+    const Index first = training.first_step();
+    routing.resume_at(first);
+    // A run that stops where it should evaluate stops before it does.
+    if (training.evaluates_at(first) && routing.lacks(first)) say_scores(first, score(first));
+    const LoopResult result = training.run([&](Index step) { say_scores(step, score(step)); });
     if (stopped_early(result, s.run)) return result.outcome;
     io::save_adapter(s.run.at("adapter"), file, set_on_host(be, adapters), existing);
-    report(s.run, {result, parameter_count(adapters), parameter_count(s.base.files.views), std::move(before), score(),
-                   std::move(samples), sample_domains(be, model, s.domains, s.speech)});
+    report(s.run, {result, parameter_count(adapters), parameter_count(s.base.files.views), std::move(before),
+                   score(result.steps), std::move(samples), sample_domains(be, model, s.domains, s.speech)});
+    routing.report();
     std::printf("Adapter: %s\n", s.run.at("adapter").c_str());
     return Outcome::done;
 }

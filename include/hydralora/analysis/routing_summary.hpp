@@ -79,8 +79,14 @@ struct RoutingSummary {
 /// Mean NMI from which heads follow a labelling; below half of it they do not.
 inline constexpr double nmi_of_followers = 0.5;
 
+/// What the sentence advises where heads do not follow, by the names its reader can use.
+struct RoutingRemedy {
+    std::string_view start = "RouterInit::components", rate = "AdamW's ratios.router";
+};
+
 /// One sentence for a report, about the labelling of that name.
-[[nodiscard]] inline std::string routing_sentence(const RoutingSummary& s, std::string_view labelling) {
+[[nodiscard]] inline std::string routing_sentence(const RoutingSummary& s, std::string_view labelling,
+                                                  const RoutingRemedy& remedy = {}) {
     const auto at = std::find_if(s.fits.begin(), s.fits.end(), [&](const auto& f) { return f.labelling == labelling; });
     if (at == s.fits.end()) {
         std::string known;
@@ -109,8 +115,8 @@ inline constexpr double nmi_of_followers = 0.5;
             text << " and head cosine " << *s.cosine << " say";
         else
             text << " says";
-        text << " nothing of specialisation, and what usually helps is to start the router from a linear probe of the "
-             << labelling << " and to give it 0.2 of the learning rate (AdamW's ratios.router)";
+        text << " nothing of specialisation, and what usually helps is to start the router from the components of the "
+             << "corpus (" << remedy.start << ") and to give it 0.2 of the learning rate (" << remedy.rate << ")";
     }
     text << ".";
     return text.str();
