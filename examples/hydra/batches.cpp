@@ -18,7 +18,19 @@ constexpr std::uint32_t shuffle_stream = 0x5f000000u;  // decks count up from he
 ExampleOrder::ExampleOrder(const std::vector<Domain>& domains, Mix mix, hydralora::Seed seed) : seed_(seed) {
     decks_.resize(mix == Mix::equal ? domains.size() : 1);
     for (std::size_t d = 0; d < domains.size(); ++d)
-        for (const Example& example : domains[d].train) decks_[mix == Mix::equal ? d : 0].examples.push_back(&example);
+        for (const Example& example : domains[d].train) {
+            hydralora::check(
+                mix != Mix::components || example.component >= 0,
+                "--mix components: an example has no component; packed sequences and pretraining have none");
+            const std::size_t deck = mix == Mix::equal        ? d
+                                     : mix == Mix::components ? static_cast<std::size_t>(example.component)
+                                                              : 0;
+            if (deck >= decks_.size()) decks_.resize(deck + 1);
+            decks_[deck].examples.push_back(&example);
+        }
+    if (mix == Mix::components)  // of a given component, all may be held out
+        std::erase_if(decks_, [](const Deck& deck) { return deck.examples.empty(); });
+    hydralora::check(!decks_.empty(), "the data has no training example");
     for (Deck& deck : decks_) {
         hydralora::check(!deck.examples.empty(), "the data has no training example");
         deck.order.resize(deck.examples.size());

@@ -13,9 +13,9 @@
 namespace hydra {
 
 /// proportional: every example once an epoch, all domains shuffled together. equal: domains take turns, each with epochs
-/// of its own.
-enum class Mix { proportional, equal };
-inline constexpr std::array<std::string_view, 2> mix_names{"proportional", "equal"};
+/// of its own. components: so do the components, whatever the domain.
+enum class Mix { proportional, equal, components };
+inline constexpr std::array<std::string_view, 3> mix_names{"proportional", "equal", "components"};
 
 /// The training examples of all domains in an order that depends on the seed and the position alone.
 class ExampleOrder {

@@ -31,7 +31,7 @@ bool stored_in_bfloat16(const io::ModelFiles& files) {
 }  // namespace
 
 void run_plan(const TrainOptions& options) {
-    check_options(options.loop);
+    check_options(options);
     check(!options.heads_of_data, "--heads auto: counted in the data, which plan does not read; give the number");
     const auto path = options.base / "config.json";
     const std::string name = path.string();

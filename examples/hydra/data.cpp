@@ -30,10 +30,13 @@ public:
         : options_(options), vocabulary_(vocabulary), most_ids_(static_cast<std::size_t>(options.sequence_length)) {}
 
     void add(const Record& record, const RecordPlace& place) {
+        const std::size_t before = candidates.size();
+        const std::int32_t component = label_of(record, place);
         if (record.text)
             add_text(*record.text);
         else
             add_conversation(record.turns, place);
+        for (std::size_t i = before; i < candidates.size(); ++i) candidates[i].example.component = component;
     }
 
     void add_text(std::string_view text) {
@@ -53,6 +56,23 @@ public:
     Index records = 0, truncated = 0, skipped = 0;
 
 private:
+    [[nodiscard]] std::int32_t label_of(const Record& record, const RecordPlace& place) const {
+        constexpr std::size_t most = 1024;  // as many as an adapter may have heads
+        if (options_.labels == nullptr) return -1;
+        auto& [field, names] = *options_.labels;
+        if (!record.label)
+            place.fail("expected the field ", hydralora::io::in_quotes(field),
+                       " in every record, as --component-field asks, found none; add it, or name another");
+        auto found = std::find(names.begin(), names.end(), *record.label);
+        if (found == names.end()) {
+            if (names.size() == most)
+                place.fail("more than ", most, " values of the field ", hydralora::io::in_quotes(field),
+                           "; expected one that names a few components");
+            found = names.insert(names.end(), *record.label);
+        }
+        return static_cast<std::int32_t>(found - names.begin());
+    }
+
     void add_conversation(const hydralora::text::Conversation& turns, const RecordPlace& place) {
         ++records;
         const hydralora::text::ChatFormat format = chat(place);
@@ -112,11 +132,15 @@ Contents contents_of(std::string_view content, const std::filesystem::path& path
     check(!content.empty(), name, ": expected text, found an empty file; leave it out or put text into it");
     Contents contents(options, vocabulary);
     if (holds_records(path)) {
-        read_records(content, name, [&](Record&& record, const RecordPlace& place) { contents.add(record, place); });
+        read_records(
+            content, name, [&](Record&& record, const RecordPlace& place) { contents.add(record, place); },
+            options.labels != nullptr ? options.labels->field : std::string_view{});
         check(contents.records > 0, name,
               ": no trainable token: expected at least one record, found only blank lines or an empty array; ",
               record_forms);
     } else {
+        check(options.labels == nullptr, name, ": a plain text has no fields, as --component-field asks; write it as ",
+              "records {\"text\": ...} with the field, or take --component-of files");
         contents.add_text(content);
     }
     check(!contents.candidates.empty(), name, ": no trainable token: all ", contents.records,

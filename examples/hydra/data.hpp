@@ -34,6 +34,12 @@ struct Domain {
     hydralora::Index packed = 0;           ///< examples in the packed sequences of train; 0: not packed
 };
 
+/// A field of records that names their component; its values are numbered as they come.
+struct FieldLabels {
+    std::string field;
+    std::vector<std::string> names{};
+};
+
 /// Whether the prompts of records are predicted too (pretraining) or read only (fine-tuning).
 enum class Prompts { masked, trained };
 
@@ -45,6 +51,7 @@ struct DataOptions {
     Packing packing = Packing::none;  ///< of the training part
     /// How conversations are written; none: a conversation is refused with Vocabulary::why_no_chat_format().
     std::optional<hydralora::text::ChatFormat> chat = hydralora::text::ChatFormat::hydralora;
+    FieldLabels* labels = nullptr;  ///< where every record is to have a label, which becomes Example::component
 };
 
 /// One domain per file, named as the file without its extension.

@@ -34,6 +34,10 @@ corpus::Components find_components(const CorpusTexts& corpus, const ComponentsOp
     const auto documents = static_cast<Index>(corpus.documents.size());
     check(documents >= options.most, "data: ", counted(documents, "document"), " for up to --most ", options.most,
           " clusters, expected at least as many; give more text, shorter pieces (--piece), or lower --most");
+    return corpus::components(corpus.documents, corpus_options(options));
+}
+
+corpus::ComponentsOptions corpus_options(const ComponentsOptions& options) {
     corpus::ComponentsOptions how;
     how.tf_idf.terms = options.terms;
     how.tf_idf.min_df = options.min_df;
@@ -44,7 +48,7 @@ corpus::Components find_components(const CorpusTexts& corpus, const ComponentsOp
     how.silhouette.threads = options.threads;
     how.most = options.most;
     how.strongest_terms = options.strongest_terms;
-    return corpus::components(corpus.documents, how);
+    return how;
 }
 
 Index heads_of(const LoopOptions& run) {

@@ -15,6 +15,9 @@ namespace hydra {
 [[nodiscard]] hydralora::corpus::Components find_components(const CorpusTexts& corpus,
                                                             const ComponentsOptions& options);
 
+/// What `options` mean to the library.
+[[nodiscard]] hydralora::corpus::ComponentsOptions corpus_options(const ComponentsOptions& options);
+
 /// How many components the data of a run has, found with the default options and the run's seed; says why on stderr.
 [[nodiscard]] Index heads_of(const LoopOptions& run);
 

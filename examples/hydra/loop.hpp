@@ -5,12 +5,14 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <set>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 #include <hydralora/model/llama.hpp>
+#include <hydralora/model/routing_losses.hpp>
 #include <hydralora/optim/clip.hpp>
 
 #include "placement.hpp"
@@ -59,6 +61,8 @@ public:
                 grad_views_.lm_head = head_gradient_.view();
             }
         }
+        if constexpr (!whole_model)
+            if (options_.routing.balance > 0 || options_.routing.z > 0) routing_.emplace(be, params);
         if (options_.steps == 0)
             options_.steps = std::max(
                 Index{1}, static_cast<Index>(std::llround(options_.epochs * static_cast<double>(order_.epoch()) /
@@ -193,15 +197,21 @@ private:
         using namespace hydralora;
         visit([&](const ParamPath&, auto& g) { be_.fill(g.view(), 0.0f); }, grads_);
         be_.fill(loss_sum_.view(), surroundings_.first_loss(step_));
+        const RoutingPolicy& policy = options_.routing;
+        const double factor = policy.factor(step_, options_.steps);
+        if (routing_) routing_->begin(policy.balance * factor, policy.z * factor, step.labelled);
         for (std::size_t i = 0; i < parts; ++i) {
             const Part& part = parts_[i];
             Pass<B> pass;
             pass.random = {Seed{options_.seed}, 0, static_cast<std::uint32_t>(step_)};
             pass.rows = part.rows;
+            pass.dense = step_ < policy.top_k_after;
+            if (routing_) pass.routing = routing_->part(part.tokens.labels);
             model_.forward(be_, part.tokens, cache_, pass);
             model_.backward(be_, part.tokens, 1.0 / static_cast<double>(std::max(Index{1}, step.labelled)), cache_,
                             loss_sum_.view(), grad_views_);
         }
+        if (routing_) routing_->finish(be_);
         if constexpr (whole_model)
             if (!head_gradient_.empty()) fold_tied_head(be_, grad_views_);
         const ClipByGlobalNorm clip{options_.clip > 0 ? options_.clip : std::numeric_limits<double>::infinity()};
@@ -234,6 +244,9 @@ private:
                 f("adamw.v." + name, v.view());
             },
             params_, state_.m, state_.v);
+        if (routing_)
+            routing_->visit_shares(
+                [&](std::uint32_t adapter, auto share) { f("routing.share." + std::to_string(adapter), share); });
     }
 
     void save(const hydralora::io::OnProblem& on_problem) {
@@ -261,6 +274,7 @@ private:
     decltype(hydralora::views(std::declval<Set&>())) grad_views_;
     hydralora::ParamBuffer<B> head_gradient_;
     hydralora::Schedule schedule_;
+    std::optional<hydralora::RoutingLosses<B>> routing_;  // where there is a balance or z-loss
     hydralora::GradientNorm<B> norm_;
     hydralora::StepGuard guard_;
     typename Model::Cache cache_;

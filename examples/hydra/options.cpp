@@ -4,6 +4,8 @@
 
 #include <hydralora/io/adapter_config.hpp>
 
+#include "records.hpp"
+
 namespace hydra {
 
 using namespace hydralora;
@@ -61,7 +63,22 @@ Json to_json(const TrainOptions& o) {
     Json json = to_json(o.loop);
     json.set("base", o.base.string()).set("method", o.method == Method::full ? "full" : "adapter");
     json.set("chat", o.chat);
+    const ComponentStart& c = o.components;
+    if (o.labelled()) {
+        const ComponentOf of = c.of.value_or(ComponentOf::texts);
+        json.set("component_of", enum_name(of, component_of_names)).set("component_field", c.field);
+        json.set("components", c.clusters);
+        json.set("component_labels", of == ComponentOf::texts
+                                         ? "found in the training texts: nothing that a plain LoRA is not given"
+                                         : "given: information that a plain LoRA does not get");
+    }
     if (o.method == Method::full) return json;
+    json.set("router_init", enum_name(c.router, adapter_names::router_init));
+    if (c.router == RouterInit::components) json.set("router_sample", c.sample).set("router_std", c.logit_std);
+    json.set("b_std", c.start.b_std).set("router_scale", c.start.router_scale);
+    const RoutingPolicy& r = o.loop.routing;
+    json.set("top_k_after", r.top_k_after).set("balance", r.balance).set("router_z", r.z);
+    json.set("balance_decay", r.balance_decay);
     json.set("weights", enum_name(o.weights, base_weights_names));
     const AdapterConfig& a = o.adapter.adapter;
     Json targets = Json::array();
@@ -133,6 +150,43 @@ void check_options(const LoopOptions& o) {
     check(o.held_out >= 0 && o.held_out < 1, "--held-out ", o.held_out, ": expected a share of the data, 0 to below 1");
     check(o.clip >= 0, "--clip ", o.clip, ": expected 0 (none) or a norm");
     o.adamw.validate();
+}
+
+void check_options(const TrainOptions& o) {
+    check_options(o.loop);
+    const ComponentStart& c = o.components;
+    const AdapterConfig& a = o.adapter.adapter;
+    const bool adapter = o.method == Method::adapter, routed = adapter && a.routed();
+    check(c.of != ComponentOf::field || !c.field.empty(), "--component-of field: name it by --component-field");
+    check(c.field.empty() || c.of == ComponentOf::field, "--component-field ", c.field,
+          ": expected no other --component-of beside it");
+    check_label_field(c.field);
+    check(c.clusters == 0 || (c.clusters >= 2 && c.clusters <= 1024), "--components ", c.clusters,
+          ": expected 0 (as many as heads) or 2 to 1024");
+    check(o.loop.mix != Mix::components || o.loop.packing == Packing::none,
+          "--mix components: packed sequences hold several components; give --packing none");
+    if (c.router == RouterInit::components) {
+        check(routed, "--router-init components: the method has no router; give --gate softmax or top_k");
+        check(a.router_input == RouterInput::x,
+              "--router-init components: fitted to the layers' inputs, so it needs "
+              "--router-input x");
+        check(o.heads_of_data || a.heads >= 2, "--router-init components: --heads ", Index{a.heads},
+              ", expected at least 2");
+        check(c.sample >= 1, "--router-sample ", c.sample, ": expected at least 1 token");
+        check(c.logit_std > 0 && c.logit_std <= 1e3, "--router-std ", c.logit_std, ": expected above 0, at most 1000");
+    }
+    check(c.start.b_std >= 0 && c.start.b_std <= 1e3, "--b-std ", c.start.b_std, ": expected 0 to 1000");
+    check(c.start.router_scale > 0 && c.start.router_scale <= 1e6, "--router-scale ", c.start.router_scale,
+          ": expected above 0, at most 1e6");
+    const RoutingPolicy& r = o.loop.routing;
+    check(r.top_k_after >= 0, "--top-k-after ", r.top_k_after, ": expected 0 or a step");
+    check(r.top_k_after == 0 || (adapter && a.gate == Gate::top_k), "--top-k-after: needs --gate top_k");
+    check(r.balance >= 0 && r.balance <= 1e6, "--balance ", r.balance, ": expected 0 to 1e6");
+    check(r.z >= 0 && r.z <= 1e6, "--router-z ", r.z, ": expected 0 to 1e6");
+    check((r.balance == 0 && r.z == 0) || routed,
+          "--balance, --router-z: the method has no router; give --gate softmax or top_k");
+    check(r.balance_decay >= 0 && r.balance_decay <= 1, "--balance-decay ", r.balance_decay,
+          ": expected a share of the steps, 0 (they stay) to 1");
 }
 
 }  // namespace hydra

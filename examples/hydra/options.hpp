@@ -1,10 +1,12 @@
 // What the commands are asked to do. The command line fills these; run.json repeats them.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +27,20 @@ namespace hydra {
 
 /// Tokens per sum over tokens: sequences are padded to multiples of it, so that the parts of a step add up to the same bits.
 inline constexpr Index slab_rows = 32;
+
+/// How routing is helped along, in an adapter with a router.
+struct RoutingPolicy {
+    Index top_k_after = 0;  ///< step before which --gate top_k computes all heads
+    double balance = 0;     ///< coefficients of the balance loss and the z-loss
+    double z = 0;
+    double balance_decay = 0;  ///< share of the steps over which both fall to 0; 0: they stay
+
+    /// What both coefficients are times at a step of `steps`.
+    [[nodiscard]] double factor(Index step, Index steps) const {
+        if (balance_decay == 0) return 1;
+        return std::max(0.0, 1 - static_cast<double>(step) / (balance_decay * static_cast<double>(steps)));
+    }
+};
 
 /// The data and the loop: what pretrain and train share.
 struct LoopOptions {
@@ -54,6 +70,7 @@ struct LoopOptions {
     Index evaluate_every = 0;  ///< steps; 0: before the first and after the last only
     Index save_every = 0;      ///< steps; 0: at the end only
     EvaluationOptions evaluation;
+    RoutingPolicy routing;
 };
 
 struct PretrainOptions {
@@ -69,6 +86,22 @@ enum class Method { adapter, full };
 enum class BaseWeights { packed, mapped };
 inline constexpr std::array<std::string_view, 2> base_weights_names{"packed", "mapped"};
 
+/// What the component of an example is: a cluster of the training texts, its file, or a field of its record. The last two
+/// are given, and so tell an adapter what a plain LoRA is not told; the first is in the texts that both see.
+enum class ComponentOf { texts, files, field };
+inline constexpr std::array<std::string_view, 3> component_of_names{"texts", "files", "field"};
+
+/// Components of the examples, and routers that begin from them.
+struct ComponentStart {
+    hydralora::RouterInit router = hydralora::RouterInit::released;
+    std::optional<ComponentOf> of;  ///< none: nothing asks for components, or `texts` where something does
+    std::string field;              ///< of the records, for ComponentOf::field
+    Index clusters = 0;             ///< of the texts; 0: as many as heads, or as --heads auto finds
+    Index sample = 20000;           ///< tokens that the routers are fitted to
+    double logit_std = 6;           ///< of the logits over them
+    hydralora::AdapterStart start;  ///< of what components do not decide
+};
+
 struct TrainOptions {
     LoopOptions loop;
     std::filesystem::path base;
@@ -79,6 +112,12 @@ struct TrainOptions {
     bool save_start = false;     ///< keep the adapter as it is before the first step
     bool heads_of_data = false;  ///< as many heads as the data has components, instead of adapter.heads
     hydralora::LlamaAdapterConfig adapter;
+    ComponentStart components;
+
+    /// Whether examples get components.
+    [[nodiscard]] bool labelled() const {
+        return components.of || components.router == hydralora::RouterInit::components || loop.mix == Mix::components;
+    }
 };
 
 struct EvaluateOptions {
@@ -154,5 +193,8 @@ void check_base_length(Index length, const hydralora::LlamaConfig& model);
 
 /// Throws, naming the flag, unless a run can be made with these options. Whether there is data is not looked at.
 void check_options(const LoopOptions& options);
+
+/// The same for what TrainOptions adds.
+void check_options(const TrainOptions& options);
 
 }  // namespace hydra

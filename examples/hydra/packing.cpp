@@ -20,6 +20,11 @@ void append(Example& sequence, const Example& document, Packing packing) {
     sequence.labels.insert(sequence.labels.end(), document.labels.begin(), document.labels.end());
     sequence.labelled += document.labelled;
     sequence.bytes += document.bytes;
+    sequence.component = begin == 0 || sequence.component == document.component ? document.component : -1;
+    if (document.component >= 0 || !sequence.components.empty()) {
+        sequence.components.resize(static_cast<std::size_t>(begin), -1);
+        sequence.components.resize(sequence.ids.size(), document.component);
+    }
     if (packing == Packing::documents) sequence.starts.resize(sequence.ids.size(), begin);
 }
 

@@ -13,11 +13,17 @@ namespace hydra {
 
 /// One sequence. ids and labels have the same length n >= 1.
 struct Example {
-    std::vector<std::int32_t> ids, labels;  ///< labels[i] is the token to predict after ids[i], or `ignored`
-    hydralora::Index labelled = 0;          ///< labels that are not ignored
-    hydralora::Index bytes = 0;             ///< of those, the bytes of text: control tokens have none
-    std::vector<std::int32_t> starts{};     ///< of each token, where its document begins; empty: one document
-    std::int32_t component = -1;            ///< of the corpus, that its document belongs to; -1: none is known
+    std::vector<std::int32_t> ids, labels;   ///< labels[i] is the token to predict after ids[i], or `ignored`
+    hydralora::Index labelled = 0;           ///< labels that are not ignored
+    hydralora::Index bytes = 0;              ///< of those, the bytes of text: control tokens have none
+    std::vector<std::int32_t> starts{};      ///< of each token, where its document begins; empty: one document
+    std::int32_t component = -1;             ///< of its document; -1: not known, or several packed together
+    std::vector<std::int32_t> components{};  ///< of each token, where labelled examples were packed; else empty
+
+    /// The component of token i.
+    [[nodiscard]] std::int32_t component_at(std::size_t i) const {
+        return components.empty() ? component : components[i];
+    }
 };
 
 /// none: a sequence is an example. documents: examples are laid one behind another as documents of their own, between

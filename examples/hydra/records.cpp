@@ -30,12 +30,18 @@ constexpr std::pair<std::string_view, Speaker> roles[] = {
 /// Takes what it knows of a record from the parser's events, whatever else the object holds.
 class RecordReader {
 public:
-    explicit RecordReader(const JsonPlace& place) : place_(place) {}
+    RecordReader(const JsonPlace& place, std::string_view field) : place_(place), field_(field) {}
 
     void null() { scalar("null"); }
-    void boolean(bool value) { scalar(value ? "true" : "false"); }
-    void integer(std::int64_t) { scalar("a number"); }
-    void unsigned_integer(std::uint64_t value) { scalar(wanted_ == Wanted::weight && value == 1 ? "1" : "a number"); }
+    void boolean(bool value) {
+        if (!labels(value ? "true" : "false")) scalar(value ? "true" : "false");
+    }
+    void integer(std::int64_t value) {
+        if (!labels(std::to_string(value))) scalar("a number");
+    }
+    void unsigned_integer(std::uint64_t value) {
+        if (!labels(std::to_string(value))) scalar(wanted_ == Wanted::weight && value == 1 ? "1" : "a number");
+    }
     void real(double, const std::string&) { scalar("a number"); }
     void string(std::string&& value) {
         if (skipped_ > 0) return;
@@ -53,7 +59,14 @@ public:
 private:
     enum class Level { outside, record, turns, turn, parts, part };
     enum class Kind { object, array };
-    enum class Wanted { nothing, string, content, turns, weight, refused };
+    enum class Wanted { nothing, string, label, content, turns, weight, refused };
+
+    /// Takes a value that is not a string, if it is the label.
+    bool labels(std::string&& value) {
+        if (skipped_ > 0 || level_ != Level::record || wanted_ != Wanted::label) return false;
+        label_ = std::move(value);
+        return true;
+    }
 
     void begin(Kind kind) {
         if (skipped_ > 0) {
@@ -95,6 +108,8 @@ private:
         if (level_ == Level::parts)
             place_.fail(R"(expected a part like {"type": "text", "text": "..."}, found )", found);
         if (wanted_ == Wanted::string) place_.fail("expected a string as ", in_quotes(name_), ", found ", found);
+        if (wanted_ == Wanted::label)
+            place_.fail("expected a string, a whole number or a truth value as ", in_quotes(name_), ", found ", found);
         if (wanted_ == Wanted::content)
             place_.fail("expected a string as ", in_quotes(name_), ", found ", found,
                         "; turns that only call tools cannot be trained on");
@@ -145,13 +160,14 @@ private:
     void finish_record() const;
 
     const JsonPlace& place_;
+    std::string_view field_;  // of the label; "": none
     Level level_ = Level::outside;
     std::size_t skipped_ = 0;  // open containers of no interest
     Wanted wanted_ = Wanted::nothing;
     std::optional<std::string>* slot_ = nullptr;
     std::string name_;                // of the last key
     std::vector<std::string> names_;  // the record's first keys, for messages
-    std::optional<std::string> instruction_, input_, output_, text_, system_;
+    std::optional<std::string> instruction_, input_, output_, text_, system_, label_;
     std::optional<std::string> turns_name_;
     std::optional<std::string> role_, content_, type_, part_text_;
     Speaker speaker_ = Speaker::user;
@@ -169,6 +185,10 @@ void RecordReader::key(std::string&& name) {
         if (name_ == "output") want_string(output_, name_);
         if (name_ == "text") want_string(text_, name_);
         if (name_ == "system") want_string(system_, name_);
+        if (!field_.empty() && name_ == field_) {
+            want_string(label_, name_);
+            wanted_ = Wanted::label;
+        }
         if (name_ != "messages" && name_ != "conversations") return;
         if (turns_name_ && *turns_name_ == name_)
             place_.fail("expected each key once, found ", in_quotes(name_), " twice");
@@ -217,6 +237,7 @@ void RecordReader::finish_record() const {
 Record RecordReader::take() {
     Record record;
     record.text = std::move(text_);
+    record.label = std::move(label_);
     if (record.text) return record;
     if (system_ && !system_->empty()) record.turns.push_back({Speaker::system, *std::move(system_)});
     if (instruction_) {
@@ -227,10 +248,10 @@ Record RecordReader::take() {
     return record;
 }
 
-Record parse_record(std::string_view text, const RecordPlace& at) {
+Record parse_record(std::string_view text, const RecordPlace& at, std::string_view field) {
     try {
         JsonPlace place(text, "");
-        RecordReader reader(place);
+        RecordReader reader(place, field);
         hydralora::io::parse_json_events(place, record_limits, reader);
         return reader.take();
     } catch (const hydralora::Error& error) {
@@ -241,11 +262,17 @@ Record parse_record(std::string_view text, const RecordPlace& at) {
 }  // namespace
 
 void read_records(std::string_view text, std::string_view path,
-                  const std::function<void(Record&&, const RecordPlace&)>& take) {
+                  const std::function<void(Record&&, const RecordPlace&)>& take, std::string_view field) {
     cut_records(text, path, [&](std::string_view record, const RecordPlace& place) {
-        take(parse_record(record, place), place);
+        take(parse_record(record, place, field), place);
         return Reading::go_on;
     });
+}
+
+void check_label_field(std::string_view field) {
+    for (const std::string_view own : {"messages", "conversations", "instruction", "input", "output", "text", "system"})
+        hydralora::check(field != own, "--component-field ", own,
+                         ": expected a field of the records besides the texts that are trained on");
 }
 
 }  // namespace hydra

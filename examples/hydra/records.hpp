@@ -16,6 +16,7 @@ namespace hydra {
 struct Record {
     std::optional<std::string> text;
     hydralora::text::Conversation turns{};
+    std::optional<std::string> label{};  ///< value of the field asked for
 };
 
 /// What records look like, for messages.
@@ -28,9 +29,13 @@ inline constexpr std::string_view record_forms =
 /// - "instruction" and "output", with "input" that may be missing; or
 /// - "text";
 /// the first two may have "system". Other keys are of no interest. Roles may be system, developer; user, human;
-/// assistant, gpt, chatgpt, model, bot; tool, function, observation, ipython. Throws hydralora::Error that begins with
+/// assistant, gpt, chatgpt, model, bot; tool, function, observation, ipython. A key `field`, none of those above, is read as
+/// the record's label: a string, a whole number or a truth value. Throws hydralora::Error that begins with
 /// `path`:line:column.
 void read_records(std::string_view text, std::string_view path,
-                  const std::function<void(Record&&, const RecordPlace&)>& take);
+                  const std::function<void(Record&&, const RecordPlace&)>& take, std::string_view field = {});
+
+/// Throws unless a label can be read from a key of that name.
+void check_label_field(std::string_view field);
 
 }  // namespace hydra

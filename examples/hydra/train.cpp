@@ -19,14 +19,15 @@ Json with_checksums(Json options, const LoopOptions& loop, const std::string& ba
     return base_checksum.empty() ? options : options.set("base_checksum", base_checksum);
 }
 
-std::vector<Domain> read_data(const LoopOptions& o, Prompts prompts, const Speech& speech) {
+std::vector<Domain> read_data(const LoopOptions& o, Prompts prompts, const Speech& speech, FieldLabels* labels) {
     auto domains = read_domains(o.data,
                                 {.sequence_length = o.sequence_length,
                                  .held_out = o.held_out,
                                  .seed = Seed{o.seed},
                                  .prompts = prompts,
                                  .packing = o.packing,
-                                 .chat = speech.format},
+                                 .chat = speech.format,
+                                 .labels = labels},
                                 speech.vocabulary);
     for (const Domain& d : domains) {
         std::string notes;
@@ -110,6 +111,7 @@ Outcome pretrain(const PretrainOptions& options, const Surroundings& surrounding
     const LoopOptions& loop = options.loop;
     check_options(loop);
     check(!loop.data.empty(), "no data: name at least one text or JSONL file");
+    check(loop.mix != Mix::components, "--mix components: pretraining has no components; give equal or proportional");
     validate(options.model);
     check_padded_length(loop.sequence_length, options.model.max_positions, "--max-positions");
     if (loop.place.device == Device::cuda) return pretrain_on_cuda(options, surroundings);
@@ -118,12 +120,13 @@ Outcome pretrain(const PretrainOptions& options, const Surroundings& surrounding
 }
 
 Outcome train(const TrainOptions& options, const Surroundings& surroundings) {
-    check_options(options.loop);
+    check_options(options);
     check(!options.loop.data.empty(), "no data: name at least one text or JSONL file");
     check(options.method == Method::full || !options.adapter.targets.empty(),
           "--targets: name at least one linear layer");
     static_cast<void>(Vocabulary().chat_format(options.chat));  // refuses a name that is none
-    if (options.heads_of_data && options.method == Method::adapter) {
+    // Labelled data says itself how many heads it wants.
+    if (options.heads_of_data && options.method == Method::adapter && !options.labelled()) {
         TrainOptions with_heads = options;
         with_heads.heads_of_data = false;
         with_heads.adapter.adapter.heads = heads_of(options.loop);

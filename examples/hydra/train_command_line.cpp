@@ -57,7 +57,8 @@ void add_loop(CLI::App& app, LoopOptions& o) {
         "memory, a third more work; same results")
         ->group("Loop");
     app.add_option("--length", o.sequence_length, "longest sequence in tokens")->group("Loop");
-    add_enum(app, "--mix", o.mix, mix_names, "examples drawn from all domains alike, or domains in turn")
+    add_enum(app, "--mix", o.mix, mix_names,
+             "examples drawn from all domains alike, domains in turn, or components in turn")
         ->group("Loop");
     add_enum(app, "--packing", o.packing, packing_names,
              "examples laid into one sequence, as documents that do not see each other, or as one text")
@@ -122,6 +123,44 @@ void add_adapter(CLI::App& app, TrainOptions& o, std::string& heads, std::vector
         ->group("Adapter");
 }
 
+/// What heads begin from, and how their routing is helped along.
+void add_routing(CLI::App& app, TrainOptions& o) {
+    ComponentStart& c = o.components;
+    RoutingPolicy& r = o.loop.routing;
+    add_enum(app, "--router-init", c.router, adapter_names::router_init,
+             "uniform rows as in the released code, or fitted to the components of the training examples on each "
+             "layer's inputs")
+        ->group("Routing");
+    app.add_option_function<std::string>(
+           "--component-of",
+           [&c](const std::string& name) {
+               c.of = parse_enum<ComponentOf>("--component-of", name, component_of_names);
+           },
+           "what the component of an example is: a cluster of the training texts, its file, or a field of its record; "
+           "the last two tell the routers what a plain LoRA is not told")
+        ->type_name("texts|files|field")
+        ->default_str("texts")
+        ->group("Routing");
+    app.add_option("--component-field", c.field, "the field of every JSON record that names its component")
+        ->type_name("NAME")
+        ->group("Routing");
+    app.add_option("--components", c.clusters, "clusters of the texts; 0: as many as heads")->group("Routing");
+    app.add_option("--router-sample", c.sample, "tokens that --router-init components looks at")->group("Routing");
+    app.add_option("--router-std", c.logit_std, "deviation of the logits with --router-init components")
+        ->group("Routing");
+    app.add_option("--router-scale", c.start.router_scale, "of the released rows; above 1: sharper gates")
+        ->group("Routing");
+    app.add_option("--b-std", c.start.b_std, "deviation of B at the start; 0: B is 0, as in the released code")
+        ->group("Routing");
+    app.add_option("--top-k-after", r.top_k_after, "step before which --gate top_k computes all heads")
+        ->group("Routing");
+    app.add_option("--balance", r.balance, "coefficient of the loss that heads are used unequally")->group("Routing");
+    app.add_option("--router-z", r.z, "coefficient of the loss that logits are large")->group("Routing");
+    app.add_option("--balance-decay", r.balance_decay,
+                   "share of the steps over which both coefficients fall to 0; 0: they stay")
+        ->group("Routing");
+}
+
 Index parse_heads(const std::string& text) {
     Index heads = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), heads);
@@ -167,6 +206,7 @@ struct Training {
             ->group("Adapter");
         add_loop(app, options->loop);
         add_adapter(app, *options, presets->heads, presets->targets);
+        add_routing(app, *options);
     }
     [[nodiscard]] TrainOptions make(const CLI::App& app) const {
         TrainOptions made = *options;
@@ -175,6 +215,9 @@ struct Training {
         apply_method(presets->method, app, made);
         made.adapter.targets = parse_targets(presets->targets);
         check(!made.save_start || made.method == Method::adapter, "--save-start: --method full has no adapter");
+        if (!made.components.field.empty() && !made.components.of) made.components.of = ComponentOf::field;
+        if (made.components.router == RouterInit::components && app.get_option("--lr-ratio-router")->count() == 0)
+            made.loop.adamw.ratios.router = 0.2;  // a fitted router is to be kept
         check(made.method == Method::full || made.adapter.adapter.alpha > 0, "--alpha ", made.adapter.adapter.alpha,
               ": expected above 0; an adapter scaled by 0 does nothing and learns nothing");
         return made;

@@ -9,9 +9,11 @@
 #include <hydralora/io/adapter_files.hpp>
 
 #include "evaluate.hpp"
+#include "label_components.hpp"
 #include "loop.hpp"
 #include "memory_plan.hpp"
 #include "plan.hpp"
+#include "router_start.hpp"
 #include "run_routing.hpp"
 #include "session.hpp"
 #include "train.hpp"
@@ -22,8 +24,9 @@ namespace hydra {
 [[nodiscard]] hydralora::io::Json with_checksums(hydralora::io::Json options, const LoopOptions& loop,
                                                  const std::string& base_checksum);
 
-/// The domains of a run; says what was read.
-[[nodiscard]] std::vector<Domain> read_data(const LoopOptions& options, Prompts prompts, const Speech& speech);
+/// The domains of a run; says what was read. labels: see DataOptions.
+[[nodiscard]] std::vector<Domain> read_data(const LoopOptions& options, Prompts prompts, const Speech& speech,
+                                            FieldLabels* labels = nullptr);
 
 /// How many heads have gates worth reporting.
 [[nodiscard]] Index gated_heads(const TrainOptions& options);
@@ -80,6 +83,7 @@ struct Setting {
     const Speech& speech;
     const std::vector<Domain>& domains;
     RunDirectory& run;
+    Index components = 0;  // that the examples have; 0: not labelled
 };
 
 template <hydralora::Backend B>
@@ -109,7 +113,9 @@ Outcome train_adapters(B& be, const Setting& s) {
     PlacedWeights<B> weights(be, s.base, &s.options.adapter, s.options.weights);
     const Llama<B> bare(be, s.base.config, weights.views());
     auto adapters = make_buffers(be, adapter_shapes(s.base.config, s.options.adapter));
-    initialise(be, adapters, s.base.config, s.options.adapter, Seed{loop.seed});
+    initialise(be, adapters, s.base.config, s.options.adapter, Seed{loop.seed}, s.options.components.start);
+    if (s.options.components.router == RouterInit::components)
+        start_routers(be, bare, s.options.adapter, adapters, s.domains, s.components, s.options);
     const Llama<B> model = weights.adapted(be, s.base, s.options.adapter, views(std::as_const(adapters)));
     RunRouting<B> routing(be, s.base.config, s.options.adapter, adapters, s.domains, s.run);
     const auto score = [&](Index step) {
@@ -150,16 +156,18 @@ Outcome train_adapters(B& be, const Setting& s) {
 
 /// `be` of slab_rows, options that were checked.
 template <hydralora::Backend B>
-Outcome train_with(B& be, const TrainOptions& options, const Surroundings& surroundings) {
+Outcome train_with(B& be, const TrainOptions& given, const Surroundings& surroundings) {
     using namespace hydralora;
-    const LoopOptions& loop = options.loop;
     HostBackend host(EigenOptions{.threads = 1});
-    const BaseModel base = load_base(host, options.base, loop.sequence_length + slab_rows);
-    check_base_length(loop.sequence_length, base.files.config);
-    if (options.method == Method::adapter)
-        static_cast<void>(adapter_shapes(base.config, options.adapter));  // refuses what cannot be
-    const Speech speech = speech_of(base.vocabulary, options.chat);
-    const auto domains = read_data(loop, Prompts::masked, speech);
+    const BaseModel base = load_base(host, given.base, given.loop.sequence_length + slab_rows);
+    check_base_length(given.loop.sequence_length, base.files.config);
+    if (given.method == Method::adapter)
+        static_cast<void>(adapter_shapes(base.config, given.adapter));  // refuses what cannot be
+    const Speech speech = speech_of(base.vocabulary, given.chat);
+    const LabelledData data = read_labelled_data(given, speech);
+    const TrainOptions& options = data.options;
+    const LoopOptions& loop = options.loop;
+    const auto& domains = data.domains;
     const auto weight_bytes = static_cast<Index>(base.files.files.bytes());  // read, and so in memory, by now
     const MemoryPlan plan = memory_plan(base.config, weight_bytes,
                                         PlacedWeights<HostBackend>::panel_storage(base.files.views, options.adapter),
@@ -172,7 +180,7 @@ Outcome train_with(B& be, const TrainOptions& options, const Surroundings& surro
     if (!warning.empty()) std::fprintf(stderr, "Warning: %s.\n", warning.c_str());
     RunDirectory run(loop.out, loop.resume, surroundings.command,
                      with_checksums(to_json(options), loop, base.checksum));
-    const train_detail::Setting setting{options, surroundings, base, speech, domains, run};
+    const train_detail::Setting setting{options, surroundings, base, speech, domains, run, data.components};
     return options.method == Method::full ? train_detail::train_whole(be, setting)
                                           : train_detail::train_adapters(be, setting);
 }

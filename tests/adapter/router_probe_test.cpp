@@ -167,6 +167,20 @@ TEST_CASE("neither the order of the tokens nor how they come matters") {
         CHECK(std::abs(again.values[i] - whole.values[i]) <= 1e-12 * std::max(1.0, std::abs(whole.values[i])));
 }
 
+TEST_CASE("numbers stored in 16 bits are read as the floats they are") {
+    test::Draw draw(16);
+    Sample s(300, 9, 3, draw);
+    std::vector<bfloat16> stored;
+    for (Index t = 0; t < 300; ++t)
+        for (Index j = 0; j < 9; ++j) {
+            stored.emplace_back(s.x(t, j));
+            s.x(t, j) = static_cast<float>(stored.back());
+        }
+    RouterProbe probe(9, 3);
+    probe.add(host_view(std::as_const(stored).data(), 300, 9), s.label_view());
+    CHECK(probe.rows(3).values == s.probe(3).rows(3).values);
+}
+
 TEST_CASE("rows reach the router of a backend") {
     using Backend = test::BasicTestBackend<float>;
     Backend be({.threads = 1});

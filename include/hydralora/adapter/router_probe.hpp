@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 #include "../analysis/cholesky.hpp"
@@ -19,6 +20,17 @@
 #include "config.hpp"
 
 namespace hydralora {
+
+namespace router_probe_detail {
+/// Of a number, or of one stored in 16 bits.
+template <class T>
+[[nodiscard]] double to_double(T value) {
+    if constexpr (std::is_arithmetic_v<T>)
+        return static_cast<double>(value);
+    else
+        return static_cast<double>(static_cast<float>(value));
+}
+}  // namespace router_probe_detail
 
 struct RouterProbeOptions {
     double ridge = 1;      ///< above 0
@@ -66,6 +78,7 @@ inline RouterProbe::RouterProbe(Index in, Index labels) : in_(in) {
 
 template <class T, class L>
 void RouterProbe::add(MatrixView<T> x, MatrixView<L> labels) {
+    using router_probe_detail::to_double;
     check(x.cols == in_, "RouterProbe: x has ", x.cols, " columns, expected in = ", in_);
     check(labels.rows == 1 && labels.cols == x.rows, "RouterProbe: labels are (", labels.rows, ", ", labels.cols,
           "), expected (1, ", x.rows, "), one for each token");
@@ -73,8 +86,8 @@ void RouterProbe::add(MatrixView<T> x, MatrixView<L> labels) {
         const auto label = static_cast<Index>(labels(0, t));
         check(label < sums_.rows, "RouterProbe: token ", t, " has label ", label, ", expected below ", sums_.rows);
         for (Index j = 0; label >= 0 && j < in_; ++j)
-            check(std::isfinite(static_cast<double>(x(t, j))), "RouterProbe: x(", t, ", ", j, ") is ",
-                  static_cast<double>(x(t, j)), ", expected a finite number");
+            check(std::isfinite(to_double(x(t, j))), "RouterProbe: x(", t, ", ", j, ") is ", to_double(x(t, j)),
+                  ", expected a finite number");
     }
     Index waiting = 0;
     for (Index t = 0; t < x.rows; ++t) {
@@ -82,7 +95,7 @@ void RouterProbe::add(MatrixView<T> x, MatrixView<L> labels) {
         if (label < 0) continue;
         double* sum = sums_.row(label);
         for (Index j = 0; j < in_; ++j) {
-            const auto value = static_cast<double>(x(t, j));
+            const auto value = to_double(x(t, j));
             packed_[static_cast<std::size_t>((j / panel * block + waiting) * panel + j % panel)] = value;
             sum[j] += value;
         }
