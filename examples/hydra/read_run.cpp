@@ -6,6 +6,7 @@
 #include <hydralora/core/check.hpp>
 #include <hydralora/io/json.hpp>
 #include <hydralora/io/json_view.hpp>
+#include <hydralora/io/json_write.hpp>
 
 namespace hydra {
 
@@ -153,6 +154,13 @@ RecordedHeads read_heads(const fs::path& path) {
 }
 
 }  // namespace
+
+std::string option(const RecordedRun& run, std::string_view key) {
+    const Json* value = run.options.find(key);
+    if (value == nullptr || value->is_null()) return {};
+    const auto* text = value->get_if<std::string>();
+    return text != nullptr ? *text : io::to_text(*value);
+}
 
 RecordedRun read_run(const fs::path& directory) {
     const fs::path file = directory / "run.json";

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -69,6 +70,9 @@ struct RecordedRun {
     std::vector<RecordedRouting> routing;
     std::optional<RecordedHeads> heads;  // at the end, where there was a router
 };
+
+/// A value of its options as text; "" where there is none.
+[[nodiscard]] std::string option(const RecordedRun& run, std::string_view key);
 
 /// Throws hydralora::Error, naming file and key, for a directory that is no run and for files that are not what a run
 /// writes; the last lines of one that goes on, or was cut off, are left out.

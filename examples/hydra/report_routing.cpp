@@ -51,6 +51,17 @@ struct Names {
     }
 };
 
+/// Where a run has the components of its examples from, and whether a plain LoRA could have them.
+std::string labels_of(const RecordedRun& run) {
+    const std::string of = option(run, "component_of");
+    if (of.empty()) return {};
+    if (of == "texts")
+        return paragraph("Its components were found in the training texts, which a plain LoRA is given too.");
+    return paragraph("Its components were given, by " +
+                     (of == "files" ? "the files" : "the field " + option(run, "component_field")) +
+                     ": information that a plain LoRA does not get.");
+}
+
 std::string optional_text(const std::optional<double>& value) { return value ? fixed(*value, 2) : std::string(); }
 
 /// One row a run: the state of its routing at the end.
@@ -277,13 +288,14 @@ std::string routing_section(const std::vector<RecordedRun>& runs) {
         "largest gate and a labelling, 0 none and 1 all of it: it alone says whether heads follow that labelling. With "
         "the token it tells a router that only reads the token.");
     text += paragraph(
-        "The domain is the file, and a component may be given by a field of the data: a run whose router begins from "
-        "such labels was told what a plain LoRA is not, and is compared with that in mind.");
+        "The domain is the file of an example. Components may be found in the texts, or given by files or by a field "
+        "of the "
+        "data: a run that is given them has information that a plain LoRA does not get.");
     text += summary_table(runs) + time_charts(runs);
     for (const RecordedRun& run : runs) {
         if (!run.heads) continue;
-        text += heading(run.name) + paragraph(run.heads->sentence) + fit_map(*run.heads) + share_maps(*run.heads) +
-                document_map(*run.heads) + component_table(*run.heads);
+        text += heading(run.name) + paragraph(run.heads->sentence) + labels_of(run) + fit_map(*run.heads) +
+                share_maps(*run.heads) + document_map(*run.heads) + component_table(*run.heads);
     }
     return text;
 }

@@ -27,14 +27,6 @@ using io::Json;
 
 namespace {
 
-/// A value of the options as text; "" where there is none.
-std::string option(const RecordedRun& run, std::string_view key) {
-    const Json* value = run.options.find(key);
-    if (value == nullptr || value->is_null()) return {};
-    const auto* text = value->get_if<std::string>();
-    return text != nullptr ? *text : io::to_text(*value);
-}
-
 /// "HydraLoRA, 4 heads of rank 8"
 std::string method_of(const RecordedRun& run) {
     if (run.options.find("method") == nullptr) return "pretraining";
@@ -43,7 +35,8 @@ std::string method_of(const RecordedRun& run) {
     if (gate == "none" && heads == "1") return "LoRA of rank " + rank;
     const bool own = option(run, "sharing") == "own_a";
     return std::string(own ? "LoRAMoE" : "HydraLoRA") + ", " + heads + " heads of rank " + rank +
-           (gate == "softmax" ? "" : ", gate " + gate);
+           (gate == "softmax" ? "" : ", gate " + gate) +
+           (option(run, "router_init") == "components" ? ", routers from components" : "");
 }
 
 /// Runs that differ in their seed alone.

@@ -136,12 +136,23 @@ TEST_CASE("A report of one run has its sections, and its numbers as the files ha
           "hydra train a.jsonl --out one",
           "2026-01-02T03:04:05Z",
           "not defined",
-          "a plain LoRA is not"})
+          "that a plain LoRA does not get"})
         CHECK_MESSAGE(holds(page, part), part);
     CHECK(count(page, "class=\"raw c0\"") == 1);
     // 12 documents of components 0, 1, 2, of which the even ones are of maths: two of each and each.
     CHECK(holds(page, "<tr><td>0</td><td>2</td><td>2</td></tr>"));
     CHECK(page == hydra::report_page({run}));
+    CHECK(!holds(page, "Its components"));
+
+    const auto told = begun(scratch, "told", 1, R"(, "component_of": "field", "component_field": "task<1>")"),
+               found = begun(scratch, "found", 1, R"(, "component_of": "texts", "router_init": "components")");
+    route(told, "maths");
+    route(found, "maths");
+    const std::string both = hydra::report_page({told, found});
+    check_page(both);
+    CHECK(holds(both, "given, by the field task&lt;1&gt;: information that a plain LoRA does not get."));
+    CHECK(holds(both, "found in the training texts, which a plain LoRA is given too."));
+    CHECK(holds(both, "HydraLoRA, 2 heads of rank 4, routers from components"));
 }
 
 TEST_CASE(
