@@ -168,8 +168,7 @@ private:
 };
 
 /// Rows of a router that tells `labels` of the first training sequences apart, from what the router reads of them.
-DoubleMatrix fitted_router(Backend& be, const AdapterConfig& config, const SiteData& data,
-                           std::span<const std::int32_t> labels) {
+DoubleMatrix fitted_router(const AdapterConfig& config, const SiteData& data, std::span<const std::int32_t> labels) {
     RouterProbe probe(config.in, config.heads);
     std::vector<float> x;
     std::vector<std::int32_t> of_token(at(L));
@@ -177,7 +176,7 @@ DoubleMatrix fitted_router(Backend& be, const AdapterConfig& config, const SiteD
         const Index sequence = static_cast<Index>(s);
         gather(data.x, std::span(&sequence, 1), config.in, x);
         const auto rows = host_view(x.data(), L, config.in);
-        if (config.router_pooling == RouterPooling::context) ops::pool_logits<Backend>(be, rows, 1, {}, 0, {});
+        if (config.router_pooling == RouterPooling::context) pool_context(rows, 1);
         for (Index t = 0; t < L; ++t)
             of_token[at(t)] = data.labels[s * at(L) + at(t)] == ignored_label ? -1 : labels[s];
         probe.add(MatrixView<const float>(rows), host_view(std::as_const(of_token).data(), 1, L));
@@ -245,7 +244,7 @@ SiteResult Site::train(const Method& method, const SiteData& data, Seed seed, do
     auto params = make_params(be, config), grads = make_params(be, config);
     initialise(be, params, config, seed, 0, {.b_std = method.b_std});
     if (method.component_start)
-        put_router<Backend>(be, fitted_router(be, config, data, data.components), params.router.view());
+        put_router<Backend>(be, fitted_router(config, data, data.components), params.router.view());
     const HydraAdapter<Backend> adapter(be, config, views(std::as_const(params)));
 
     // With winners, the same A and B under gates that the caller assigns.
@@ -289,7 +288,7 @@ SiteResult Site::train(const Method& method, const SiteData& data, Seed seed, do
                 const auto these = winners();
                 chosen.insert(chosen.end(), these.begin(), these.end());
             }
-            put_router<Backend>(be, fitted_router(be, config, data, chosen), params.router.view());
+            put_router<Backend>(be, fitted_router(config, data, chosen), params.router.view());
         }
         model.read(sequences);
         const bool winning = step < method.winner_steps;

@@ -93,6 +93,7 @@ Json to_json(const TrainOptions& o) {
         .set("top_k", a.top_k);
     json.set("router_input", enum_name(a.router_input, adapter_names::router_input));
     json.set("router_bias", enum_name(a.router_bias, adapter_names::router_bias));
+    json.set("router_pooling", enum_name(a.router_pooling, adapter_names::router_pooling));
     return json.set("dropout_mask", enum_name(a.dropout_mask, adapter_names::dropout_mask));
 }
 

@@ -1,6 +1,7 @@
 // Routers that begin from the components of the training data: each is fitted to what its linear layer reads in the bare base.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <utility>
@@ -56,6 +57,21 @@ template <hydralora::Backend B>
     }
 }
 
+/// The mean of x over each token's document up to it, in `memory`.
+template <class T>
+[[nodiscard]] hydralora::MatrixView<const float> pooled(hydralora::MatrixView<const T> x, const PaddedBatch& batch,
+                                                        std::vector<float>& memory) {
+    memory.resize(static_cast<std::size_t>(x.size()));
+    for (Index t = 0; t < x.rows; ++t)
+        std::transform(x.row(t), x.row(t) + x.cols, memory.begin() + t * x.cols,
+                       [](T value) { return static_cast<float>(value); });
+    const auto rows = hydralora::host_view(memory.data(), x.rows, x.cols);
+    const auto starts = hydralora::host_view(batch.starts.data(), batch.starts.empty() ? 0 : 1,
+                                             static_cast<Index>(batch.starts.size()));
+    hydralora::pool_context(rows, batch.sequences, starts);
+    return rows;
+}
+
 }  // namespace router_start_detail
 
 /// The router of every adapter becomes the fit of the components on its inputs in `bare`, the base without adapters.
@@ -69,6 +85,8 @@ void start_routers(B& be, const hydralora::Llama<B>& bare, const hydralora::Llam
     const auto sample = probe_sample(domains, components, options.components.sample, Seed{options.loop.seed});
     Passage<B> reading;
     reading.cache.keep = Keep::all;
+    const bool context = config.adapter.router_pooling == RouterPooling::context;
+    std::vector<float> memory;
     Index tokens = 0;
     for (std::size_t first = 0, end = 0; first < inputs.size(); first = end) {
         std::vector<RouterProbe> probes;
@@ -86,7 +104,11 @@ void start_routers(B& be, const hydralora::Llama<B>& bare, const hydralora::Llam
             const auto labels = token_components(examples, reading.batch);
             for (std::size_t i = first; i < end; ++i) {
                 const OnHost<B, Scalar<B>> x(be, router_start_detail::input_of<B>(reading.cache, inputs[i]));
-                probes[i - first].add(x.view(), host_view(labels.data(), 1, static_cast<Index>(labels.size())));
+                const auto of_token = host_view(labels.data(), 1, static_cast<Index>(labels.size()));
+                if (context)
+                    probes[i - first].add(router_start_detail::pooled(x.view(), reading.batch, memory), of_token);
+                else
+                    probes[i - first].add(x.view(), of_token);
             }
         }
         for (std::size_t i = first; i < end; ++i) {

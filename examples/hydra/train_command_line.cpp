@@ -118,6 +118,9 @@ void add_adapter(CLI::App& app, TrainOptions& o, std::string& heads, std::vector
         ->group("Adapter");
     add_enum(app, "--router-bias", a.router_bias, adapter_names::router_bias, "of the router's logits")
         ->group("Adapter");
+    add_enum(app, "--router-pooling", a.router_pooling, adapter_names::router_pooling,
+             "whose logits make a token's gates: its own, or the mean over its document so far")
+        ->group("Adapter");
     add_enum(app, "--dropout-mask", a.dropout_mask, adapter_names::dropout_mask,
              "one mask for all heads, or one a head")
         ->group("Adapter");

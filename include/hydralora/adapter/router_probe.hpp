@@ -14,7 +14,9 @@
 
 #include "../analysis/cholesky.hpp"
 #include "../analysis/dense.hpp"
+#include "../backend/compose/pool_logits.hpp"
 #include "../backend/concept.hpp"
+#include "../backend/group.hpp"
 #include "../core/check.hpp"
 #include "../core/view.hpp"
 #include "config.hpp"
@@ -184,6 +186,18 @@ inline DoubleMatrix RouterProbe::rows(Index heads, const RouterProbeOptions& opt
           ", expected a finite number above 0; lower ridge = ", options.ridge);
     for (double& value : found.values) value *= options.logit_std / deviation;
     return found;
+}
+
+/// x (T, in) in place becomes what a router with RouterPooling::context reads: the mean over each token's document up to it.
+/// starts: as in PassSequences.
+template <class T>
+void pool_context(MatrixView<T> x, Index sequences, MatrixView<const std::int32_t> starts = {}) {
+    check(sequences >= 1 && x.rows % sequences == 0, "pool_context: ", x.rows, " tokens do not make ", sequences,
+          " sequences of equal length");
+    check(starts.empty() || starts.shape() == Shape{1, x.rows}, "pool_context: starts is (", starts.rows, ", ",
+          starts.cols, "), expected (1, ", x.rows, ") or empty");
+    const functor::PoolLogits<T> pool{x.data, starts.data, nullptr, x.rows / sequences, x.cols, x.ld, 0};
+    for (Index s = 0; s < sequences; ++s) pool(Solo{}, s);
 }
 
 /// router (N, in) of the backend's parameters = rows.
