@@ -137,7 +137,7 @@ struct Range {
 std::string figure(const std::string& title, double wide, double tall, const std::string& drawing,
                    const std::string& legend) {
     const std::string name = html_escaped(title);
-    return "<figure style=\"width:" + at(45 * wide / width) + "rem\"><figcaption>" + name +
+    return "<figure style=\"--wide:" + fixed(wide / width, 3) + "\"><figcaption>" + name +
            "</figcaption>\n<svg viewBox=\"0 0 " + at(wide) + ' ' + at(tall) + "\" role=\"img\" aria-label=\"" + name +
            "\"><title>" + name + "</title>\n" + drawing + "</svg>\n" + legend + "</figure>\n";
 }
@@ -215,7 +215,9 @@ body { margin: 0 auto; max-width: 62rem; padding: 1rem; background: var(--page);
   font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.2rem; }
 pre { white-space: pre-wrap; }
-figure { margin: 1.5rem 0; max-width: 100%; } .maps { display: flex; flex-wrap: wrap; gap: 0 2rem; } figcaption { font-weight: 600; }
+figure { margin: 1.5rem 0; width: calc(45rem * var(--wide)); max-width: 100%; }
+.maps { display: flex; flex-wrap: wrap; gap: 0 1.5rem; } .maps figure { margin: .7rem 0; width: calc(28rem * var(--wide)); }
+figcaption { font-weight: 600; }
 svg { display: block; width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: var(--soft); }
 
 .key { display: inline-block; width: 28px; height: 16px; vertical-align: middle; }
