@@ -74,6 +74,30 @@ TEST_CASE("A run in bfloat16 stays near") {
     CHECK(difference > 0);
 }
 
+TEST_CASE("Routers from components and routing losses are those of the trainer's own backend") {
+    const auto with = [](const std::string& out) {
+        auto options = tiny_train(base_folder(), out);
+        options.adapter.adapter.heads = 2;
+        options.components.router = RouterInit::components;
+        options.components.of = hydra::ComponentOf::files;
+        options.components.start.b_std = 0.05;  // so that gates matter from step 0
+        options.loop.routing = {.balance = 0.1, .z = 0.01, .balance_decay = 0.5};
+        return options;
+    };
+    const auto own = with("start-own"), other = with("start-other"), rounded = with("start-bfloat16");
+    REQUIRE(hydra::train(own, {}) == Outcome::done);
+    REQUIRE(train_on<Float>(other) == Outcome::done);
+    CHECK(apart(own.loop.out, other.loop.out) < 1e-3);
+    REQUIRE(train_on<Bfloat16>(rounded) == Outcome::done);
+    CHECK(apart(own.loop.out, rounded.loop.out) < 5e-2);
+
+    auto parts = with("start-parts");
+    REQUIRE(train_on<Float>(parts, stopping_after(9)) == Outcome::interrupted);
+    parts.loop.resume = true;
+    REQUIRE(train_on<Float>(parts) == Outcome::done);
+    CHECK(checkpoint_bytes(parts.loop.out) == checkpoint_bytes(other.loop.out));
+}
+
 TEST_CASE("A loss that is not finite skips its step on another backend too") {
     auto options = tiny_train(base_folder(), "nan");
     hydra::Surroundings surroundings;
