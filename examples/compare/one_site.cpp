@@ -6,16 +6,15 @@
 #include <span>
 
 #include <hydralora/adapter/router_probe.hpp>
-#include <hydralora/analysis/routing_health.hpp>
 #include <hydralora/backend/compose/add.hpp>
 #include <hydralora/core/mutual_information.hpp>
-#include <hydralora/corpus/k_means.hpp>
-#include <hydralora/corpus/tf_idf.hpp>
 #include <hydralora/nn/cross_entropy.hpp>
 #include <hydralora/nn/rms_norm.hpp>
 #include <hydralora/optim/adamw.hpp>
 #include <hydralora/optim/clip.hpp>
 #include <hydralora/optim/schedule.hpp>
+
+#include "components.hpp"
 
 namespace compare {
 
@@ -34,19 +33,6 @@ std::vector<Example> examples_of(Mix mix, Seed seed, bool held_out, Index per_ta
         for (Index task = 0; task < task_count(mix); ++task)
             examples.push_back(example_of(mix, task, seed, held_out, i));
     return examples;
-}
-
-/// Clusters of the texts, as many as there are tasks: what a search without labels finds.
-std::vector<std::int32_t> components_of(std::span<const Example> examples, Index clusters) {
-    std::vector<std::string> texts;
-    for (const Example& e : examples) texts.push_back(text_of(e));
-    corpus::TfIdfOptions terms;
-    terms.min_df = 2;
-    terms.max_df = 0.5;
-    terms.without_terms = corpus::WithoutTerms::zero_row;
-    const auto weighed = corpus::tf_idf<double>(texts, terms);
-    const auto found = corpus::k_means(weighed.rows, {.clusters = clusters});
-    return {found.labels.begin(), found.labels.end()};
 }
 
 /// Which head each sequence goes to, given what it loses with each (S, N): the best, with heads kept about equally busy by
@@ -116,9 +102,15 @@ public:
         for (std::size_t t = 0; t < assigned_.size(); ++t) assigned_[t] = heads[t / at(L)];
     }
 
-    void forward(const Adapter& adapter, Mode mode) {
+    void forward(const Adapter& adapter, Mode mode, bool dense = false, RoutingLoss<Backend>* routing = nullptr) {
         Pass<Backend> pass;
         pass.mode = mode;
+        pass.dense = dense;
+        if (routing != nullptr) {
+            routing->labelled = labelled_;
+            routing->labels = host_view(std::as_const(labels_).data(), 1, x_.rows);
+            pass.routing = routing;
+        }
         pass.assigned = host_view(std::as_const(assigned_).data(), 1, x_.rows);
         pass.sequences.count = sequences_;
         std::copy(rest_memory_.begin(), rest_memory_.end(), y_.view().data);
@@ -238,11 +230,11 @@ SiteData Site::data(Mix mix, Seed seed, Index training_per_task, Index held_out_
     return d;
 }
 
-SiteResult Site::train(const Method& method, const SiteData& data, Seed seed, double lr, Index steps) const {
+Result Site::train(const Method& method, const SiteData& data, Seed seed, double lr, Index steps) const {
     Backend be({.threads = 1});
     const AdapterConfig config = this->config(method);
     auto params = make_params(be, config), grads = make_params(be, config);
-    initialise(be, params, config, seed, 0, {.b_std = method.b_std});
+    initialise(be, params, config, seed, 0, {method.b_std, method.router_scale});
     if (method.component_start)
         put_router<Backend>(be, fitted_router(config, data, data.components), params.router.view());
     const HydraAdapter<Backend> adapter(be, config, views(std::as_const(params)));
@@ -272,14 +264,23 @@ SiteResult Site::train(const Method& method, const SiteData& data, Seed seed, do
         return balanced_winners(losses);
     };
 
+    RoutingLoss<Backend> routing{.balance = method.balance};
+    Buffer<Backend, float> share(be, 1, config.heads), choices(be, 1, config.heads);
+    be.fill(share.view(), 1.0f / static_cast<float>(config.heads));
+    be.fill(choices.view(), 0.0f);
+    routing.share = std::as_const(share).view();
+    routing.choices = choices.view();
+
     const AdamW adamw{.lr = lr, .beta2 = 0.99, .weight_decay = 0, .ratios = method.ratios};
     auto state = adamw.init(be, params);
     const Schedule schedule{ScheduleKind::cosine, steps, 0.1, 0.05};
     GradientNorm<Backend> gradient_norm;
+    const auto winner_steps = static_cast<Index>(method.winner_share * static_cast<double>(steps));
+    const auto dense_steps = static_cast<Index>(method.dense_share * static_cast<double>(steps));
     std::vector<Index> sequences(at(batch_size));
     for (Index step = 0; step < steps; ++step) {
         for (Index i = 0; i < batch_size; ++i) sequences[at(i)] = (step * batch_size + i) % data.training;
-        if (step == method.winner_steps && step > 0) {
+        if (step == winner_steps && step > 0) {
             std::vector<std::int32_t> chosen;
             std::vector<Index> some(at(batch_size));
             for (Index begin = 0; begin < labelled_by_components; begin += batch_size) {
@@ -291,13 +292,16 @@ SiteResult Site::train(const Method& method, const SiteData& data, Seed seed, do
             put_router<Backend>(be, fitted_router(config, data, chosen), params.router.view());
         }
         model.read(sequences);
-        const bool winning = step < method.winner_steps;
+        const bool winning = step < winner_steps;
         if (winning) model.assign(winners());
         visit([&](const ParamPath&, auto& g) { be.fill(g.view(), 0.0f); }, grads);
-        model.forward(winning ? winner : adapter, Mode::train);
+        model.forward(winning ? winner : adapter, Mode::train,
+                      step<dense_steps, method.balance> 0 ? &routing : nullptr);
         model.backward(winning ? winner : adapter, winning ? winner_grads : views(grads));
         adamw.step(be, params, grads, state,
                    StepScale<Backend>{schedule.factor(step), ClipByGlobalNorm{1}.factor(be, grads, gradient_norm)});
+        if (method.balance > 0)
+            be.rows(1, functor::TakeShare<float>{choices.view().data, share.view().data, config.heads});
     }
 
     std::vector<Index> tests(at(data.held_out));
@@ -307,7 +311,7 @@ SiteResult Site::train(const Method& method, const SiteData& data, Seed seed, do
     const auto logits = model.logits();
     const auto losses = model.token_losses();
     std::vector<std::int32_t> chosen, tasks;
-    SiteResult result;
+    Result result;
     Index labelled = 0, right = 0, exact = 0;
     for (Index s = 0; s < data.held_out; ++s) {
         bool all = true;

@@ -13,6 +13,7 @@
 #include <hydralora/optim/rule.hpp>
 
 #include "task_base.hpp"
+#include "trials.hpp"
 
 namespace compare {
 
@@ -22,10 +23,13 @@ struct Method {
     hydralora::AdapterConfig adapter{};  ///< in and out are filled in; Gate::assigned reads the task
     bool component_start = false;        ///< the router begins at the components that TF-IDF and k-means found
     hydralora::LearningRateRatios ratios{};
-    double balance = 0;  ///< coefficient of the balance loss
-    double b_std = 0;    ///< of the start of B
-    /// Steps in which each sequence goes whole to the head that answers it best; the router is then fitted to those choices.
-    Index winner_steps = 0;
+    double balance = 0;       ///< coefficient of the balance loss
+    double b_std = 0;         ///< of the start of B
+    double router_scale = 1;  ///< of the start of the router
+    double dense_share = 0;   ///< of the steps, before Gate::top_k leaves heads out
+    /// Share of the steps in which each sequence goes whole to the head that answers it best; the router is then fitted to
+    /// those choices.
+    double winner_share = 0;
     std::vector<double> rates{1e-2, 2e-2,
                               4e-2};  ///< learning rates of the sweep; it goes on beyond an edge that is best
 };
@@ -41,20 +45,14 @@ struct SiteData {
     double component_fit = 0;              // normalised mutual information of components and tasks
 };
 
-struct SiteResult {
-    double loss = 0, tokens = 0, exact = 0;
-    double nmi = 0;      // of the largest gate and the task, on labelled tokens; 0 without a router
-    double entropy = 0;  // of the gates, of ln N
-};
-
 /// The frozen part around the site.
 class Site {
 public:
     explicit Site(const std::filesystem::path& base);
 
     [[nodiscard]] SiteData data(Mix mix, hydralora::Seed seed, Index training_per_task, Index held_out_per_task) const;
-    [[nodiscard]] SiteResult train(const Method& method, const SiteData& data, hydralora::Seed seed, double lr,
-                                   Index steps) const;
+    [[nodiscard]] Result train(const Method& method, const SiteData& data, hydralora::Seed seed, double lr,
+                               Index steps) const;
     /// The method's adapter with in and out.
     [[nodiscard]] hydralora::AdapterConfig config(const Method& method) const;
     [[nodiscard]] Index parameters(const Method& method) const;

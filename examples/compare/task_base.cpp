@@ -119,41 +119,35 @@ void make_task_base(const std::filesystem::path& directory) {
     io::save_safetensors(directory / "model.safetensors", tensors);
 }
 
-TaskScore score(Backend& be, const Llama<Backend>& model, std::span<const Example> examples) {
-    constexpr std::size_t at_once = 100;
-    Llama<Backend>::Cache cache;
-    cache.keep = Keep::nothing;
+TaskScore score(Backend& be, const Llama<Backend>& model, std::span<const Example> examples,
+                Llama<Backend>::Cache* kept, std::span<const std::int32_t> assigned) {
+    Llama<Backend>::Cache own;
+    Llama<Backend>::Cache& cache = kept != nullptr ? *kept : own;
     Pass<Backend> pass;
     pass.mode = Mode::inference;
+    pass.assigned = host_view(assigned.data(), 1, static_cast<Index>(assigned.size()));
     Buffer<Backend, double> loss_sum(be, 1, 1);
     be.fill(loss_sum.view(), 0.0);
     TaskBatch batch;
-    Index labelled = 0, right = 0, exact = 0;
-    std::vector<float> memory;
-    for (std::size_t begin = 0; begin < examples.size(); begin += at_once) {
-        const auto some = examples.subspan(begin, std::min(at_once, examples.size() - begin));
-        batch.assign(some);
-        model.forward(be, batch.view(), cache, pass);
-        model.loss(be, batch.view(), cache, loss_sum.view());
-        const Index rows = some.size() * static_cast<std::size_t>(sequence_length);
-        memory.resize(static_cast<std::size_t>(rows * vocabulary));
-        const auto logits = host_view(memory.data(), rows, vocabulary);
-        model.logits(be, cache, logits);
-        for (Index s = 0; s < batch.sequences; ++s) {
-            bool all = true;
-            for (Index t = s * sequence_length; t < (s + 1) * sequence_length; ++t) {
-                const std::int32_t label = batch.labels[static_cast<std::size_t>(t)];
-                if (label == ignored_label) continue;
-                const float* row = logits.row(t);
-                const bool hit = std::max_element(row, row + vocabulary) - row == label;
-                right += hit ? 1 : 0;
-                all = all && hit;
-            }
-            exact += all ? 1 : 0;
+    batch.assign(examples);
+    model.forward(be, batch.view(), cache, pass);
+    model.loss(be, batch.view(), cache, loss_sum.view());
+    Buffer<Backend, float> logits(be, batch.sequences * sequence_length, vocabulary);
+    model.logits(be, cache, logits.view());
+    Index right = 0, exact = 0;
+    for (Index s = 0; s < batch.sequences; ++s) {
+        bool all = true;
+        for (Index t = s * sequence_length; t < (s + 1) * sequence_length; ++t) {
+            const std::int32_t label = batch.labels[static_cast<std::size_t>(t)];
+            if (label == ignored_label) continue;
+            const float* row = logits.view().row(t);
+            const bool hit = std::max_element(row, row + vocabulary) - row == label;
+            right += hit ? 1 : 0;
+            all = all && hit;
         }
-        labelled += batch.labelled;
+        exact += all ? 1 : 0;
     }
-    const auto n = static_cast<double>(labelled);
+    const auto n = static_cast<double>(batch.labelled);
     return {loss_sum.view()(0, 0) / n, static_cast<double>(right) / n,
             static_cast<double>(exact) / static_cast<double>(examples.size())};
 }

@@ -35,6 +35,9 @@ void make_task_base(const std::filesystem::path& directory);
 struct TaskScore {
     double loss = 0, tokens = 0, exact = 0;
 };
-[[nodiscard]] TaskScore score(Backend& be, const hydralora::Llama<Backend>& model, std::span<const Example> examples);
+/// All sequences are one pass, which `cache` keeps the gates of. assigned: the head of each token, for Gate::assigned.
+[[nodiscard]] TaskScore score(Backend& be, const hydralora::Llama<Backend>& model, std::span<const Example> examples,
+                              hydralora::Llama<Backend>::Cache* cache = nullptr,
+                              std::span<const std::int32_t> assigned = {});
 
 }  // namespace compare

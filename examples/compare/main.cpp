@@ -1,0 +1,287 @@
+// compare: what HydraLoRA is worth on tasks small enough to run it hundreds of times. See compare.sh.
+//
+//   compare control | one-site | all-linears [--quick] [--base DIR] [--out DIR]
+//   compare one-task-each --out DIR       separate LoRAs, for `hydra analyze`
+//   compare make-base DIR                 trains the decoder that the repository has
+#include <chrono>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <numeric>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <hydralora/io/write_file.hpp>
+
+#include "all_linears.hpp"
+#include "control.hpp"
+#include "one_site.hpp"
+#include "report.hpp"
+
+namespace {
+
+using namespace compare;
+using hydralora::AdapterConfig;
+using hydralora::check;
+using hydralora::concat;
+using hydralora::Gate;
+using hydralora::RouterPooling;
+using hydralora::Sharing;
+
+struct Options {
+    std::string what;
+    bool quick = false;
+    std::filesystem::path base = "examples/compare/base", out;
+    int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+};
+
+AdapterConfig adapter(Index rank, Index heads, Gate gate = Gate::softmax, Sharing sharing = Sharing::shared_a) {
+    AdapterConfig c;
+    c.rank = rank;
+    c.heads = heads;
+    c.gate = gate;
+    c.sharing = sharing;
+    return c;
+}
+
+Method named(std::string name, AdapterConfig config) {
+    Method m;
+    m.name = std::move(name);
+    m.adapter = config;
+    return m;
+}
+
+constexpr const char* lora = "LoRA";
+constexpr const char* lora_plus = "LoRA, LoRA+";
+constexpr const char* split = "LoRA-Split, task known";
+constexpr const char* released = "HydraLoRA, released";
+constexpr const char* component_start = "HydraLoRA, component start";
+constexpr const char* context_start = "HydraLoRA, component start, context";
+constexpr const char* known = "HydraLoRA, task known";
+constexpr const char* moe = "LoRAMoE";
+constexpr const char* uniform = "uniform gate";
+
+/// The methods of the paper and ours, at ranks that give about as many parameters.
+std::vector<Method> usual_methods(Index lora_rank, Index rank, Index heads, Index split_rank, Index moe_rank,
+                                  Index moe_heads) {
+    std::vector<Method> methods{named(lora, adapter(lora_rank, 1, Gate::none)),
+                                named(lora_plus, adapter(lora_rank, 1, Gate::none)),
+                                named(split, adapter(split_rank, 8, Gate::assigned, Sharing::own_a)),
+                                named(released, adapter(rank, heads)),
+                                named(component_start, adapter(rank, heads)),
+                                named(context_start, adapter(rank, heads)),
+                                named(known, adapter(rank, heads, Gate::assigned)),
+                                named(moe, adapter(moe_rank, moe_heads, Gate::softmax, Sharing::own_a)),
+                                named(uniform, adapter(rank, heads, Gate::uniform))};
+    methods[1].ratios.b = 4;
+    for (const std::size_t i : {4, 5}) {
+        methods[i].component_start = true;
+        methods[i].ratios.router = 0.2;
+    }
+    methods[5].adapter.router_pooling = RouterPooling::context;
+    return methods;
+}
+
+/// What else could make the gate find the tasks: routing policies, and starts that need no search for components.
+std::vector<Method> other_methods(Index rank, Index heads) {
+    const auto hydra = [&](const char* name, auto change) {
+        Method m = named(name, adapter(rank, heads));
+        change(m);
+        return m;
+    };
+    const auto context = [](Method& m) { m.adapter.router_pooling = RouterPooling::context; };
+    return {hydra("small random B 0.02", [](Method& m) { m.b_std = 0.02; }),
+            hydra("router 4 times sharper", [](Method& m) { m.router_scale = 4; }),
+            hydra("slow router, 0.2", [](Method& m) { m.ratios.router = 0.2; }),
+            hydra("LoRA+: B 4", [](Method& m) { m.ratios.b = 4; }),
+            hydra("B 4, slow router", [](Method& m) { m.ratios = {.b = 4, .router = 0.2}; }),
+            hydra("balance loss 0.01", [](Method& m) { m.balance = 0.01; }),
+            hydra("top 2 after half the steps",
+                  [](Method& m) {
+                      m.adapter.gate = Gate::top_k, m.adapter.top_k = 2;
+                      m.dense_share = 0.5;
+                  }),
+            hydra("context", context),
+            hydra("context, slow router", [&](Method& m) { context(m), m.ratios.router = 0.2; }),
+            hydra("context, B 4, slow router", [&](Method& m) { context(m), m.ratios = {.b = 4, .router = 0.2}; }),
+            hydra("winners, then token router",
+                  [](Method& m) { m.winner_share = 0.5, m.b_std = 0.1, m.ratios.router = 0.2; }),
+            hydra("winners, then context router",
+                  [&](Method& m) { context(m), m.winner_share = 0.5, m.b_std = 0.1, m.ratios.router = 0.2; })};
+}
+
+std::vector<std::uint64_t> first_seeds(std::size_t count) {
+    std::vector<std::uint64_t> seeds(count);
+    std::iota(seeds.begin(), seeds.end(), std::uint64_t{0});
+    return seeds;
+}
+
+void keep(const Options& o, const std::string& name, const std::string& text) {
+    if (o.out.empty()) return;
+    std::filesystem::create_directories(o.out);
+    hydralora::io::replace_file(o.out / name, text);
+}
+
+int run_control_part(const Options& o) {
+    const Index seeds = o.quick ? 3 : 10;
+    const auto tables = run_control(seeds, o.threads);
+    std::string json;
+    for (const auto& table : tables) {
+        std::printf("%s: %d seeds\n\n%s\n", table.setting.name.c_str(), static_cast<int>(seeds),
+                    table_of(table.rows, 0, "unexplained").c_str());
+        json += json_of("control: " + table.setting.name, table.rows);
+    }
+    keep(o, "control.jsonl", json);
+    const char *hydra = "HydraLoRA 4 x 4", *low = "LoRA, rank 12", *apart = "LoRA-Split 4 x 3, task known";
+    const auto &visible = tables[0].rows, &same = tables[4].rows, &own = tables[5].rows;
+    return print_claims({lower_loss(visible, hydra, apart), lower_loss(visible, apart, low),
+                         lower_loss(visible, hydra, "LoRAMoE 4 x 3"), lower_loss(visible, hydra, "uniform gate 4 x 4"),
+                         not_worse(same, low, hydra), lower_loss(own, "LoRAMoE 4 x 3", hydra)});
+}
+
+int run_one_site(const Options& o) {
+    const Site site(o.base);
+    auto methods = usual_methods(30, 8, 8, 4, 4, 6);
+    if (!o.quick)
+        for (auto& m : other_methods(8, 8)) methods.push_back(m);
+    Trials<SiteData> trials;
+    for (const Method& m : methods) {
+        trials.rows.push_back({m.name, site.parameters(m), 0, {}});
+        trials.rates.push_back(o.quick ? std::vector<double>{m.ratios.b > 1 ? 1e-2 : 2e-2} : m.rates);
+    }
+    trials.prepare = [&](Seed seed) { return site.data(Mix::cipher, seed, o.quick ? 600 : 2000, 100); };
+    const Index steps = o.quick ? 200 : 300;
+    trials.train = [&](std::size_t row, const SiteData& data, Seed seed, double rate) {
+        return site.train(methods[row], data, seed, rate, steps);
+    };
+    trials.seeds = first_seeds(o.quick ? 3 : 10);
+    if (o.quick) trials.sweep_seeds.clear();
+    trials.threads = o.threads;
+    const auto rows = trials.run();
+    std::printf(
+        "Eight tasks that only their tag tells apart, down_proj of the last block adapted: %zu seeds, %d "
+        "steps%s\n\n%s\n",
+        trials.seeds.size(), static_cast<int>(steps), o.quick ? ", learning rates not swept" : "",
+        table_of(rows, 0, "loss").c_str());
+    keep(o, "one_site.jsonl", json_of("one site", rows));
+    keep(o, "one_site.svg",
+         figure_of(rows, 0, "Loss less that of LoRA, 95 % intervals (eight tasks, one adapted linear)"));
+    std::vector<Claim> claims{lower_loss(rows, known, split),
+                              lower_loss(rows, split, lora),
+                              lower_loss(rows, moe, uniform),
+                              lower_loss(rows, released, uniform),
+                              lower_loss(rows, context_start, lora, 0.1),
+                              lower_loss(rows, context_start, lora_plus, 0.1),
+                              not_fewer_exact(rows, context_start, lora)};
+    for (Claim c : {lower_loss(rows, released, lora), lower_loss(rows, component_start, lora),
+                    not_fewer_exact(rows, component_start, lora), lower_loss(rows, released, moe)}) {
+        c.asserted = false;
+        claims.push_back(c);
+    }
+    return print_claims(claims);
+}
+
+int run_all_linears(const Options& o) {
+    const Decoder decoder(o.base);
+    std::vector<DecoderMethod> methods;
+    for (const Method& m : usual_methods(7, 2, 4, 1, 2, 3)) methods.push_back({m, Whole::no});
+    for (auto& m : methods) m.method.rates = {5e-3, 1e-2, 2e-2};
+    methods.push_back({named("all weights", {}), Whole::all_weights});
+    methods.back().method.rates = {1e-3, 2e-3, 4e-3};
+    methods.push_back({named("the base", {}), Whole::nothing});
+    methods.back().method.rates = {0};
+    Trials<DecoderData> trials;
+    for (const auto& m : methods) {
+        trials.rows.push_back({m.method.name, decoder.parameters(m), 0, {}});
+        trials.rates.push_back(o.quick ? std::vector<double>{m.method.rates[m.method.rates.size() / 2]}
+                                       : m.method.rates);
+    }
+    trials.prepare = [&](Seed seed) { return decoder.data(Mix::reasoning, seed, o.quick ? 600 : 2000, 100, 4); };
+    const Index steps = o.quick ? 60 : 300;
+    trials.train = [&](std::size_t row, const DecoderData& data, Seed seed, double rate) {
+        return decoder.train(methods[row], data, seed, rate, steps);
+    };
+    trials.seeds = first_seeds(o.quick ? 2 : 6);
+    trials.sweep_seeds = {100};
+    if (o.quick) trials.sweep_seeds.clear();
+    trials.threads = o.threads;
+    const auto rows = trials.run();
+    std::printf("Eight tasks of different form, all linears adapted: %zu seeds, %d steps%s\n\n%s\n",
+                trials.seeds.size(), static_cast<int>(steps), o.quick ? ", learning rates not swept" : "",
+                table_of(rows, 0, "loss").c_str());
+    keep(o, "all_linears.jsonl", json_of("all linears", rows));
+    std::vector<Claim> claims{lower_loss(rows, released, lora), not_worse(rows, context_start, lora),
+                              lower_loss(rows, released, uniform), lower_loss(rows, context_start, released),
+                              lower_loss(rows, released, moe)};
+    for (Claim& c : claims) c.asserted = false;
+    return print_claims(claims);
+}
+
+int run_one_task_each(const Options& o) {
+    check(!o.out.empty(), "compare one-task-each: expected --out DIR");
+    const Decoder decoder(o.base);
+    const Index steps = o.quick ? 40 : 150, tasks = o.quick ? 3 : 8;
+    in_parallel(static_cast<std::size_t>(2 * tasks), o.threads, [&](std::size_t i) {
+        const bool common = i % 2 == 0;
+        const auto task = static_cast<Index>(i / 2);
+        const Seed initial{common ? std::uint64_t{0} : static_cast<std::uint64_t>(1 + task)};
+        const auto directory = o.out / (common ? "one_start" : "own_starts");
+        std::filesystem::create_directories(directory);
+        decoder.train_one_task(task, Seed{0}, initial, 1e-3, steps, directory / ("task" + std::to_string(task)),
+                               directory / ("start" + std::to_string(task)));
+    });
+    return 0;
+}
+
+Options options_of(int argc, char** argv) {
+    Options o;
+    check(argc >= 2, "compare: expected control, one-site, all-linears, one-task-each, or make-base");
+    o.what = argv[1];
+    for (int i = 2; i < argc; ++i) {
+        const std::string word = argv[i];
+        const auto value = [&] {
+            check(i + 1 < argc, "compare: ", word, ": expected a value");
+            return std::string(argv[++i]);
+        };
+        if (word == "--quick")
+            o.quick = true;
+        else if (word == "--base")
+            o.base = value();
+        else if (word == "--out")
+            o.out = value();
+        else if (word == "--threads")
+            o.threads = std::stoi(value());
+        else if (o.what == "make-base" && o.out.empty() && !word.starts_with("-"))
+            o.out = word;
+        else
+            hydralora::fail("compare: unknown argument ", word, "; known: --quick, --base DIR, --out DIR, --threads N");
+    }
+    check(o.threads >= 1 && o.threads <= 1024, "compare: --threads ", o.threads, ", expected 1 to 1024");
+    return o;
+}
+
+int run(const Options& o) {
+    if (o.what == "control") return run_control_part(o);
+    if (o.what == "one-site") return run_one_site(o);
+    if (o.what == "all-linears") return run_all_linears(o);
+    if (o.what == "one-task-each") return run_one_task_each(o);
+    check(o.what == "make-base", "compare: unknown experiment ", o.what,
+          ", expected control, one-site, all-linears, one-task-each or make-base");
+    check(!o.out.empty(), "compare make-base: expected a directory");
+    make_task_base(o.out);
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+    const auto begin = std::chrono::steady_clock::now();
+    const int failed = run(options_of(argc, argv));
+    std::fprintf(stderr, "%.0f s\n", std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+    if (failed > 0) std::fprintf(stderr, "compare: %d asserted claims do not hold\n", failed);
+    return failed > 0 ? 3 : 0;
+} catch (const std::exception& error) {
+    std::fprintf(stderr, "Error: %s\n", error.what());
+    return 1;
+}

@@ -1,0 +1,42 @@
+// What an experiment prints: its table, and what of the paper's claims holds in it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "trials.hpp"
+
+namespace compare {
+
+/// "0.123 +- 0.004"; without the interval for one run.
+[[nodiscard]] std::string text_of(const Interval& interval, int digits = 3);
+
+/// A row a method; differences from `reference` are paired by seed. What is 0 in all rows has no column.
+[[nodiscard]] std::string table_of(const std::vector<Row>& rows, std::size_t reference, const char* loss_name);
+
+/// The rows as JSON lines: one object a method with all its runs.
+[[nodiscard]] std::string json_of(const std::string& experiment, const std::vector<Row>& rows);
+
+/// Differences from the reference with their intervals, as an SVG file of its own.
+[[nodiscard]] std::string figure_of(const std::vector<Row>& rows, std::size_t reference, const std::string& title);
+
+[[nodiscard]] const Row& row_named(const std::vector<Row>& rows, const std::string& name);
+
+/// A claim about the mean of a paired difference, decided by its 95 % interval.
+struct Claim {
+    std::string text;
+    bool holds = false, asserted = true;
+    std::string numbers;
+};
+/// a has a lower loss than b, by `margin` at least in the mean where one is asked for.
+[[nodiscard]] Claim lower_loss(const std::vector<Row>& rows, const std::string& a, const std::string& b,
+                               double margin = 0);
+/// a is not worse than b: the interval of its loss less that of b does not lie above 0.
+[[nodiscard]] Claim not_worse(const std::vector<Row>& rows, const std::string& a, const std::string& b);
+/// The same of exact answers: the interval does not lie below 0.
+[[nodiscard]] Claim not_fewer_exact(const std::vector<Row>& rows, const std::string& a, const std::string& b);
+
+/// Prints the claims; returns how many asserted ones do not hold.
+[[nodiscard]] int print_claims(const std::vector<Claim>& claims);
+
+}  // namespace compare
