@@ -48,7 +48,7 @@ ConstView<Backend> input_of(const LlamaBlock<Backend>::Cache& block, Target t) {
 
 /// Every router becomes the fit of the components on what its layer reads in the base.
 void start_routers(Backend& be, const Llama<Backend>& base, const LlamaAdapterConfig& config, const DecoderData& data,
-                   Adapters& adapters) {
+                   const RouterProbeOptions& how, Adapters& adapters) {
     const auto searched = std::span(data.training).first(data.components.size());
     const auto clusters = 1 + *std::max_element(data.components.begin(), data.components.end());
     const bool context = config.adapter.router_pooling == RouterPooling::context;
@@ -77,7 +77,7 @@ void start_routers(Backend& be, const Llama<Backend>& base, const LlamaAdapterCo
     }
     for (std::size_t l = 0; l < probes.size(); ++l)
         for (std::size_t i = 0; i < config.targets.size(); ++i)
-            put_router<Backend>(be, probes[l][i].rows(config.adapter.heads),
+            put_router<Backend>(be, probes[l][i].rows(config.adapter.heads, how),
                                 adapters.layers[l][index_of(config.targets[i])].router.view());
 }
 
@@ -170,7 +170,7 @@ Result Decoder::train(const DecoderMethod& method, const DecoderData& data, Seed
     auto adapters = make_buffers(be, adapter_shapes(files_.config, config)),
          grads = make_buffers(be, adapter_shapes(files_.config, config));
     initialise(be, adapters, files_.config, config, seed, {method.method.b_std, method.method.router_scale});
-    if (method.method.component_start) start_routers(be, bare, config, data, adapters);
+    if (method.method.component_start) start_routers(be, bare, config, data, method.method.probe, adapters);
     const Llama<Backend> model(be, files_.config, weights_, config, views(std::as_const(adapters)));
     optimise(be, adapters, grads, data.training, steps, adamw, [&](const auto& examples, const TaskBatch& batch) {
         const auto assigned = heads_of(examples, config.adapter.heads);

@@ -1,10 +1,12 @@
 // compare: what HydraLoRA is worth on tasks small enough to run it hundreds of times. See compare.sh.
 //
 //   compare control | one-site | all-linears [--quick] [--base DIR] [--out DIR]
+//   compare texts --hydra FILE --data DIR --out DIR
 //   compare one-task-each --out DIR       separate LoRAs, for `hydra analyze`
 //   compare make-base DIR                 trains the decoder that the repository has
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <numeric>
@@ -16,8 +18,10 @@
 
 #include "all_linears.hpp"
 #include "control.hpp"
+#include "methods.hpp"
 #include "one_site.hpp"
 #include "report.hpp"
+#include "texts.hpp"
 
 namespace {
 
@@ -32,7 +36,7 @@ using hydralora::Sharing;
 struct Options {
     std::string what;
     bool quick = false;
-    std::filesystem::path base = "examples/compare/base", out;
+    std::filesystem::path base = "examples/compare/base", out, hydra, data;
     int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 };
 
@@ -52,15 +56,7 @@ Method named(std::string name, AdapterConfig config) {
     return m;
 }
 
-constexpr const char* lora = "LoRA";
-constexpr const char* lora_plus = "LoRA, LoRA+";
-constexpr const char* split = "LoRA-Split, task known";
-constexpr const char* released = "HydraLoRA, released";
-constexpr const char* component_start = "HydraLoRA, component start";
-constexpr const char* context_start = "HydraLoRA, component start, context";
-constexpr const char* known = "HydraLoRA, task known";
-constexpr const char* moe = "LoRAMoE";
-constexpr const char* uniform = "uniform gate";
+using namespace names;
 
 /// The methods of the paper and ours, at ranks that give about as many parameters.
 std::vector<Method> usual_methods(Index lora_rank, Index rank, Index heads, Index split_rank, Index moe_rank,
@@ -79,6 +75,7 @@ std::vector<Method> usual_methods(Index lora_rank, Index rank, Index heads, Inde
         methods[i].component_start = true;
         methods[i].ratios.router = 0.2;
     }
+    methods[4].probe = {.ridge = 1, .share = 0, .logit_std = 6};
     methods[5].adapter.router_pooling = RouterPooling::context;
     return methods;
 }
@@ -186,6 +183,15 @@ int run_all_linears(const Options& o) {
     const Decoder decoder(o.base);
     std::vector<DecoderMethod> methods;
     for (const Method& m : usual_methods(7, 2, 4, 1, 2, 3)) methods.push_back({m, Whole::no});
+    // Fewer heads of a higher rank: where rank is what lacks, heads cost it.
+    methods.push_back({named("HydraLoRA 2 x 4, released", adapter(4, 2)), Whole::no});
+    methods.push_back({named("HydraLoRA 2 x 4, component start, context", adapter(4, 2)), Whole::no});
+    methods.back().method.component_start = true;
+    methods.back().method.ratios.router = 0.2;
+    methods.back().method.adapter.router_pooling = RouterPooling::context;
+    methods.push_back({named("HydraLoRA 2 x 4, context, slow router", adapter(4, 2)), Whole::no});
+    methods.back().method.ratios.router = 0.2;
+    methods.back().method.adapter.router_pooling = RouterPooling::context;
     for (auto& m : methods) m.method.rates = {5e-3, 1e-2, 2e-2};
     methods.push_back({named("all weights", {}), Whole::all_weights});
     methods.back().method.rates = {1e-3, 2e-3, 4e-3};
@@ -218,6 +224,23 @@ int run_all_linears(const Options& o) {
     return print_claims(claims);
 }
 
+int run_text_part(const Options& o) {
+    check(!o.hydra.empty() && !o.data.empty() && !o.out.empty(),
+          "compare texts: expected --hydra FILE, --data DIR and --out DIR");
+    TextTrials trials{.hydra = o.hydra, .data = o.data, .out = o.out / "texts", .threads = o.threads};
+    if (o.quick) trials.steps = 4, trials.seeds = 1, trials.sweep = false;
+    std::filesystem::create_directories(trials.out);
+    const auto rows = run_texts(trials);
+    std::printf("Six domains of text, all linears adapted: %zu seeds, %d steps%s\n\n%s\n", trials.seeds,
+                static_cast<int>(trials.steps), o.quick ? ", learning rates not swept" : "",
+                table_of(rows, 0, "bits/byte").c_str());
+    keep(o, "texts.jsonl", json_of("texts", rows));
+    std::vector<Claim> claims{lower_loss(rows, released, lora), lower_loss(rows, context_start, lora),
+                              not_worse(rows, context_start, lora), lower_loss(rows, context_start, released)};
+    for (Claim& c : claims) c.asserted = false;
+    return print_claims(claims);
+}
+
 int run_one_task_each(const Options& o) {
     check(!o.out.empty(), "compare one-task-each: expected --out DIR");
     const Decoder decoder(o.base);
@@ -236,7 +259,7 @@ int run_one_task_each(const Options& o) {
 
 Options options_of(int argc, char** argv) {
     Options o;
-    check(argc >= 2, "compare: expected control, one-site, all-linears, one-task-each, or make-base");
+    check(argc >= 2, "compare: expected control, one-site, all-linears, texts, one-task-each, or make-base");
     o.what = argv[1];
     for (int i = 2; i < argc; ++i) {
         const std::string word = argv[i];
@@ -250,12 +273,17 @@ Options options_of(int argc, char** argv) {
             o.base = value();
         else if (word == "--out")
             o.out = value();
+        else if (word == "--hydra")
+            o.hydra = value();
+        else if (word == "--data")
+            o.data = value();
         else if (word == "--threads")
-            o.threads = std::stoi(value());
+            o.threads = static_cast<int>(std::strtol(value().c_str(), nullptr, 10));
         else if (o.what == "make-base" && o.out.empty() && !word.starts_with("-"))
             o.out = word;
         else
-            hydralora::fail("compare: unknown argument ", word, "; known: --quick, --base DIR, --out DIR, --threads N");
+            hydralora::fail("compare: unknown argument ", word,
+                            "; known: --quick, --base DIR, --out DIR, --hydra FILE, --data DIR, --threads N");
     }
     check(o.threads >= 1 && o.threads <= 1024, "compare: --threads ", o.threads, ", expected 1 to 1024");
     return o;
@@ -265,9 +293,10 @@ int run(const Options& o) {
     if (o.what == "control") return run_control_part(o);
     if (o.what == "one-site") return run_one_site(o);
     if (o.what == "all-linears") return run_all_linears(o);
+    if (o.what == "texts") return run_text_part(o);
     if (o.what == "one-task-each") return run_one_task_each(o);
     check(o.what == "make-base", "compare: unknown experiment ", o.what,
-          ", expected control, one-site, all-linears, one-task-each or make-base");
+          ", expected control, one-site, all-linears, texts, one-task-each or make-base");
     check(!o.out.empty(), "compare make-base: expected a directory");
     make_task_base(o.out);
     return 0;

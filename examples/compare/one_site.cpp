@@ -160,7 +160,8 @@ private:
 };
 
 /// Rows of a router that tells `labels` of the first training sequences apart, from what the router reads of them.
-DoubleMatrix fitted_router(const AdapterConfig& config, const SiteData& data, std::span<const std::int32_t> labels) {
+DoubleMatrix fitted_router(const AdapterConfig& config, const SiteData& data, std::span<const std::int32_t> labels,
+                           const RouterProbeOptions& how) {
     RouterProbe probe(config.in, config.heads);
     std::vector<float> x;
     std::vector<std::int32_t> of_token(at(L));
@@ -173,7 +174,7 @@ DoubleMatrix fitted_router(const AdapterConfig& config, const SiteData& data, st
             of_token[at(t)] = data.labels[s * at(L) + at(t)] == ignored_label ? -1 : labels[s];
         probe.add(MatrixView<const float>(rows), host_view(std::as_const(of_token).data(), 1, L));
     }
-    return probe.rows(config.heads);
+    return probe.rows(config.heads, how);
 }
 
 }  // namespace
@@ -236,7 +237,7 @@ Result Site::train(const Method& method, const SiteData& data, Seed seed, double
     auto params = make_params(be, config), grads = make_params(be, config);
     initialise(be, params, config, seed, 0, {method.b_std, method.router_scale});
     if (method.component_start)
-        put_router<Backend>(be, fitted_router(config, data, data.components), params.router.view());
+        put_router<Backend>(be, fitted_router(config, data, data.components, method.probe), params.router.view());
     const HydraAdapter<Backend> adapter(be, config, views(std::as_const(params)));
 
     // With winners, the same A and B under gates that the caller assigns.
@@ -289,7 +290,7 @@ Result Site::train(const Method& method, const SiteData& data, Seed seed, double
                 const auto these = winners();
                 chosen.insert(chosen.end(), these.begin(), these.end());
             }
-            put_router<Backend>(be, fitted_router(config, data, chosen), params.router.view());
+            put_router<Backend>(be, fitted_router(config, data, chosen, method.probe), params.router.view());
         }
         model.read(sequences);
         const bool winning = step < winner_steps;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <hydralora/adapter/hydra_adapter.hpp>
+#include <hydralora/adapter/router_probe.hpp>
 #include <hydralora/optim/rule.hpp>
 
 #include "task_base.hpp"
@@ -22,6 +23,7 @@ struct Method {
     std::string name;
     hydralora::AdapterConfig adapter{};  ///< in and out are filled in; Gate::assigned reads the task
     bool component_start = false;        ///< the router begins at the components that TF-IDF and k-means found
+    hydralora::RouterProbeOptions probe{};
     hydralora::LearningRateRatios ratios{};
     double balance = 0;       ///< coefficient of the balance loss
     double b_std = 0;         ///< of the start of B

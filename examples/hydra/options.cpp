@@ -74,7 +74,7 @@ Json to_json(const TrainOptions& o) {
     }
     if (o.method == Method::full) return json;
     json.set("router_init", enum_name(c.router, adapter_names::router_init));
-    if (c.router == RouterInit::components) json.set("router_sample", c.sample).set("router_std", c.logit_std);
+    if (c.router == RouterInit::components) json.set("router_sample", c.sample).set("router_std", c.logit_std).set("router_ridge", c.ridge);
     json.set("b_std", c.start.b_std).set("router_scale", c.start.router_scale);
     const RoutingPolicy& r = o.loop.routing;
     json.set("top_k_after", r.top_k_after).set("balance", r.balance).set("router_z", r.z);
@@ -174,6 +174,7 @@ void check_options(const TrainOptions& o) {
         check(o.heads_of_data || a.heads >= 2, "--router-init components: --heads ", Index{a.heads},
               ", expected at least 2");
         check(c.sample >= 1, "--router-sample ", c.sample, ": expected at least 1 token");
+        check(c.ridge >= 0 && c.ridge <= 1e6, "--router-ridge ", c.ridge, ": expected 0 to 1000000");
         check(c.logit_std > 0 && c.logit_std <= 1e3, "--router-std ", c.logit_std, ": expected above 0, at most 1000");
     }
     check(c.start.b_std >= 0 && c.start.b_std <= 1e3, "--b-std ", c.start.b_std, ": expected 0 to 1000");

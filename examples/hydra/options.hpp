@@ -98,7 +98,8 @@ struct ComponentStart {
     std::string field;              ///< of the records, for ComponentOf::field
     Index clusters = 0;             ///< of the texts; 0: as many as heads, or as --heads auto finds
     Index sample = 20000;           ///< tokens that the routers are fitted to
-    double logit_std = 6;           ///< of the logits over them
+    double logit_std = 2;           ///< of the logits over them
+    double ridge = 1;               ///< of the fit, as a share of the mean square of the inputs
     hydralora::AdapterStart start;  ///< of what components do not decide
 };
 

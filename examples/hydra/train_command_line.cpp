@@ -149,6 +149,9 @@ void add_routing(CLI::App& app, TrainOptions& o) {
         ->group("Routing");
     app.add_option("--components", c.clusters, "clusters of the texts; 0: as many as heads")->group("Routing");
     app.add_option("--router-sample", c.sample, "tokens that --router-init components looks at")->group("Routing");
+    app.add_option("--router-ridge", c.ridge,
+                   "of that fit, as a share of the mean square of a layer's inputs: more keeps to what they vary in most")
+        ->group("Routing");
     app.add_option("--router-std", c.logit_std, "deviation of the logits with --router-init components")
         ->group("Routing");
     app.add_option("--router-scale", c.start.router_scale, "of the released rows; above 1: sharper gates")

@@ -78,6 +78,9 @@ std::vector<std::vector<double>> plain_rows(const Sample& s, Index heads, const 
             gram[i][j] = i == j ? options.ridge : 0;
             for (const auto& row : X) gram[i][j] += row[i] * row[j];
         }
+    double trace = 0;
+    for (const auto& row : X) trace += std::inner_product(row.begin(), row.end(), row.begin(), 0.0);
+    for (std::size_t i = 0; i < in; ++i) gram[i][i] += options.share * trace / static_cast<double>(in);
     for (std::size_t h = 0; h < N; ++h) {
         const double mean =
             static_cast<double>(std::count(head.begin(), head.end(), h)) / static_cast<double>(X.size());
@@ -102,13 +105,36 @@ std::vector<std::vector<double>> plain_rows(const Sample& s, Index heads, const 
     return W;
 }
 
+TEST_CASE("what a router with a context reads is the mean over its document so far") {
+    test::Draw draw(12);
+    test::Matrix<double> x(6, 3);
+    draw.normal(x.view());
+    const std::vector<std::int32_t> starts{0, 0, 2, 0, 0, 0};  // the first sequence has two documents
+    const std::vector<std::vector<Index>> before{{0}, {0, 1}, {2}, {3}, {3, 4}, {3, 4, 5}};
+    test::Matrix<double> pooled(6, 3);
+    for (Index t = 0; t < 6; ++t)
+        for (Index j = 0; j < 3; ++j) pooled(t, j) = x(t, j);
+    pool_context(pooled.view(), 2, host_view(starts.data(), 1, 6));
+    for (Index t = 0; t < 6; ++t)
+        for (Index j = 0; j < 3; ++j) {
+            double mean = 0;
+            const auto& tokens = before[static_cast<std::size_t>(t)];
+            for (const Index s : tokens) mean += x(s, j) / static_cast<double>(tokens.size());
+            CHECK(pooled(t, j) == doctest::Approx(mean).epsilon(1e-13));
+        }
+    CHECK(test::message_of([&] { pool_context(pooled.view(), 4); }) ==
+          "pool_context: 6 tokens do not make 4 sequences of equal length");
+}
+
 TEST_CASE("rows are those of a dense solve") {
     test::Draw draw(11);
     for (int n = 0; n < 40; ++n) {
         const Index in = draw.one_of<Index>({1, 2, 7, 8, 9, 20, 33}), heads = draw.integer(2, 5);
         const Index kinds = heads + draw.integer(0, 3);
         const Sample s(draw.one_of<Index>({60, 255, 300, 700}), in, kinds, draw, draw.integer(0, 3));
-        const RouterProbeOptions options{.ridge = draw.one_of({0.1, 1.0, 30.0}), .logit_std = draw.one_of({1.0, 6.0})};
+        const RouterProbeOptions options{.ridge = draw.one_of({0.1, 1.0, 30.0}),
+                                         .share = draw.one_of({0.0, 0.1, 1.0}),
+                                         .logit_std = draw.one_of({1.0, 6.0})};
         const DoubleMatrix rows = s.probe(kinds).rows(heads, options);
         const auto expected = plain_rows(s, heads, options);
         for (Index h = 0; h < heads; ++h)

@@ -1,7 +1,7 @@
 // A router that starts from the components of the data: ridge regression of each token's label on the inputs of a layer.
 //
 //   T tokens, n of them with a label, K labels, N heads; X (n, in), Y (n, N) one-hot, label l on head l mod N
-//   (X^T X + ridge I) W^T = X^T (Y - mean Y)
+//   (X^T X + lambda I) W^T = X^T (Y - mean Y),   lambda = ridge + share * trace(X^T X) / in
 // without intercept, then W minus its mean row, to which the softmax is blind, scaled to a given deviation of the logits.
 // The tokens are seen once and not kept: X^T X and the sum of x for each label are all that is held.
 #pragma once
@@ -34,9 +34,13 @@ template <class T>
 }
 }  // namespace router_probe_detail
 
+/// Where other adapters train below, inputs move, and rows that lean on directions in which x hardly varies soon choose at
+/// random: a ridge in proportion to x, and gates that are not yet sharp, keep what was found. For inputs that stay as they are
+/// share = 0 and logit_std = 6 tell a little more.
 struct RouterProbeOptions {
     double ridge = 1;      ///< above 0
-    double logit_std = 6;  ///< of the logits over tokens and heads of the sample
+    double share = 1;      ///< of the mean diagonal of X^T X, added to the ridge
+    double logit_std = 2;  ///< of the logits over tokens and heads of the sample
 };
 
 class RouterProbe {
@@ -129,6 +133,8 @@ inline DoubleMatrix RouterProbe::rows(Index heads, const RouterProbeOptions& opt
     check(heads >= 2, "RouterProbe: heads = ", heads, ", expected at least 2: one head is not chosen");
     check(options.ridge > 0 && std::isfinite(options.ridge), "RouterProbe: ridge = ", options.ridge,
           ", expected a number above 0");
+    check(options.share >= 0 && std::isfinite(options.share), "RouterProbe: share = ", options.share,
+          ", expected 0 or more");
     check(options.logit_std > 0 && std::isfinite(options.logit_std), "RouterProbe: logit_std = ", options.logit_std,
           ", expected a number above 0");
     check(tokens_ > 0, "RouterProbe: no token with a label was added, expected at least one a head");
@@ -161,10 +167,12 @@ inline DoubleMatrix RouterProbe::rows(Index heads, const RouterProbeOptions& opt
           "RouterProbe: the mean of x is the same for every head, so the logits have variance 0; the labels cannot be "
           "told from this layer's inputs");
 
+    double ridge = options.ridge;
+    for (Index i = 0; i < in_; ++i) ridge += options.share * gram_(i, i) / static_cast<double>(in_);
     DoubleMatrix factor(in_, in_);
     for (Index i = 0; i < in_; ++i) {
         std::copy(gram_.row(i), gram_.row(i) + i + 1, factor.row(i));
-        factor(i, i) += options.ridge;
+        factor(i, i) += ridge;
     }
     cholesky(factor);
     cholesky_solve(factor, found);
