@@ -50,8 +50,12 @@ const char* told_of(const RoutingSummary& s) {
     return !defined("domain") && defined("component") ? "component" : "domain";
 }
 
-std::string sentence_of(const RoutingSummary& s) {
-    return routing_sentence(s, told_of(s), {.start = "--router-init components", .rate = "--lr-ratio-router 0.2"});
+std::string sentence_of(const RoutingMeasurement& m, const RoutingSummary& s) {
+    return routing_sentence(s, told_of(s),
+                            {.told = !m.remedied,
+                             .pooling = "--router-pooling context",
+                             .start = "--router-init components",
+                             .rate = "--lr-ratio-router 0.2"});
 }
 
 }  // namespace
@@ -157,7 +161,7 @@ std::string routing_text(const RoutingMeasurement& m) {
                fixed(s.largest_share, 2), ", dead heads ", s.dead_heads, " of ", s.heads);
     if (s.movement) text += concat(", routers moved ", fixed(*s.movement, 2), " of their start");
     if (s.cosine) text += concat(", head cosine ", fixed(*s.cosine, 2));
-    return text + '\n' + sentence_of(s) + '\n';
+    return text + '\n' + sentence_of(m, s) + '\n';
 }
 
 Json routing_line(Index step, const RoutingMeasurement& m) {
@@ -209,7 +213,7 @@ Json to_json(const RoutingMeasurement& m) {
                                                    {"movement", optional_number(s.movement)},
                                                    {"cosine", optional_number(s.cosine)},
                                                    {"nmi", fits_to_json(s)}})},
-                         {"sentence", sentence_of(s)},
+                         {"sentence", sentence_of(m, s)},
                          {"documents", documents}});
 }
 

@@ -31,6 +31,7 @@ struct RoutingMeasurement {
     std::vector<hydralora::RoutingReport> linears;
     std::vector<std::vector<std::vector<double>>> domain_shares;  // (linears, domains, N); no numbers: nothing held out
     std::vector<DocumentGates> documents;
+    bool remedied = false;  // routers have a context and began from components: there is nothing more to advise
 };
 
 /// Takes gates batch by batch.

@@ -35,8 +35,14 @@ class RunRouting {
 public:
     /// `adapters` as training begins with them; they are read at each measurement, and so must stay.
     RunRouting(B& be, const hydralora::LlamaConfig& model, const hydralora::LlamaAdapterConfig& config,
-               const AdapterBuffers<B>& adapters, const std::vector<Domain>& domains, const RunDirectory& run)
-        : be_(be), adapters_(adapters), run_(run), lines_(run.at("routing.jsonl")) {
+               const AdapterBuffers<B>& adapters, const std::vector<Domain>& domains, const RunDirectory& run,
+               hydralora::RouterInit init = hydralora::RouterInit::released)
+        : be_(be),
+          adapters_(adapters),
+          run_(run),
+          remedied_(init == hydralora::RouterInit::components &&
+                    config.adapter.router_pooling == hydralora::RouterPooling::context),
+          lines_(run.at("routing.jsonl")) {
         if (!config.adapter.routed()) return;
         measure_.emplace(model, config, domains);
         start_ = copy_routers(be, adapters);
@@ -60,6 +66,7 @@ public:
             std::fprintf(stderr, "after step %lld the routing cannot be measured: %s\n", static_cast<long long>(step),
                          measure_->problem().c_str());
         if (!last_) return;
+        last_->remedied = remedied_;
         measure_parameters(be_, adapters_, start_, *last_);
         lines_.write(step, routing_line(step, *last_));
     }
@@ -75,6 +82,7 @@ private:
     B& be_;
     const AdapterBuffers<B>& adapters_;
     const RunDirectory& run_;
+    bool remedied_;
     RoutingLines lines_;
     std::optional<RoutingMeasure> measure_;
     std::vector<hydralora::DoubleMatrix> start_;  // the routers

@@ -117,7 +117,8 @@ Outcome train_adapters(B& be, const Setting& s) {
     if (s.options.components.router == RouterInit::components)
         start_routers(be, bare, s.options.adapter, adapters, s.domains, s.components, s.options);
     const Llama<B> model = weights.adapted(be, s.base, s.options.adapter, views(std::as_const(adapters)));
-    RunRouting<B> routing(be, s.base.config, s.options.adapter, adapters, s.domains, s.run);
+    RunRouting<B> routing(be, s.base.config, s.options.adapter, adapters, s.domains, s.run,
+                          s.options.components.router);
     const auto score = [&](Index step) {
         auto scores =
             evaluate(be, model, gated_heads(s.options), s.domains, s.speech, loop.evaluation, routing.begin());

@@ -61,14 +61,20 @@ TEST_CASE("routing_sentence: about the mutual information, with what usually hel
         "q_proj).");
     CHECK(routing_sentence(summarise(std::vector{report_of("q_proj", 8)}), "domain") ==
           "Heads partly follow the domain: NMI with the largest gate is 0.37 over 1 adapted linear; gate entropy 0.10 "
-          "says nothing of specialisation, and what usually helps is to start the router from the components of "
-          "the corpus (RouterInit::components) and to give it 0.2 of the learning rate (AdamW's ratios.router).");
+          "says nothing of specialisation, and what usually helps is a router that reads its document so far "
+          "(RouterPooling::context), begins from the components of the corpus (RouterInit::components) and has 0.2 of "
+          "the learning rate (AdamW's ratios.router).");
     auto low = report_of("q_proj", 20);
     low.cosine = 0.45;
-    CHECK(routing_sentence(summarise(std::vector{low}), "domain", {.start = "--start", .rate = "--rate 0.2"}) ==
+    CHECK(routing_sentence(summarise(std::vector{low}), "domain",
+                           {.pooling = "--pooling", .start = "--start", .rate = "--rate 0.2"}) ==
           "Heads do not follow the domain: NMI with the largest gate is 0.03 over 1 adapted linear; gate entropy 0.10 "
-          "and head cosine 0.45 say nothing of specialisation, and what usually helps is to start the router from the "
-          "components of the corpus (--start) and to give it 0.2 of the learning rate (--rate 0.2).");
+          "and head cosine 0.45 say nothing of specialisation, and what usually helps is a router that reads its "
+          "document so far (--pooling), begins from the components of the corpus (--start) and has 0.2 of the learning "
+          "rate (--rate 0.2).");
+    CHECK(routing_sentence(summarise(std::vector{low}), "domain", {.told = false}) ==
+          "Heads do not follow the domain: NMI with the largest gate is 0.03 over 1 adapted linear; gate entropy 0.10 "
+          "and head cosine 0.45 say nothing of specialisation.");
     CHECK(routing_sentence(summarise(std::vector{low}), "language") ==
           "Whether heads follow the language cannot be said: all tokens have one label.");
 }

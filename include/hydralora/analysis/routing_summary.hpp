@@ -81,7 +81,9 @@ inline constexpr double nmi_of_followers = 0.5;
 
 /// What the sentence advises where heads do not follow, by the names its reader can use.
 struct RoutingRemedy {
-    std::string_view start = "RouterInit::components", rate = "AdamW's ratios.router";
+    bool told = true;  ///< not where it was tried already
+    std::string_view pooling = "RouterPooling::context", start = "RouterInit::components",
+                     rate = "AdamW's ratios.router";
 };
 
 /// One sentence for a report, about the labelling of that name.
@@ -115,8 +117,11 @@ struct RoutingRemedy {
             text << " and head cosine " << *s.cosine << " say";
         else
             text << " says";
-        text << " nothing of specialisation, and what usually helps is to start the router from the components of the "
-             << "corpus (" << remedy.start << ") and to give it 0.2 of the learning rate (" << remedy.rate << ")";
+        text << " nothing of specialisation";
+        if (remedy.told)
+            text << ", and what usually helps is a router that reads its document so far (" << remedy.pooling
+                 << "), begins from the components of the corpus (" << remedy.start
+                 << ") and has 0.2 of the learning rate (" << remedy.rate << ")";
     }
     text << ".";
     return text.str();
