@@ -204,7 +204,7 @@ int run_all_linears(const Options& o) {
                                        : m.method.rates);
     }
     trials.prepare = [&](Seed seed) { return decoder.data(Mix::reasoning, seed, o.quick ? 600 : 2000, 100, 4); };
-    const Index steps = o.quick ? 60 : 300;
+    const Index steps = o.quick ? 40 : 200;
     trials.train = [&](std::size_t row, const DecoderData& data, Seed seed, double rate) {
         return decoder.train(methods[row], data, seed, rate, steps);
     };
