@@ -152,7 +152,7 @@ std::vector<ControlTable> run_control(Index seeds, int threads) {
     for (const ControlSetting& setting : settings) {
         Trials<ControlData> trials;
         for (const auto& [name, config] : methods) {
-            trials.rows.push_back({name, parameter_count(adapter_shapes(config)), 0, {}});
+            trials.rows.push_back({name, parameter_count(adapter_shapes(config)), 0, false, {}});
             trials.rates.push_back({3e-3, 1e-2, 3e-2});
         }
         trials.prepare = [&](Seed seed) { return teach(setting, seed); };

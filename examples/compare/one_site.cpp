@@ -296,8 +296,8 @@ Result Site::train(const Method& method, const SiteData& data, Seed seed, double
         const bool winning = step < winner_steps;
         if (winning) model.assign(winners());
         visit([&](const ParamPath&, auto& g) { be.fill(g.view(), 0.0f); }, grads);
-        model.forward(winning ? winner : adapter, Mode::train,
-                      step<dense_steps, method.balance> 0 ? &routing : nullptr);
+        model.forward(winning ? winner : adapter, Mode::train, (step < dense_steps),
+                      (method.balance > 0 ? &routing : nullptr));
         model.backward(winning ? winner : adapter, winning ? winner_grads : views(grads));
         adamw.step(be, params, grads, state,
                    StepScale<Backend>{schedule.factor(step), ClipByGlobalNorm{1}.factor(be, grads, gradient_norm)});

@@ -25,16 +25,17 @@ namespace compare {
 /// A claim about the mean of a paired difference, decided by its 95 % interval.
 struct Claim {
     std::string text;
-    bool holds = false, asserted = true;
+    bool holds = false, asserted = true, decided = true;  ///< decided: there are seeds enough for an interval
     std::string numbers;
 };
 /// a has a lower loss than b, by `margin` at least in the mean where one is asked for.
 [[nodiscard]] Claim lower_loss(const std::vector<Row>& rows, const std::string& a, const std::string& b,
                                double margin = 0);
-/// a is not worse than b: the interval of its loss less that of b does not lie above 0.
-[[nodiscard]] Claim not_worse(const std::vector<Row>& rows, const std::string& a, const std::string& b);
-/// The same of exact answers: the interval does not lie below 0.
-[[nodiscard]] Claim not_fewer_exact(const std::vector<Row>& rows, const std::string& a, const std::string& b);
+/// a is not worse than b by `margin`: the interval of its loss less that of b lies below it.
+[[nodiscard]] Claim not_worse(const std::vector<Row>& rows, const std::string& a, const std::string& b, double margin);
+/// The same of the share of exact answers: the interval lies above -margin.
+[[nodiscard]] Claim not_fewer_exact(const std::vector<Row>& rows, const std::string& a, const std::string& b,
+                                    double margin);
 
 /// Prints the claims; returns how many asserted ones do not hold.
 [[nodiscard]] int print_claims(const std::vector<Claim>& claims);

@@ -1,6 +1,7 @@
 #include "texts.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <string>
 
@@ -27,7 +28,7 @@ struct TextMethod {
 };
 
 /// The report of a run in `directory`, which was made by the command in `directory`.log.
-Result result_of(const std::filesystem::path& directory, Index& parameters) {
+Result result_of(const std::filesystem::path& directory, std::atomic<Index>& parameters) {
     const std::string file = (directory / "report.json").string();
     const io::Json report = io::read_json(file);
     const io::JsonView view(report, file);
@@ -62,10 +63,10 @@ std::vector<Row> run_texts(const TextTrials& t) {
                                           {names::context_start, start + " --router-pooling context"}};
     Trials<int> trials;
     for (const auto& m : methods) {
-        trials.rows.push_back({m.name, 0, 0, {}});
+        trials.rows.push_back({m.name, 0, 0, false, {}});
         trials.rates.push_back(t.sweep ? std::vector<double>{5e-3, 1e-2, 2e-2} : std::vector<double>{1e-2});
     }
-    std::vector<Index> parameters(methods.size());
+    std::vector<std::atomic<Index>> parameters(methods.size());
     trials.prepare = [](Seed) { return 0; };
     trials.train = [&](std::size_t row, int, Seed seed, double rate) {
         char name[64];

@@ -35,6 +35,7 @@ struct Row {
     std::string name;
     Index parameters = 0;
     double rate = 0;
+    bool edge = false;         // the rate is the first or the last that was tried: a better one may lie beyond
     std::vector<Result> runs;  // by seed
 
     [[nodiscard]] std::vector<double> all(double Result::*what) const {
@@ -79,7 +80,7 @@ struct Trials {
     std::vector<std::uint64_t> sweep_seeds{100, 101}, seeds;
     int threads = 1;
 
-    /// Finds each row's rate on the sweep seeds, going on by factors of 2 (at most five times) while the best is the first or
+    /// Finds each row's rate on the sweep seeds, going on by factors of 2 (at most seven times) while the best is the first or
     /// the last that was tried, and then runs all seeds.
     std::vector<Row> run() {
         std::vector<Data> data = prepared(sweep_seeds, 0, sweep_seeds.size());
@@ -87,7 +88,7 @@ struct Trials {
             double rate, loss;
         };
         std::vector<std::vector<Tried>> tried(rows.size());
-        for (int round = 0; round < 6; ++round) {
+        for (int round = 0; round < 8; ++round) {
             struct Job {
                 std::size_t row;
                 double rate;
@@ -124,6 +125,10 @@ struct Trials {
         }
         for (std::size_t r = 0; r < rows.size(); ++r) {
             rows[r].rate = tried[r].empty() ? rates[r].front() : best_of(tried[r])->rate;
+            if (!tried[r].empty()) {
+                const auto best = best_of(tried[r]);
+                rows[r].edge = best == tried[r].begin() || best == tried[r].end() - 1;
+            }
             rows[r].runs.resize(seeds.size());
         }
         const auto at_once = static_cast<std::size_t>(threads);

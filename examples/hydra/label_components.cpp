@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -109,6 +110,13 @@ Index label_by_text(std::vector<Domain>& domains, const Vocabulary& vocabulary, 
                     const LoopOptions& loop) {
     std::vector<std::string> texts;
     for_each_example(domains, &Domain::train, [&](const Example& e) { texts.push_back(vocabulary.decode(e.ids)); });
+    const Index least = std::max(clusters, Index{3});
+    check(static_cast<Index>(texts.size()) >= least,
+          "components of the training texts: ", counted(static_cast<long long>(texts.size()), "training example"),
+          ", expected at least ", least, clusters > 0 ? ", one a component: " : ": ",
+          "give more text, or fewer --heads (--components)");
+    check(std::adjacent_find(texts.begin(), texts.end(), std::not_equal_to<>()) != texts.end(),
+          "components of the training texts: all ", texts.size(), " training examples have one text");
     ComponentsOptions options;
     options.seed = loop.seed;
     options.threads = loop.threads;
@@ -175,9 +183,18 @@ LabelledData read_labelled_data(const TrainOptions& options, const Speech& speec
         data.options.adapter.adapter.heads = data.components;
     }
     const Index heads = data.options.adapter.adapter.heads;
+    check(
+        options.components.router != RouterInit::components || data.components >= 2,
+        "--router-init components: the data has one component, which no router can tell from others; give more files, "
+        "values of --component-field or --components, or --router-init released");
     check(options.components.router != RouterInit::components || data.components >= heads,
           "--router-init components: ", counted(data.components, "component"), " for ", heads,
-          " heads, expected at least one a head; give --heads ", std::max(Index{2}, data.components), " or auto");
+          " heads, expected at least one a head; give --heads ", data.components, " or auto");
+    if (options.components.router == RouterInit::components && data.components > heads)
+        std::fprintf(
+            stderr,
+            "%lld components share %lld heads, component c being on head c mod %lld; --heads auto gives each its own\n",
+            static_cast<long long>(data.components), static_cast<long long>(heads), static_cast<long long>(heads));
     if (loop.packing != Packing::none)
         for (Domain& domain : data.domains) {
             domain.packed = static_cast<Index>(domain.train.size());

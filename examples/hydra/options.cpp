@@ -74,7 +74,8 @@ Json to_json(const TrainOptions& o) {
     }
     if (o.method == Method::full) return json;
     json.set("router_init", enum_name(c.router, adapter_names::router_init));
-    if (c.router == RouterInit::components) json.set("router_sample", c.sample).set("router_std", c.logit_std).set("router_ridge", c.ridge);
+    if (c.router == RouterInit::components)
+        json.set("router_sample", c.sample).set("router_std", c.logit_std).set("router_ridge", c.ridge);
     json.set("b_std", c.start.b_std).set("router_scale", c.start.router_scale);
     const RoutingPolicy& r = o.loop.routing;
     json.set("top_k_after", r.top_k_after).set("balance", r.balance).set("router_z", r.z);

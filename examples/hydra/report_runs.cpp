@@ -36,7 +36,10 @@ std::string method_of(const RecordedRun& run) {
     const bool own = option(run, "sharing") == "own_a";
     return std::string(own ? "LoRAMoE" : "HydraLoRA") + ", " + heads + " heads of rank " + rank +
            (gate == "softmax" ? "" : ", gate " + gate) +
-           (option(run, "router_init") == "components" ? ", routers from components" : "");
+           (option(run, "router_pooling") == "context" ? ", routers with a context" : "") +
+           (option(run, "router_init") != "components" ? ""
+            : option(run, "component_of") == "texts"   ? ", from components"
+                                                       : ", from components that were given");
 }
 
 /// Runs that differ in their seed alone.
@@ -308,6 +311,12 @@ std::string report_page(const std::vector<fs::path>& paths) {
 
 void run_report(const ReportOptions& options) {
     std::vector<fs::path> read;
+    for (auto run = options.runs.begin(); run != options.runs.end(); ++run) {
+        std::error_code none;
+        const bool twice = std::any_of(options.runs.begin(), run,
+                                       [&](const fs::path& other) { return fs::equivalent(*run, other, none); });
+        check(!twice, run->string(), ": is named twice; a run counts once");
+    }
     for (const fs::path& run : options.runs)
         for (const char* name : {"run.json", "metrics.jsonl", "report.json", "routing.jsonl", "routing.json"})
             read.push_back(run / name);

@@ -114,7 +114,8 @@ void start_routers(B& be, const hydralora::Llama<B>& bare, const hydralora::Llam
         for (std::size_t i = first; i < end; ++i) {
             DoubleMatrix rows;
             try {
-                rows = probes[i - first].rows(config.adapter.heads, {.share = options.components.ridge, .logit_std = options.components.logit_std});
+                rows = probes[i - first].rows(config.adapter.heads, {.share = options.components.ridge,
+                                                                     .logit_std = options.components.logit_std});
             } catch (const Error& error) {
                 fail("--router-init components: layers.", inputs[i].layer, '.',
                      target_paths[index_of(inputs[i].targets.front())], ": ", error.what(),

@@ -80,7 +80,8 @@ void add_loop(CLI::App& app, LoopOptions& o) {
     app.add_option("--weight-decay", o.adamw.weight_decay, "decoupled; spares norms")->group("Optimiser");
     app.add_option("--lr-ratio-a", o.adamw.ratios.a, "learning rate of A over --lr")->group("Optimiser");
     app.add_option("--lr-ratio-b", o.adamw.ratios.b, "learning rate of B over --lr")->group("Optimiser");
-    app.add_option("--lr-ratio-router", o.adamw.ratios.router, "learning rate of the router over --lr")
+    app.add_option("--lr-ratio-router", o.adamw.ratios.router,
+                   "learning rate of the router over --lr; 0.2 with --router-init components unless given")
         ->group("Optimiser");
     add_enum(app, "--schedule", o.schedule, schedule_names, "of the learning rate after the warm-up")
         ->group("Optimiser");
@@ -149,8 +150,9 @@ void add_routing(CLI::App& app, TrainOptions& o) {
         ->group("Routing");
     app.add_option("--components", c.clusters, "clusters of the texts; 0: as many as heads")->group("Routing");
     app.add_option("--router-sample", c.sample, "tokens that --router-init components looks at")->group("Routing");
-    app.add_option("--router-ridge", c.ridge,
-                   "of that fit, as a share of the mean square of a layer's inputs: more keeps to what they vary in most")
+    app.add_option(
+           "--router-ridge", c.ridge,
+           "of that fit, as a share of the mean square of a layer's inputs: more keeps to what they vary in most")
         ->group("Routing");
     app.add_option("--router-std", c.logit_std, "deviation of the logits with --router-init components")
         ->group("Routing");

@@ -1,6 +1,8 @@
 // The sequence tasks: their layout, their rules on a few examples by hand, and that seeds and splits differ.
 #include "tasks.hpp"
 
+#include <hydralora/core/check.hpp>
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
