@@ -90,7 +90,7 @@ std::string json_of(const std::string& experiment, const std::vector<Row>& rows)
     for (const Row& row : rows) {
         Json runs = Json::array();
         for (const Result& r : row.runs)
-            runs.push(Json::object({{"loss", std::isfinite(r.loss) ? Json(r.loss) : Json()},
+            runs.push(Json::object({{"loss", std::isfinite(r.loss) ? r.loss : 1e300},
                                     {"tokens", r.tokens},
                                     {"exact", r.exact},
                                     {"nmi", r.nmi},

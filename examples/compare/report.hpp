@@ -14,7 +14,7 @@ namespace compare {
 /// A row a method; differences from `reference` are paired by seed. What is 0 in all rows has no column.
 [[nodiscard]] std::string table_of(const std::vector<Row>& rows, std::size_t reference, const char* loss_name);
 
-/// The rows as JSON lines: one object a method with all its runs.
+/// The rows as JSON lines: one object a method with all its runs. The loss of a run that diverged is 1e300.
 [[nodiscard]] std::string json_of(const std::string& experiment, const std::vector<Row>& rows);
 
 /// Differences from the reference with their intervals, as an SVG file of its own.
