@@ -110,18 +110,16 @@ Index label_by_text(std::vector<Domain>& domains, const Vocabulary& vocabulary, 
                     const LoopOptions& loop) {
     std::vector<std::string> texts;
     for_each_example(domains, &Domain::train, [&](const Example& e) { texts.push_back(vocabulary.decode(e.ids)); });
-    const Index least = std::max(clusters, Index{3});
-    check(static_cast<Index>(texts.size()) >= least,
-          "components of the training texts: ", counted(static_cast<long long>(texts.size()), "training example"),
-          ", expected at least ", least, clusters > 0 ? ", one a component: " : ": ",
-          "give more text, or fewer --heads (--components)");
-    check(std::adjacent_find(texts.begin(), texts.end(), std::not_equal_to<>()) != texts.end(),
-          "components of the training texts: all ", texts.size(), " training examples have one text");
     ComponentsOptions options;
     options.seed = loop.seed;
     options.threads = loop.threads;
     options.most = std::min(options.most, static_cast<Index>(texts.size()));
     try {
+        const Index least = std::max(clusters, Index{3});
+        check(static_cast<Index>(texts.size()) >= least, "expected at least ", least,
+              clusters > 0 ? ", one a component; give more, or fewer --heads" : "; give more");
+        check(std::adjacent_find(texts.begin(), texts.end(), std::not_equal_to<>()) != texts.end(),
+              "all are the same, so that there is nothing to tell apart; give different ones");
         const corpus::ComponentsOptions how = corpus_options(options);
         const auto weighed = corpus::tf_idf<double>(texts, how.tf_idf);
         std::vector<Index> labels;
@@ -183,10 +181,10 @@ LabelledData read_labelled_data(const TrainOptions& options, const Speech& speec
         data.options.adapter.adapter.heads = data.components;
     }
     const Index heads = data.options.adapter.adapter.heads;
-    check(
-        options.components.router != RouterInit::components || data.components >= 2,
-        "--router-init components: the data has one component, which no router can tell from others; give more files, "
-        "values of --component-field or --components, or --router-init released");
+    check(options.components.router != RouterInit::components || data.components >= 2,
+          "--router-init components: 1 component for ", heads,
+          " heads, which no router can tell apart; give more files or values of --component-field, or --router-init "
+          "released");
     check(options.components.router != RouterInit::components || data.components >= heads,
           "--router-init components: ", counted(data.components, "component"), " for ", heads,
           " heads, expected at least one a head; give --heads ", data.components, " or auto");

@@ -36,10 +36,10 @@ std::string method_of(const RecordedRun& run) {
     const bool own = option(run, "sharing") == "own_a";
     return std::string(own ? "LoRAMoE" : "HydraLoRA") + ", " + heads + " heads of rank " + rank +
            (gate == "softmax" ? "" : ", gate " + gate) +
-           (option(run, "router_pooling") == "context" ? ", routers with a context" : "") +
            (option(run, "router_init") != "components" ? ""
-            : option(run, "component_of") == "texts"   ? ", from components"
-                                                       : ", from components that were given");
+            : option(run, "component_of") == "texts"   ? ", routers from components"
+                                                       : ", routers from given components") +
+           (option(run, "router_pooling") == "context" ? ", reading their context" : "");
 }
 
 /// Runs that differ in their seed alone.
