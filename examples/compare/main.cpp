@@ -134,7 +134,7 @@ int run_control_part(const Options& o) {
     const auto &visible = tables[0].rows, &same = tables[4].rows, &own = tables[5].rows;
     return print_claims({lower_loss(visible, hydra, apart), lower_loss(visible, apart, low),
                          lower_loss(visible, hydra, "LoRAMoE 4 x 3"), lower_loss(visible, hydra, "uniform gate 4 x 4"),
-                         not_worse(same, low, hydra, 0.02), lower_loss(own, "LoRAMoE 4 x 3", hydra)});
+                         not_worse(same, low, hydra, 0.05), lower_loss(own, "LoRAMoE 4 x 3", hydra)});
 }
 
 int run_one_site(const Options& o) {
