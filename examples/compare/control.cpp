@@ -140,8 +140,8 @@ std::vector<ControlTable> run_control(Index seeds, int threads) {
         {"LoRA-Split 4 x 3, task known", adapter(3, 4, Gate::assigned, Sharing::own_a)},
         {"HydraLoRA 4 x 4", adapter(4, 4, Gate::softmax)},
         {"LoRAMoE 4 x 3", adapter(3, 4, Gate::softmax, Sharing::own_a)},
-        {"uniform gate 4 x 4", adapter(4, 4, Gate::uniform)},
-        {"HydraLoRA 4 x 4, task known", adapter(4, 4, Gate::assigned)}};
+        {"uniform gate 4 x 5", adapter(5, 4, Gate::uniform)},
+        {"HydraLoRA 4 x 5, task known", adapter(5, 4, Gate::assigned)}};
     const std::vector<ControlSetting> settings{{"tasks visible (m = 4), B_t conflict, A shared"},
                                                {"less visible, m = 2", 2},
                                                {"hardly visible, m = 1", 1},
