@@ -13,15 +13,15 @@
 #include <thread>
 #include <vector>
 
+#include <hydralora/analysis/interval.hpp>
 #include <hydralora/core/check.hpp>
 #include <hydralora/core/random.hpp>
 #include <hydralora/core/view.hpp>
 
-#include "statistics.hpp"
-
 namespace compare {
 
 using hydralora::Index;
+using hydralora::Interval;
 using hydralora::Seed;
 
 struct Result {
@@ -43,9 +43,9 @@ struct Row {
         for (const Result& r : runs) values.push_back(r.*what);
         return values;
     }
-    [[nodiscard]] Interval of(double Result::*what) const { return interval(all(what)); }
+    [[nodiscard]] Interval of(double Result::*what) const { return hydralora::interval(all(what)); }
     [[nodiscard]] Interval against(const Row& other, double Result::*what) const {
-        return paired(all(what), other.all(what));
+        return hydralora::paired(all(what), other.all(what));
     }
 };
 

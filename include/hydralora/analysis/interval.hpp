@@ -1,21 +1,21 @@
-// Means over seeds with 95 % intervals from Student's t: what every table of the comparison states.
+// The mean of several numbers with its 95 % interval by Student's t, and that of paired differences.
 #pragma once
 
 #include <cmath>
 #include <span>
 #include <vector>
 
-#include <hydralora/core/check.hpp>
+#include "../core/check.hpp"
 
-namespace compare {
+namespace hydralora {
 
 struct Interval {
-    double mean = 0, half = 0;  ///< mean +- half; half is infinite for one value
+    double mean = 0, half = 0;  ///< mean +- half; half is infinite for one number, which has no interval
     [[nodiscard]] bool below(double bound) const { return mean + half < bound; }
     [[nodiscard]] bool above(double bound) const { return mean - half > bound; }
 };
 
-namespace statistics_detail {
+namespace interval_detail {
 
 /// The regularised incomplete beta function I_x(a, b), by its continued fraction (Lentz's method).
 inline double incomplete_beta(double a, double b, double x) {
@@ -37,21 +37,23 @@ inline double incomplete_beta(double a, double b, double x) {
     return front * f;
 }
 
-}  // namespace statistics_detail
+}  // namespace interval_detail
 
 /// The t beyond which Student's distribution of so many degrees of freedom has 2.5 % on each side.
 [[nodiscard]] inline double student_t975(double freedom) {
-    hydralora::check(freedom >= 1, "student_t975: ", freedom, " degrees of freedom, expected at least 1");
+    check(freedom >= 1, "student_t975: ", freedom, " degrees of freedom, expected at least 1");
     double low = 0, high = 13;  // 12.71 for one degree
     for (int i = 0; i < 60; ++i) {
         const double t = (low + high) / 2;
-        const double outside = statistics_detail::incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t));
+        const double outside = interval_detail::incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t));
         (outside > 0.05 ? low : high) = t;
     }
     return (low + high) / 2;
 }
 
+/// Throws without a number.
 [[nodiscard]] inline Interval interval(std::span<const double> values) {
+    check(!values.empty(), "interval: no numbers, expected at least one");
     const auto n = static_cast<double>(values.size());
     Interval result;
     for (const double v : values) result.mean += v / n;
@@ -64,10 +66,10 @@ inline double incomplete_beta(double a, double b, double x) {
 
 /// Of a - b, seed by seed.
 [[nodiscard]] inline Interval paired(std::span<const double> a, std::span<const double> b) {
-    hydralora::check(a.size() == b.size(), "paired: ", a.size(), " and ", b.size(), " values, expected as many");
+    check(a.size() == b.size(), "paired: ", a.size(), " and ", b.size(), " values, expected as many");
     std::vector<double> differences;
     for (std::size_t i = 0; i < a.size(); ++i) differences.push_back(a[i] - b[i]);
     return interval(differences);
 }
 
-}  // namespace compare
+}  // namespace hydralora
