@@ -171,6 +171,12 @@ TEST_CASE("what the sequences of a pass must be") {
           "HydraAdapter: Pass::sequences.sums with count 2, expected 1: one sequence is continued");
     CHECK(message({.count = 1, .past = 3, .sums = &sums}) ==
           "HydraAdapter: Pass::sequences.past = 3 without the sums that the passes before have left");
+    CHECK(message({.count = 1, .starts = host_view(std::as_const(c.starts).data(), 1, 6), .sums = &sums}) ==
+          "HydraAdapter: Pass::sequences has both sums and starts, expected one of them: what is continued is one "
+          "document");
+    sums.resize(be, 1, 3);
+    CHECK(message({.count = 1, .past = 3, .sums = &sums}) ==
+          "HydraAdapter: Pass::sequences.sums is (1, 3), expected those of this adapter, (1, 2)");
     AdapterConfig without = c.config;
     without.gate = Gate::uniform;
     CHECK(message_of([&] { validate(without); }) ==

@@ -223,6 +223,12 @@ TEST_CASE("losses that do not fit the pass are refused") {
     CHECK(error([](auto& r) { r.balance = -1, r.z = 0; }) ==
           "RoutingLoss: balance = -1, z = 0, expected both 0 or more");
     CHECK(error([](auto&) {}) == "no error");
+    c.routing.z = 0;
+    c.cache = {};
+    c.forward();
+    CHECK(error([](auto& r) { r.z = 0.5; }) ==
+          "HydraAdapter: the cache holds no logits of these tokens, which RoutingLoss::z = 0.5 needs; set it before "
+          "forward");
 }
 
 }  // namespace

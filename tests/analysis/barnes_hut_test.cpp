@@ -6,38 +6,16 @@
 #include <hydralora/analysis/t_sne.hpp>
 #include <vector>
 
+#include "analysis/planted_points.hpp"
 #include "support/draw.hpp"
 #include "support/message_of.hpp"
 
 using namespace hydralora;
 using test::message_of;
+using test::planted;
+using test::purity;
 
 namespace {
-
-/// Points around `groups` centres far apart, group i % groups.
-DoubleMatrix planted(Index n, Index d, Index groups, double distance, std::uint64_t seed) {
-    test::Draw draw(seed);
-    DoubleMatrix centres(groups, d), x(n, d);
-    draw.normal(centres.view(), distance);
-    draw.normal(x.view());
-    for (Index i = 0; i < n; ++i)
-        for (Index j = 0; j < d; ++j) x(i, j) += centres(i % groups, j);
-    return x;
-}
-
-/// Of the `count` nearest neighbours in the map, the part in the point's own group.
-double purity(const DoubleMatrix& y, Index groups, Index count) {
-    double same = 0;
-    std::vector<std::pair<double, Index>> others(static_cast<std::size_t>(y.rows - 1));
-    for (Index i = 0; i < y.rows; ++i) {
-        std::size_t at = 0;
-        for (Index j = 0; j < y.rows; ++j)
-            if (j != i) others[at++] = {std::pow(y(i, 0) - y(j, 0), 2) + std::pow(y(i, 1) - y(j, 1), 2), j};
-        std::partial_sort(others.begin(), others.begin() + count, others.end());
-        for (Index k = 0; k < count; ++k) same += others[static_cast<std::size_t>(k)].second % groups == i % groups;
-    }
-    return same / static_cast<double>(y.rows * count);
-}
 
 DoubleMatrix dense(const SparseJoint& p) {
     DoubleMatrix all(p.rows(), p.rows());
@@ -186,7 +164,10 @@ TEST_CASE("barnes_hut: what it cannot do is named") {
     const SparseJoint p = sparse_joint_probabilities(x.view(), 5, pool);
     DoubleMatrix y(30, 2), dy(31, 2);
     CHECK(message_of([&] { barnes_hut_gradient(p, y, 1, 0.5, pool, dy); }) ==
-          "barnes_hut: P has 31 rows, Y is (30, 2), expected (n, 2) and n rows");
+          "barnes_hut: P has 31 rows, Y is (30, 2), expected (n, 2) and n rows, n at least 2");
+    const SparseJoint one{.begin = {0, 0}, .column = {}, .value = {}};
+    CHECK(message_of([&] { static_cast<void>(barnes_hut_divergence(one, DoubleMatrix(1, 2), 0.5, pool)); }) ==
+          "barnes_hut: P has 1 rows, Y is (1, 2), expected (n, 2) and n rows, n at least 2");
     y = DoubleMatrix(31, 2);
     DoubleMatrix narrow(31, 1);
     CHECK(message_of([&] { barnes_hut_gradient(p, y, 1, 0.5, pool, narrow); }) ==

@@ -72,9 +72,12 @@ TEST_CASE("routing_sentence: about the mutual information, with what usually hel
           "and head cosine 0.45 say nothing of specialisation, and what usually helps is a router that reads its "
           "document so far (--pooling), begins from the components of the corpus (--start) and has 0.2 of the learning "
           "rate (--rate 0.2).");
-    CHECK(routing_sentence(summarise(std::vector{low}), "domain", {.told = false}) ==
+    CHECK(routing_sentence(summarise(std::vector{low}), "domain", {.pooling = "", .start = "", .rate = ""}) ==
           "Heads do not follow the domain: NMI with the largest gate is 0.03 over 1 adapted linear; gate entropy 0.10 "
           "and head cosine 0.45 say nothing of specialisation.");
+    CHECK(RoutingRemedy{.pooling = "", .start = "s", .rate = "r"}.text() ==
+          "begins from the components of the corpus (s) and has 0.2 of the learning rate (r)");
+    CHECK(RoutingRemedy{.pooling = "p", .start = "", .rate = ""}.text() == "reads its document so far (p)");
     CHECK(routing_sentence(summarise(std::vector{low}), "language") ==
           "Whether heads follow the language cannot be said: all tokens have one label.");
 }

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <vector>
 
+#include "analysis/planted_points.hpp"
 #include "golden/analysis.hpp"
 #include "support/draw.hpp"
 #include "support/finite_difference.hpp"
@@ -15,38 +16,9 @@
 
 using namespace hydralora;
 using test::message_of;
+using test::planted;
+using test::purity;
 using test::random_matrix;
-
-namespace {
-
-/// Points around `groups` centres far apart, group i % groups.
-DoubleMatrix planted(Index n, Index d, Index groups, double distance, std::uint64_t seed) {
-    test::Draw draw(seed);
-    DoubleMatrix centres(groups, d), x(n, d);
-    draw.normal(centres.view(), distance);
-    draw.normal(x.view());
-    for (Index i = 0; i < n; ++i)
-        for (Index j = 0; j < d; ++j) x(i, j) += centres(i % groups, j);
-    return x;
-}
-
-/// Of the `count` nearest neighbours of each point, the part in its own group.
-double purity(const DoubleMatrix& y, Index groups, Index count) {
-    double same = 0;
-    for (Index i = 0; i < y.rows; ++i) {
-        std::vector<std::pair<double, Index>> others;
-        for (Index j = 0; j < y.rows; ++j) {
-            double squared = 0;
-            for (Index c = 0; c < y.cols; ++c) squared += std::pow(y(i, c) - y(j, c), 2);
-            if (j != i) others.emplace_back(squared, j);
-        }
-        std::sort(others.begin(), others.end());
-        for (Index k = 0; k < count; ++k) same += others[static_cast<std::size_t>(k)].second % groups == i % groups;
-    }
-    return same / static_cast<double>(y.rows * count);
-}
-
-}  // namespace
 
 TEST_CASE("joint_probabilities: widths as a root finder has them") {
     const auto p = joint_probabilities(host_view(golden::t_sne_x, 20, 4), 5);

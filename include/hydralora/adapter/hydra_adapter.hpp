@@ -238,15 +238,22 @@ private:
         if (s.sums != nullptr) s.sums->resize(be, 1, config_.heads);
         ops::pool_logits<B>(be, logits, s.count, s.starts, s.past, s.sums == nullptr ? AccumView<B>{} : s.sums->view());
     }
-    static void check_sequences(const PassSequences<B>& s, Index tokens) {
+    void check_sequences(const PassSequences<B>& s, Index tokens) const {
         check(s.count >= 1 && tokens % s.count == 0, "HydraAdapter: ", tokens, " tokens in Pass::sequences of count ",
               s.count, ", expected a multiple of it");
         check(s.starts.empty() || s.starts.shape() == Shape{1, tokens}, "HydraAdapter: Pass::sequences.starts is (",
               s.starts.rows, ", ", s.starts.cols, "), expected (1, ", tokens, ") or empty");
         check(s.sums == nullptr || s.count == 1, "HydraAdapter: Pass::sequences.sums with count ", s.count,
               ", expected 1: one sequence is continued");
-        check(s.past == 0 || (s.past > 0 && s.sums != nullptr && !s.sums->empty()),
-              "HydraAdapter: Pass::sequences.past = ", s.past, " without the sums that the passes before have left");
+        check(s.sums == nullptr || s.starts.empty(),
+              "HydraAdapter: Pass::sequences has both sums and starts, expected one of them: what is continued is one "
+              "document");
+        if (s.past == 0) return;
+        check(s.past > 0 && s.sums != nullptr && !s.sums->empty(), "HydraAdapter: Pass::sequences.past = ", s.past,
+              " without the sums that the passes before have left");
+        check(s.sums->rows() == 1 && s.sums->cols() == config_.heads, "HydraAdapter: Pass::sequences.sums is (",
+              s.sums->rows(), ", ", s.sums->cols(), "), expected those of this adapter, (1, ", Index{config_.heads},
+              ")");
     }
     [[nodiscard]] bool routes_on_x() const { return config_.routed() && config_.router_input == RouterInput::x; }
 
@@ -307,7 +314,11 @@ private:
         check(cache.u.cols() == cols && cache.g.cols() == heads, "HydraAdapter: the cache is of another adapter: u (",
               tokens, ", ", cache.u.cols(), ") and gates (", tokens, ", ", cache.g.cols(), "), expected (", tokens,
               ", ", cols, ") and (", tokens, ", ", heads, ")");
-        if (config_.routed() && cache.pass.routing != nullptr) check_routing_loss(*cache.pass.routing, tokens, heads);
+        if (!config_.routed() || cache.pass.routing == nullptr) return;
+        check_routing_loss(*cache.pass.routing, tokens, heads);
+        check(cache.pass.routing->z <= 0 || (cache.logits.rows() == tokens && cache.logits.cols() == heads),
+              "HydraAdapter: the cache holds no logits of these tokens, which RoutingLoss::z = ", cache.pass.routing->z,
+              " needs; set it before forward");
     }
 
     void check_gradients(const Grads& grads) const {

@@ -45,8 +45,11 @@ struct RouterProbeOptions {
 
 class RouterProbe {
 public:
-    /// Takes 8 in^2 bytes.
+    /// Takes bytes(in, labels).
     RouterProbe(Index in, Index labels);
+    [[nodiscard]] static Index bytes(Index in, Index labels) {
+        return static_cast<Index>(sizeof(double)) * in * (in + labels + block);
+    }
 
     /// Tokens x (T, in) with their labels (1, T) in [0, labels); a token with a negative one is left out. Throws for a number
     /// that is not finite, before anything is added.
@@ -191,7 +194,7 @@ inline DoubleMatrix RouterProbe::rows(Index heads, const RouterProbeOptions& opt
     }
     const double deviation = std::sqrt(squares / static_cast<double>(tokens_ * heads));
     check(deviation > 0 && std::isfinite(deviation), "RouterProbe: the logits have deviation ", deviation,
-          ", expected a finite number above 0; lower ridge = ", options.ridge);
+          ", expected a finite number above 0; lower ridge = ", options.ridge, " or share = ", options.share);
     for (double& value : found.values) value *= options.logit_std / deviation;
     return found;
 }

@@ -151,9 +151,9 @@ inline double pushes(const DoubleMatrix& y, double theta, ThreadPool& pool, Doub
 }
 
 inline void check_shapes(const SparseJoint& p, const DoubleMatrix& y) {
-    check(!p.begin.empty() && p.rows() == y.rows && y.rows >= 1 && y.cols == 2, "barnes_hut: P has ",
+    check(!p.begin.empty() && p.rows() == y.rows && y.rows >= 2 && y.cols == 2, "barnes_hut: P has ",
           static_cast<Index>(p.begin.size()) - 1, " rows, Y is (", y.rows, ", ", y.cols,
-          "), expected (n, 2) and n rows");
+          "), expected (n, 2) and n rows, n at least 2");
 }
 
 }  // namespace barnes_hut_detail
