@@ -39,13 +39,6 @@ std::vector<std::int32_t> heads_of(std::span<const Example> examples, Index head
     return result;
 }
 
-/// What a projection reads, of a pass of the bare base with Keep::all.
-ConstView<Backend> input_of(const LlamaBlock<Backend>::Cache& block, Target t) {
-    if (t == Target::o_proj) return block.attended.view();
-    if (t == Target::gate_proj || t == Target::up_proj) return block.normed_middle.view();
-    return t == Target::down_proj ? block.activated.view() : block.normed.view();
-}
-
 /// Every router becomes the fit of the components on what its layer reads in the base.
 void start_routers(Backend& be, const Llama<Backend>& base, const LlamaAdapterConfig& config, const DecoderData& data,
                    const RouterProbeOptions& how, Adapters& adapters) {
@@ -68,7 +61,7 @@ void start_routers(Backend& be, const Llama<Backend>& base, const LlamaAdapterCo
                 batch.labels[t] == ignored_label ? -1 : data.components[begin + t / static_cast<std::size_t>(L)]);
         for (std::size_t l = 0; l < probes.size(); ++l)
             for (std::size_t i = 0; i < config.targets.size(); ++i) {
-                const auto x = input_of(cache.blocks[l], config.targets[i]);
+                const auto x = base.projection_input(cache, static_cast<Index>(l), config.targets[i]);
                 memory.assign(x.data, x.data + x.size());
                 const auto rows = host_view(memory.data(), x.rows, x.cols);
                 if (context) pool_context(rows, batch.sequences);
@@ -150,10 +143,13 @@ Index Decoder::parameters(const DecoderMethod& method) const {
 }
 
 Result Decoder::train(const DecoderMethod& method, const DecoderData& data, Seed seed, double lr, Index steps) const {
+    const Method& m = method.method;
+    check(m.balance == 0 && m.dense_share == 0 && m.winner_share == 0, "Decoder: ", m.name,
+          " has a balance loss, sparse or winning heads, which only Site trains");
     Backend be({.threads = 1});
     Llama<Backend>::Cache cache;
     Buffer<Backend, double> loss_sum(be, 1, 1);
-    const AdamW adamw{.lr = lr, .beta2 = 0.99, .weight_decay = 0, .ratios = method.method.ratios};
+    const AdamW adamw{.lr = lr, .beta2 = 0.99, .weight_decay = 0, .ratios = m.ratios};
     if (method.whole == Whole::nothing) return result_of(score(be, {be, files_.config, weights_}, data.held_out));
     if (method.whole == Whole::all_weights) {
         auto weights = io::trainable_weights(be, files_), grads = make_buffers(be, weight_shapes(files_.config));
@@ -165,12 +161,12 @@ Result Decoder::train(const DecoderMethod& method, const DecoderData& data, Seed
         });
         return result_of(score(be, model, data.held_out));
     }
-    const LlamaAdapterConfig config = on_all_linears(method.method.adapter);
+    const LlamaAdapterConfig config = on_all_linears(m.adapter);
     const Llama<Backend> bare(be, files_.config, weights_);
     auto adapters = make_buffers(be, adapter_shapes(files_.config, config)),
          grads = make_buffers(be, adapter_shapes(files_.config, config));
-    initialise(be, adapters, files_.config, config, seed, {method.method.b_std, method.method.router_scale});
-    if (method.method.component_start) start_routers(be, bare, config, data, method.method.probe, adapters);
+    initialise(be, adapters, files_.config, config, seed, {m.b_std, m.router_scale});
+    if (m.component_start) start_routers(be, bare, config, data, m.probe, adapters);
     const Llama<Backend> model(be, files_.config, weights_, config, views(std::as_const(adapters)));
     optimise(be, adapters, grads, data.training, steps, adamw, [&](const auto& examples, const TaskBatch& batch) {
         const auto assigned = heads_of(examples, config.adapter.heads);

@@ -217,13 +217,12 @@ SiteData Site::data(Mix mix, Seed seed, Index training_per_task, Index held_out_
         const auto some = std::span(examples).subspan(begin, std::min(std::size_t{128}, examples.size() - begin));
         batch.assign(some);
         model.forward(be, batch.view(), cache, pass);
-        const auto& block = cache.blocks.back();
-        const auto x = block.activated.view();
+        const auto x = model.projection_input(cache, files_.config.layers - 1, Target::down_proj);
         d.x.insert(d.x.end(), x.data, x.data + x.size());
         Buffer<Backend, float> rest(be, x.rows, files_.config.width);
         ops::stored_product(be, x, Op::transpose, weights_.layers.back().projections[index_of(Target::down_proj)], 0.0f,
                             rest.view());
-        ops::add(be, block.middle.view(), rest.view());
+        ops::add(be, cache.blocks.back().middle.view(), rest.view());
         d.rest.insert(d.rest.end(), rest.view().data, rest.view().data + rest.size());
         d.labels.insert(d.labels.end(), batch.labels.begin(), batch.labels.end());
         for (const Example& e : some) d.tasks.insert(d.tasks.end(), at(L), e.task);

@@ -186,6 +186,43 @@ TEST_CASE("dropout: every layer has its own mask, each step another, and inferen
     CHECK(down(Mode::train, 1, Target::q_proj) == down(Mode::train, 1, Target::q_proj));
 }
 
+TEST_CASE("what a projection read, times its weight, is what the block had of it") {
+    Double be({.threads = 1, .slab_rows = 4});
+    ModelCase<Double> c(be, tiny_config(), tiny_adapters());
+    const auto model = c.base();
+    const Tokens tokens(c.config, 2, 5);
+    Llama<Double>::Cache cache;
+    model.forward(be, tokens.batch<Double>(), cache);
+    for (Index l = 0; l < c.config.layers; ++l) {
+        const auto& block = cache.blocks[static_cast<std::size_t>(l)];
+        const auto& next = l + 1 < c.config.layers ? cache.blocks[static_cast<std::size_t>(l + 1)].x : cache.x;
+        const auto compare = [&](Target target, ConstView<Double> given, ConstView<Double> without) {
+            const auto x = model.projection_input(cache, l, target);
+            const auto w = c.weights.layers[static_cast<std::size_t>(l)].projections[index_of(target)].view();
+            REQUIRE((x.rows == 10 && x.cols == w.cols));
+            for (Index t = 0; t < x.rows; ++t)
+                for (Index o = 0; o < w.rows; ++o) {
+                    double sum = without.empty() ? 0 : without(t, o);
+                    for (Index j = 0; j < x.cols; ++j) sum += w(o, j) * x(t, j);
+                    CHECK(std::abs(sum - given(t, o)) <= 1e-12);
+                }
+        };
+        compare(Target::v_proj, block.v.view(), {});
+        compare(Target::o_proj, block.middle.view(), block.x.view());
+        compare(Target::gate_proj, block.gate.view(), {});
+        compare(Target::up_proj, block.up.view(), {});
+        compare(Target::down_proj, next.view(), block.middle.view());
+        CHECK(model.projection_input(cache, l, Target::q_proj).data == block.normed.view().data);
+        CHECK(model.projection_input(cache, l, Target::k_proj).data == block.normed.view().data);
+    }
+    CHECK(message_of([&] { static_cast<void>(model.projection_input(cache, 2, Target::q_proj)); }) ==
+          "Llama: layer 2, expected 0 to 1");
+    cache.keep = Keep::nothing;
+    model.forward(be, tokens.batch<Double>(), cache);
+    CHECK(message_of([&] { static_cast<void>(model.projection_input(cache, 0, Target::q_proj)); }) ==
+          "Llama: the inputs of projections are asked of a cache that has them not: run forward with Keep::all");
+}
+
 TEST_CASE("mistakes are named") {
     Double be({.threads = 1, .slab_rows = 4});
     LlamaConfig config = tiny_config();

@@ -94,6 +94,14 @@ public:
     /// The leading dimension that backward's dx needs at least: it is also the gradient of what two projections gave.
     [[nodiscard]] Index dx_ld() const { return dy_ld({Target::o_proj, Target::down_proj}); }
 
+    /// What a projection read (T, in) in the pass that left this cache.
+    [[nodiscard]] ConstView<B> input(const Cache& c, Target t) const {
+        const auto [normed, attended, normed_middle, activated] = inputs_of(c);
+        if (t == Target::o_proj) return attended;
+        if (t == Target::down_proj) return activated;
+        return t == Target::gate_proj || t == Target::up_proj ? normed_middle : normed;
+    }
+
     /// x (T, d) in place. keys and values (past + T, k) hold the past and receive the new rows; null: the cache's own.
     void forward(B& be, View<B> x, const SequenceShape<B>& shape, const Rope<B>& rope, Cache& c, AdapterCaches& a,
                  const Pass<B>& pass, View<B>* keys = nullptr, View<B>* values = nullptr) const {

@@ -121,6 +121,14 @@ public:
     /// Fills the cache; its `hidden` (T, d) is what the output head reads.
     void forward(B& be, const TokenBatch<B>& batch, Cache& c, const Pass<B>& pass = {}) const;
 
+    /// What a projection of a block read (T, in), after a forward pass with Keep::all: for example to fit its router to.
+    [[nodiscard]] ConstView<B> projection_input(const Cache& c, Index layer, Target t) const {
+        check(layer >= 0 && layer < config_.layers, "Llama: layer ", layer, ", expected 0 to ", config_.layers - 1);
+        check(c.keep == Keep::all && std::ssize(c.blocks) == config_.layers,
+              "Llama: the inputs of projections are asked of a cache that has them not: run forward with Keep::all");
+        return blocks_[static_cast<std::size_t>(layer)].input(c.blocks[static_cast<std::size_t>(layer)], t);
+    }
+
     /// loss_sum (1, 1) += sum over the labelled tokens of -log p(label), after forward.
     void loss(B& be, const TokenBatch<B>& batch, const Cache& c, ViewOf<B, double> loss_sum) const;
 
