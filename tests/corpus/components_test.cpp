@@ -74,10 +74,29 @@ TEST_CASE("components finds the domains of a corpus, and the words that tell the
         const auto start = "N = " + std::to_string(domains) + ": the elbow of ln SSE over k = 1 .. 10, which lies 0.";
         CHECK(found.reason.substr(0, start.size()) == start);
         CHECK(found.reason.find("the largest of all k") != std::string::npos);
+        CHECK(found.reason.find("weak") == std::string::npos);
+        CHECK(found.elbow.strength > 1.5 * weak_elbow);
         const auto again = components<float>(corpus.documents, {.k_means = {.threads = 2}, .strongest_terms = 5});
         CHECK(again.count == domains);
         CHECK(mutual_information(std::span(std::as_const(again.labels)), std::span(std::as_const(found.labels)))
                   .normalised() == doctest::Approx(1));
+    }
+}
+
+TEST_CASE("components says so where texts have none") {
+    test::Draw draw(11);
+    for (const int count : {30, 100}) {
+        Strings documents;
+        for (int d = 0; d < count; ++d) {
+            documents.emplace_back();
+            for (int word = 0; word < 40; ++word)
+                documents.back() += "w" + std::to_string(draw.integer(0, draw.integer(1, 400))) + " ";
+        }
+        const auto found = components(documents, {.tf_idf = {.min_df = 2}});
+        CAPTURE(found.reason);
+        CHECK(found.elbow.strength < 0.5 * weak_elbow);
+        CHECK(found.reason.find("; weak: nothing stands out, and the texts may have no components") !=
+              std::string::npos);
     }
 }
 

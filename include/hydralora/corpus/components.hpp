@@ -92,6 +92,8 @@ template <class T = double, class Documents>
                            silhouette_of(result.count), ", ");
     result.reason += best == result.count ? std::string("the largest of all k")
                                           : concat("the largest is ", silhouette_of(best), " at k = ", best);
+    if (result.elbow.strength < weak_elbow)
+        result.reason += "; weak: nothing stands out, and the texts may have no components";
 
     KMeans& chosen = curve.fits[static_cast<std::size_t>(result.count - 1)];
     result.terms = strongest_terms(weighed.terms, chosen.centres, options.strongest_terms);
