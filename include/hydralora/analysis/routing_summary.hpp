@@ -79,11 +79,22 @@ struct RoutingSummary {
 /// Mean NMI from which heads follow a labelling; below half of it they do not.
 inline constexpr double nmi_of_followers = 0.5;
 
-/// What the sentence advises where heads do not follow, by the names its reader can use.
+/// What the sentence advises where heads do not follow, by the names its reader can use; "" for what was tried already.
 struct RoutingRemedy {
-    bool told = true;  ///< not where it was tried already
     std::string_view pooling = "RouterPooling::context", start = "RouterInit::components",
                      rate = "AdamW's ratios.router";
+
+    /// "reads its document so far (...), begins from ... and has ..."; "" where nothing is left to try.
+    [[nodiscard]] std::string text() const {
+        std::vector<std::string> parts;
+        if (!pooling.empty()) parts.push_back(concat("reads its document so far (", pooling, ")"));
+        if (!start.empty()) parts.push_back(concat("begins from the components of the corpus (", start, ")"));
+        if (!rate.empty()) parts.push_back(concat("has 0.2 of the learning rate (", rate, ")"));
+        std::string all;
+        for (std::size_t i = 0; i < parts.size(); ++i)
+            all.append(i == 0 ? "" : i + 1 < parts.size() ? ", " : " and ").append(parts[i]);
+        return all;
+    }
 };
 
 /// One sentence for a report, about the labelling of that name.
@@ -118,10 +129,8 @@ struct RoutingRemedy {
         else
             text << " says";
         text << " nothing of specialisation";
-        if (remedy.told)
-            text << ", and what usually helps is a router that reads its document so far (" << remedy.pooling
-                 << "), begins from the components of the corpus (" << remedy.start
-                 << ") and has 0.2 of the learning rate (" << remedy.rate << ")";
+        if (const std::string left = remedy.text(); !left.empty())
+            text << ", and what usually helps is a router that " << left;
     }
     text << ".";
     return text.str();
