@@ -33,7 +33,7 @@ struct RowName {
 
 namespace row_detail {
 
-[[nodiscard]] inline std::string quoted(std::string_view text) {
+[[nodiscard]] inline std::string in_quotes(std::string_view text) {
     std::string out = "\"";
     for (const char c : text) {
         if (c == '"' || c == '\\') out += '\\';
@@ -55,7 +55,7 @@ namespace row_detail {
 }
 
 [[nodiscard]] inline std::string beginning(const RowName& name) {
-    return "{\"row\":" + quoted(name.row) + ",\"case\":" + quoted(name.words) + ",\"unit\":" + quoted(name.unit);
+    return "{\"row\":" + in_quotes(name.row) + ",\"case\":" + in_quotes(name.words) + ",\"unit\":" + in_quotes(name.unit);
 }
 
 [[nodiscard]] inline std::string target_of(const RowName& name) {
@@ -64,7 +64,7 @@ namespace row_detail {
            ",\"sense\":" + (name.target->sense == Target::Sense::at_most ? "\"<=\"" : "\">=\"");
 }
 
-[[nodiscard]] inline std::string ending(std::string_view command) { return ",\"command\":" + quoted(command) + "}"; }
+[[nodiscard]] inline std::string ending(std::string_view command) { return ",\"command\":" + in_quotes(command) + "}"; }
 
 }  // namespace row_detail
 
@@ -81,7 +81,7 @@ namespace row_detail {
 [[nodiscard]] inline std::string line_of_unmeasured(const RowName& name, std::string_view why,
                                                     std::string_view command) {
     using namespace row_detail;
-    return beginning(name) + ",\"measured\":null" + target_of(name) + ",\"holds\":null,\"reason\":" + quoted(why) +
+    return beginning(name) + ",\"measured\":null" + target_of(name) + ",\"holds\":null,\"reason\":" + in_quotes(why) +
            ending(command);
 }
 

@@ -7,7 +7,19 @@ target_link_libraries(hydralora_test_odr PRIVATE hydralora::hydralora hydralora_
 if(TARGET hydralora::io)
     target_link_libraries(hydralora_test_odr PRIVATE hydralora::io)
 endif()
-set_target_properties(hydralora_test_main hydralora_test_odr PROPERTIES CXX_EXTENSIONS OFF)
+# The headers that tests have in common, compiled once.
+add_library(hydralora_test_headers OBJECT support/precompiled.cpp)
+target_link_libraries(hydralora_test_headers PRIVATE hydralora::hydralora doctest::doctest hydralora_warnings)
+if(TARGET hydralora::io)
+    target_link_libraries(hydralora_test_headers PRIVATE hydralora::io)
+endif()
+target_precompile_headers(hydralora_test_headers PRIVATE "${PROJECT_SOURCE_DIR}/cmake/precompiled.hpp" <doctest/doctest.h>)
+set_target_properties(hydralora_test_main hydralora_test_odr hydralora_test_headers PROPERTIES CXX_EXTENSIONS OFF)
+
+# For a test whose flags are not those of the others, as -fopenmp makes them: its headers are read as they are.
+function(hydralora_test_of_other_flags target)
+    set_target_properties(${target} PROPERTIES DISABLE_PRECOMPILE_HEADERS ON)
+endfunction()
 
 # hydralora_test(core/view_test) builds tests/core/view_test.cpp and registers it as `core.view`.
 # IO: links hydralora::io, and leaves the test out where that target is not defined. TIMEOUT: seconds, in every tier;
@@ -30,6 +42,7 @@ function(hydralora_test path)
     target_link_libraries(${target} PRIVATE ${library} hydralora_test_main hydralora_test_odr hydralora_warnings)
     target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/tests")
     set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+    target_precompile_headers(${target} REUSE_FROM hydralora_test_headers)
     target_compile_definitions(${target} PRIVATE "HYDRALORA_TEST_DATA=\"${PROJECT_SOURCE_DIR}/tests\"")
 
     add_test(NAME ${name} COMMAND ${target})

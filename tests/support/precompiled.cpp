@@ -1,0 +1,1 @@
+// Empty: hydralora_test_headers compiles what stands before it.
