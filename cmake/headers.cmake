@@ -129,9 +129,10 @@ set(HYDRALORA_HEADERS
     hydralora/corpus/terms.hpp
     hydralora/corpus/tf_idf.hpp
     # analysis
-    hydralora/analysis/cholesky.hpp
     hydralora/analysis/barnes_hut.hpp
+    hydralora/analysis/cholesky.hpp
     hydralora/analysis/dense.hpp
+    hydralora/analysis/interval.hpp
     hydralora/analysis/nearest_neighbours.hpp
     hydralora/analysis/pca.hpp
     hydralora/analysis/perplexity.hpp

@@ -43,10 +43,20 @@ private:
     Index count_ = 0;
 };
 
-double mean_over_pairs(const DoubleMatrix& m) {
+/// f(i, j) for the pairs of items that a mean is over: those of different adapters, or of one the heads among themselves.
+template <class F>
+void for_each_pair(const Likeness& kind, const F& f) {
+    const auto& of = kind.adapter;
+    const bool several = !of.empty() && of.front() != of.back();
+    for (std::size_t i = 0; i < of.size(); ++i)
+        for (std::size_t j = i + 1; j < of.size(); ++j)
+            if (!several || of[i] != of[j]) f(i, j);
+}
+
+double mean_over_pairs(const Likeness& kind, const DoubleMatrix& m) {
     Mean mean;
-    for (Index i = 0; i < m.rows; ++i)
-        for (Index j = i + 1; j < m.rows; ++j) mean.add(m(i, j));
+    for_each_pair(kind,
+                  [&](std::size_t i, std::size_t j) { mean.add(m(static_cast<Index>(i), static_cast<Index>(j))); });
     return mean.value();
 }
 
@@ -135,9 +145,9 @@ void measure(Likeness& found, SpanOf span, const std::vector<std::vector<const D
         };
         add_pairs(matrices, cosine, at(all));
         Mean of_module;
-        for (std::size_t i = 0; i < items; ++i)
-            for (std::size_t j = i + 1; j < items; ++j)
-                of_module.add(is_zero(*matrices[i]) || is_zero(*matrices[j]) ? nothing : at(all)(i, j));
+        for_each_pair(found, [&](std::size_t i, std::size_t j) {
+            of_module.add(is_zero(*matrices[i]) || is_zero(*matrices[j]) ? nothing : at(all)(i, j));
+        });
         found.module_cosine.push_back(of_module.value());
 
         std::vector<DoubleMatrix> bases;
@@ -161,9 +171,9 @@ void measure(Likeness& found, SpanOf span, const std::vector<std::vector<const D
     found.overlap = values_of(overlap, count);
     if (!starts.empty()) found.change_cosine = values_of(change, count);
     found.chance = chance.value();
-    found.mean_cosine = mean_over_pairs(found.cosine);
-    found.mean_overlap = mean_over_pairs(found.overlap);
-    found.mean_change_cosine = starts.empty() ? nothing : mean_over_pairs(found.change_cosine);
+    found.mean_cosine = mean_over_pairs(found, found.cosine);
+    found.mean_overlap = mean_over_pairs(found, found.overlap);
+    found.mean_change_cosine = starts.empty() ? nothing : mean_over_pairs(found, found.change_cosine);
     draw(found, modules, seed);
 }
 
@@ -184,8 +194,9 @@ std::vector<std::string> short_names(const std::vector<fs::path>& paths) {
 
 void check_start(const AdapterFactors& adapter, const AdapterFactors& start) {
     check_comparable(adapter, start);
-    check(adapter.a_count() == start.a_count(), "--start ", start.file, ": has ", start.a_count(), " A's a module, ",
-          adapter.file, " has ", adapter.a_count(), "; name the adapter that it began as");
+    check(adapter.a_count() == start.a_count() && adapter.heads() == start.heads(), "--start ", start.file, ": has ",
+          start.a_count(), " A's and ", start.heads(), " B's a module, ", adapter.file, " has ", adapter.a_count(),
+          " and ", adapter.heads(), "; name the adapter that it began as");
 }
 
 /// The mean over the pairs of one adapter's items with another's, or of the heads of one.

@@ -35,11 +35,12 @@ struct Likeness {
     hydralora::DoubleMatrix cosine;         // (I, I)
     hydralora::DoubleMatrix overlap;        // (I, I), of row spaces of A, of column spaces of B
     hydralora::DoubleMatrix change_cosine;  // (I, I), of M - M0; empty without a start
-    std::vector<double> module_cosine;      // (modules), mean over pairs of items
+    std::vector<double> module_cosine;      // (modules), mean over the same pairs as below
     double chance = 0;                      // overlap of random spaces
-    double mean_cosine = 0, mean_overlap = 0, mean_change_cosine = 0;  // over pairs of items
-    std::vector<Placed> map;                                           // empty where there is nothing to draw
-    bool drawn_by_components = false;                                  // instead of t-SNE, which needs 4 points
+    // Over pairs of items of different adapters; of one adapter alone, of its heads.
+    double mean_cosine = 0, mean_overlap = 0, mean_change_cosine = 0;
+    std::vector<Placed> map;           // empty where there is nothing to draw
+    bool drawn_by_components = false;  // instead of t-SNE, which needs 4 points
 };
 
 struct Analysis {

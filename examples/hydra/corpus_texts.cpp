@@ -3,6 +3,7 @@
 #include <utility>
 
 #include <hydralora/core/check.hpp>
+#include <hydralora/io/file.hpp>
 
 #include "record_places.hpp"
 #include "records.hpp"
@@ -34,37 +35,68 @@ std::string text_of(const Record& record) {
     return text;
 }
 
+/// f(text) for the documents of a file, empty(place) for the records that are left out.
+void read_documents(const std::filesystem::path& path, std::size_t piece,
+                    const std::function<void(std::string_view)>& f,
+                    const std::function<void(const RecordPlace&)>& empty) {
+    const auto file = hydralora::io::MappedFile::open(path);
+    if (holds_records(path)) {
+        const std::string name = path.string();
+        return read_records(file.text(), name, [&](Record&& record, const RecordPlace& place) {
+            const std::string text = text_of(record);
+            if (is_blank(text))
+                empty(place);
+            else
+                f(text);
+        });
+    }
+    for (std::string_view rest = file.text(); !rest.empty();) {
+        const std::string_view text = rest.substr(0, piece_of(rest, piece));
+        if (!is_blank(text)) f(text);
+        rest.remove_prefix(text.size());
+    }
+}
+
 }  // namespace
 
-CorpusTexts read_corpus(const std::vector<std::filesystem::path>& files, Index piece) {
+CorpusTexts::CorpusTexts(const std::vector<std::filesystem::path>& files, Index piece)
+    : files_(files), piece_(static_cast<std::size_t>(piece)) {
     check(!files.empty(), "data: expected at least one file, found none");
     check(piece >= 16, "--piece ", piece, ": expected at least 16 bytes");
-    CorpusTexts corpus;
     for (const auto& path : files) {
-        const auto domain = static_cast<Index>(corpus.names.size());
-        corpus.names.push_back(path.stem().string());
-        const std::size_t before = corpus.documents.size();
-        const auto add = [&](std::string_view text) {
-            if (is_blank(text)) return;
-            corpus.documents.push_back(text);
-            corpus.domains.push_back(domain);
-        };
-        const auto& file = corpus.files.emplace_back(hydralora::io::MappedFile::open(path));
-        if (holds_records(path)) {
-            read_records(file.text(), path.string(), [&](Record&& record, const RecordPlace&) {
-                add(corpus.records.emplace_back(text_of(record)));
+        Domain domain{path.stem().string()};
+        const auto number = static_cast<Index>(domains_.size());
+        const std::size_t before = domain_of_.size();
+        read_documents(
+            path, piece_, [&](std::string_view) { domain_of_.push_back(number); },
+            [&](const RecordPlace& place) {
+                if (domain.empty++ == 0)
+                    domain.first_empty = hydralora::concat(place.path, ':', place.line, ':', place.column);
             });
-        } else {
-            for (std::string_view rest = file.text(); !rest.empty();) {
-                const std::size_t end = piece_of(rest, static_cast<std::size_t>(piece));
-                add(rest.substr(0, end));
-                rest.remove_prefix(end);
-            }
-        }
-        check(corpus.documents.size() > before, path.string(),
+        check(domain_of_.size() > before, path.string(),
               ": expected text, found none; leave the file out or put text into it");
+        domains_.push_back(std::move(domain));
     }
-    return corpus;
+}
+
+void CorpusTexts::operator()(const std::function<void(std::string_view)>& sink) const {
+    Index documents = 0;
+    for (const auto& path : files_)
+        read_documents(
+            path, piece_,
+            [&](std::string_view text) {
+                ++documents;
+                sink(text);
+            },
+            [](const RecordPlace&) {});
+    check(documents == size(), "data: had ", size(), " documents, now has ", documents,
+          ": a file was changed while it was read; begin again");
+}
+
+std::vector<std::string> CorpusTexts::names() const {
+    std::vector<std::string> names;
+    for (const Domain& domain : domains_) names.push_back(domain.name);
+    return names;
 }
 
 }  // namespace hydra

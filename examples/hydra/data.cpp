@@ -31,12 +31,14 @@ public:
 
     void add(const Record& record, const RecordPlace& place) {
         const std::size_t before = candidates.size();
+        const Index skipped_before = skipped;
         const std::int32_t component = label_of(record, place);
         if (record.text)
             add_text(*record.text);
         else
             add_conversation(record.turns, place);
         for (std::size_t i = before; i < candidates.size(); ++i) candidates[i].example.component = component;
+        if (skipped > 0 && skipped_before == 0) first_skipped = hydralora::concat("line ", place.line);
     }
 
     void add_text(std::string_view text) {
@@ -54,6 +56,7 @@ public:
 
     std::vector<Candidate> candidates;
     Index records = 0, truncated = 0, skipped = 0;
+    std::string first_skipped;
 
 private:
     [[nodiscard]] std::int32_t label_of(const Record& record, const RecordPlace& place) const {
@@ -159,6 +162,7 @@ Domain read_domain(std::string_view content, const std::filesystem::path& path, 
     domain.name = path.stem().string();
     domain.truncated = contents.truncated;
     domain.skipped = contents.skipped;
+    domain.first_skipped = contents.first_skipped;
     std::vector<const Example*> examples;
     for (const Candidate& candidate : contents.candidates) examples.push_back(&candidate.example);
     const std::vector<bool> held_out = held_out_of(examples, options.held_out, options.seed, domain.name);

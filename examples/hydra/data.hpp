@@ -30,6 +30,7 @@ struct Domain {
     std::vector<Answer> answers;           ///< of the held-out records that have one, in the order of the file
     hydralora::Index truncated = 0;        ///< records that lost their end
     hydralora::Index skipped = 0;          ///< records without a token to train on
+    std::string first_skipped;             ///< where the first of them is, as "line 7"
     hydralora::Index bytes = 0;            ///< bytes to predict, in both parts
     hydralora::Index packed = 0;           ///< examples in the packed sequences of train; 0: not packed
 };

@@ -18,9 +18,9 @@ using namespace hydralora;
 
 namespace {
 
-/// Of the clusters with the files; 0 where there is one file.
-double agreement(const CorpusTexts& corpus, const corpus::Components& found) {
-    return mutual_information(std::span(found.labels), std::span(corpus.domains)).normalised();
+/// Of the components with the files; 0 where there is one file.
+double agreement(const corpus::Components& found, const std::vector<Index>& domains) {
+    return mutual_information(std::span(found.labels), std::span(domains)).normalised();
 }
 
 }  // namespace
@@ -31,10 +31,10 @@ corpus::Components find_components(const CorpusTexts& corpus, const ComponentsOp
     check(options.max_df > 0 && options.max_df <= 1, "--max-df ", options.max_df,
           ": expected a share of the documents above 0, at most 1");
     check(options.strongest_terms >= 1, "--strongest ", options.strongest_terms, ": expected at least 1 term");
-    const auto documents = static_cast<Index>(corpus.documents.size());
+    const auto documents = corpus.size();
     check(documents >= options.most, "data: ", counted(documents, "document"), " for up to --most ", options.most,
           " clusters, expected at least as many; give more text, shorter pieces (--piece), or lower --most");
-    return corpus::components(corpus.documents, corpus_options(options));
+    return corpus::components(corpus, corpus_options(options));
 }
 
 corpus::ComponentsOptions corpus_options(const ComponentsOptions& options) {
@@ -55,8 +55,8 @@ Index heads_of(const LoopOptions& run) {
     ComponentsOptions options;
     options.seed = run.seed;
     options.threads = run.threads;
-    const CorpusTexts corpus = read_corpus(run.data, options.piece);
-    options.most = std::min(options.most, static_cast<Index>(corpus.documents.size()));
+    const CorpusTexts corpus(run.data, options.piece);
+    options.most = std::min(options.most, corpus.size());
     check(options.most >= 3, "--heads auto: the data is ", counted(options.most, "document"),
           ", expected at least 3 to find components in; give more, or a number of heads");
     const corpus::Components found = find_components(corpus, options);
@@ -65,8 +65,8 @@ Index heads_of(const LoopOptions& run) {
 }
 
 std::string components_text(const CorpusTexts& corpus, const corpus::Components& found) {
-    std::string text = counted(static_cast<long long>(corpus.documents.size()), "document") + " of " +
-                       counted(static_cast<long long>(corpus.names.size()), "file") + "\n\n";
+    std::string text = counted(corpus.size(), "document") + " of " +
+                       counted(static_cast<long long>(corpus.domains().size()), "file") + "\n\n";
     Table curve({"clusters", "SSE", "silhouette", ""});
     for (std::size_t i = 0; i < found.sse.size(); ++i) {
         const auto k = static_cast<Index>(i + 1);
@@ -80,55 +80,70 @@ std::string components_text(const CorpusTexts& corpus, const corpus::Components&
         for (const auto& term : found.terms[c]) text += ' ' + escaped(term.term);
         text += '\n';
     }
-    if (corpus.names.size() < 2) return text;
+    if (corpus.domains().size() < 2) return text;
 
     std::vector<std::string> header{"component"};
-    for (const auto& name : corpus.names) header.push_back(escaped(name));
+    for (const auto& name : corpus.names()) header.push_back(escaped(name));
     Table overlap(header);
-    const auto counts = corpus::overlap_table(found.labels, corpus.domains);
+    const auto counts = corpus::overlap_table(found.labels, corpus.domain_of());
     for (std::size_t i = 0; i < counts.first.size(); ++i) {
         std::vector<std::string> row{std::to_string(counts.first[i])};
         for (std::size_t j = 0; j < counts.second.size(); ++j) row.push_back(grouped(counts(i, j)));
         overlap.add(row);
     }
     return text + "\nDocuments of each file:\n" + overlap.text() +
-           "normalised mutual information of components and files: " + fixed(agreement(corpus, found), 4) + '\n';
+           "normalised mutual information of components and files: " + fixed(agreement(found, corpus.domain_of()), 4) +
+           '\n';
 }
 
-io::Json components_json(const CorpusTexts& corpus, const corpus::Components& found) {
+io::Json components_json(const std::vector<std::string>& files, const std::vector<Index>& domains,
+                         const corpus::Components& found, const std::vector<std::string>& names) {
     io::Json curve = io::Json::array(), clusters = io::Json::array(), overlap = io::Json::array();
     for (std::size_t i = 0; i < found.sse.size(); ++i)
         curve.push(io::Json::object({{"clusters", i + 1},
                                      {"sse", found.sse[i]},
                                      {"silhouette", i > 0 ? io::Json(found.silhouettes[i]) : io::Json()}}));
-    const auto counts = corpus::overlap_table(found.labels, corpus.domains);
+    std::vector<std::vector<Index>> of_files(found.sizes.size(), std::vector<Index>(files.size()));
+    for (std::size_t d = 0; d < domains.size(); ++d)
+        ++of_files[static_cast<std::size_t>(found.labels[d])][static_cast<std::size_t>(domains[d])];
     for (std::size_t c = 0; c < found.sizes.size(); ++c) {
-        io::Json terms = io::Json::array();
-        for (const auto& term : found.terms[c])
-            terms.push(io::Json::object({{"term", readable(term.term)}, {"weight", term.weight}}));
-        clusters.push(io::Json::object({{"documents", found.sizes[c]}, {"terms", terms}}));
+        io::Json cluster = io::Json::object({{"documents", found.sizes[c]}});
+        if (c < names.size()) cluster.set("name", readable(names[c]));
+        if (c < found.terms.size()) {
+            io::Json terms = io::Json::array();
+            for (const auto& term : found.terms[c])
+                terms.push(io::Json::object({{"term", readable(term.term)}, {"weight", term.weight}}));
+            cluster.set("terms", terms);
+        }
+        clusters.push(cluster);
     }
-    for (std::size_t i = 0; i < counts.first.size(); ++i) {
+    for (const auto& each : of_files) {
         io::Json row = io::Json::array();
-        for (std::size_t j = 0; j < counts.second.size(); ++j) row.push(counts(i, j));
+        for (const Index documents : each) row.push(documents);
         overlap.push(row);
     }
-    return io::Json::object({{"documents", corpus.documents.size()},
-                             {"files", corpus.names},
+    return io::Json::object({{"documents", domains.size()},
+                             {"files", files},
                              {"count", found.count},
                              {"reason", found.reason},
                              {"curve", curve},
                              {"components", clusters},
                              {"documents_of_files", overlap},
-                             {"nmi_with_files", agreement(corpus, found)}});
+                             {"nmi_with_files", agreement(found, domains)}});
 }
 
 void run_components(const ComponentsOptions& options) {
     if (!options.json.empty()) check_output(options.json, "--json", options.data);
-    const CorpusTexts corpus = read_corpus(options.data, options.piece);
+    const CorpusTexts corpus(options.data, options.piece);
+    for (const auto& domain : corpus.domains())
+        if (domain.empty > 0)
+            std::fprintf(stderr, "%s: %s without a word left out, the first at %s\n", escaped(domain.name).c_str(),
+                         counted(domain.empty, "record").c_str(), escaped(domain.first_empty).c_str());
     const corpus::Components found = find_components(corpus, options);
     std::printf("%s", components_text(corpus, found).c_str());
-    if (!options.json.empty()) io::replace_file(options.json, io::to_text(components_json(corpus, found), 2) + '\n');
+    if (!options.json.empty())
+        io::replace_file(options.json,
+                         io::to_text(components_json(corpus.names(), corpus.domain_of(), found), 2) + '\n');
 }
 
 }  // namespace hydra

@@ -23,8 +23,11 @@ namespace hydra {
 
 /// The curve with the chosen count, the clusters with their strongest terms, and how they meet the files.
 [[nodiscard]] std::string components_text(const CorpusTexts& corpus, const hydralora::corpus::Components& found);
-[[nodiscard]] hydralora::io::Json components_json(const CorpusTexts& corpus,
-                                                  const hydralora::corpus::Components& found);
+/// The same of documents of these domains, one a file; names: of components that have some.
+[[nodiscard]] hydralora::io::Json components_json(const std::vector<std::string>& files,
+                                                  const std::vector<Index>& domains,
+                                                  const hydralora::corpus::Components& found,
+                                                  const std::vector<std::string>& names = {});
 
 void run_components(const ComponentsOptions& options);
 

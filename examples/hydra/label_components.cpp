@@ -1,6 +1,7 @@
 #include "label_components.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <functional>
 #include <string>
@@ -92,22 +93,44 @@ void for_each_example(std::vector<Domain>& domains, std::vector<Example> Domain:
         for (Example& example : domain.*part) f(example);
 }
 
-void say_components(const std::vector<Domain>& domains, Index count, const std::vector<std::string>& names,
-                    const std::string& from) {
-    std::vector<Index> sizes(static_cast<std::size_t>(count));
+/// Of labels that the examples have: how many training examples each has, and which.
+corpus::Components counted_labels(const std::vector<Domain>& domains, Index count, const std::string& reason) {
+    corpus::Components found;
+    found.count = count;
+    found.reason = reason;
+    found.sizes.resize(static_cast<std::size_t>(count));
     for (const Domain& domain : domains)
-        for (const Example& example : domain.train) ++sizes[static_cast<std::size_t>(example.component)];
+        for (const Example& example : domain.train) {
+            found.labels.push_back(Index{example.component});
+            ++found.sizes[static_cast<std::size_t>(example.component)];
+        }
+    return found;
+}
+
+io::Json record_of(const std::vector<Domain>& domains, const corpus::Components& found,
+                   const std::vector<std::string>& names) {
+    std::vector<std::string> files;
+    std::vector<Index> of_examples;
+    for (const Domain& domain : domains) {
+        of_examples.insert(of_examples.end(), domain.train.size(), static_cast<Index>(files.size()));
+        files.push_back(domain.name);
+    }
+    return components_json(files, of_examples, found, names);
+}
+
+void say_components(const corpus::Components& found, const std::vector<std::string>& names, const std::string& from) {
     std::string line;
-    for (std::size_t c = 0; c < sizes.size(); ++c)
-        line += (c == 0 ? " " : ", ") + (c < names.size() ? io::in_quotes(names[c]) + " " : "") + grouped(sizes[c]);
-    std::fprintf(stderr, "%s; training examples:%s\n", (counted(count, "component") + ' ' + from).c_str(),
+    for (std::size_t c = 0; c < found.sizes.size(); ++c)
+        line +=
+            (c == 0 ? " " : ", ") + (c < names.size() ? io::in_quotes(names[c]) + " " : "") + grouped(found.sizes[c]);
+    std::fprintf(stderr, "%s; training examples:%s\n", (counted(found.count, "component") + ' ' + from).c_str(),
                  line.c_str());
 }
 
 }  // namespace
 
-Index label_by_text(std::vector<Domain>& domains, const Vocabulary& vocabulary, Index clusters,
-                    const LoopOptions& loop) {
+corpus::Components label_by_text(std::vector<Domain>& domains, const Vocabulary& vocabulary, Index clusters,
+                                 const LoopOptions& loop) {
     std::vector<std::string> texts;
     for_each_example(domains, &Domain::train, [&](const Example& e) { texts.push_back(vocabulary.decode(e.ids)); });
     ComponentsOptions options;
@@ -122,24 +145,28 @@ Index label_by_text(std::vector<Domain>& domains, const Vocabulary& vocabulary, 
               "all are the same, so that there is nothing to tell apart; give different ones");
         const corpus::ComponentsOptions how = corpus_options(options);
         const auto weighed = corpus::tf_idf<double>(texts, how.tf_idf);
-        std::vector<Index> labels;
+        corpus::Components found;
         if (clusters == 0) {
-            corpus::Components found = corpus::components(texts, how);
+            found = corpus::components(texts, how);
             std::fprintf(stderr, "%s\n", found.reason.c_str());
-            clusters = found.count;
-            labels = std::move(found.labels);
         } else {
             corpus::KMeansOptions k_means = how.k_means;
             k_means.clusters = clusters;
-            labels = corpus::k_means(weighed.rows, k_means).labels;
+            corpus::KMeans fit = corpus::k_means(weighed.rows, k_means);
+            found.count = clusters;
+            found.reason = concat("N = ", clusters, ": as many clusters as were asked for");
+            found.terms = corpus::strongest_terms(weighed.terms, fit.centres, how.strongest_terms);
+            found.labels = std::move(fit.labels);
+            found.sizes.resize(static_cast<std::size_t>(clusters));
+            for (const Index label : found.labels) ++found.sizes[static_cast<std::size_t>(label)];
         }
-        const NearestCentre nearest(weighed, labels, clusters);
+        const NearestCentre nearest(weighed, found.labels, found.count);
         std::size_t d = 0;
         for_each_example(domains, &Domain::train,
-                         [&](Example& e) { e.component = static_cast<std::int32_t>(labels[d++]); });
+                         [&](Example& e) { e.component = static_cast<std::int32_t>(found.labels[d++]); });
         for_each_example(domains, &Domain::held_out,
                          [&](Example& e) { e.component = nearest.of(vocabulary.decode(e.ids)); });
-        return clusters;
+        return found;
     } catch (const Error& error) {
         fail("components of the ", texts.size(), " training texts: ", error.what(),
              "; or give them, by --component-of files or --component-field");
@@ -158,11 +185,12 @@ LabelledData read_labelled_data(const TrainOptions& options, const Speech& speec
     LoopOptions unpacked = loop;
     unpacked.packing = Packing::none;  // labels first
     data.domains = read_data(unpacked, Prompts::masked, speech, of == ComponentOf::field ? &labels : nullptr);
+    corpus::Components found;
+    std::string from = "found in the training texts, which a plain LoRA sees too";
     if (of == ComponentOf::texts) {
         const Index heads = options.heads_of_data || options.method == Method::full ? 0 : options.adapter.adapter.heads;
         const Index clusters = options.components.clusters > 0 ? options.components.clusters : heads >= 2 ? heads : 0;
-        data.components = label_by_text(data.domains, speech.vocabulary, clusters, loop);
-        say_components(data.domains, data.components, {}, "found in the training texts, which a plain LoRA sees too");
+        found = label_by_text(data.domains, speech.vocabulary, clusters, loop);
     } else {
         if (of == ComponentOf::files)
             for (std::size_t d = 0; d < data.domains.size(); ++d) {
@@ -170,15 +198,18 @@ LabelledData read_labelled_data(const TrainOptions& options, const Speech& speec
                 for (auto part : {&Domain::train, &Domain::held_out})
                     for (Example& example : data.domains[d].*part) example.component = static_cast<std::int32_t>(d);
             }
-        data.components = static_cast<Index>(labels.names.size());
-        say_components(data.domains, data.components, labels.names,
-                       "given by " +
-                           (of == ComponentOf::files ? std::string("the files") : "the field " + labels.field) +
-                           ": information that a plain LoRA does not get");
+        from = "given by " + (of == ComponentOf::files ? std::string("the files") : "the field " + labels.field) +
+               ": information that a plain LoRA does not get";
+        found = counted_labels(data.domains, static_cast<Index>(labels.names.size()), from);
     }
+    say_components(found, labels.names, from);
+    data.components = found.count;
+    data.record = record_of(data.domains, found, labels.names);
     if (options.heads_of_data && options.method == Method::adapter) {
         data.options.heads_of_data = false;
         data.options.adapter.adapter.heads = data.components;
+        check(data.components >= 2, "--heads auto: found 1 component, ", from,
+              "; give more files or values of --component-field, or a number of heads");
     }
     const Index heads = data.options.adapter.adapter.heads;
     check(options.components.router != RouterInit::components || data.components >= 2,

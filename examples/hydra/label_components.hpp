@@ -3,6 +3,9 @@
 
 #include <vector>
 
+#include <hydralora/corpus/components.hpp>
+#include <hydralora/io/json_value.hpp>
+
 #include "data.hpp"
 #include "options.hpp"
 #include "speech.hpp"
@@ -14,6 +17,7 @@ struct LabelledData {
     std::vector<Domain> domains;
     TrainOptions options;
     hydralora::Index components = 0;  ///< 0: none were asked for
+    hydralora::io::Json record = {};  ///< what components.json says of them and of the training examples
 };
 
 /// Reads the data of a run, labels it where options.labelled(), and says on stderr what the labels are. Texts are clustered
@@ -22,8 +26,9 @@ struct LabelledData {
 /// as the training texts'. An example's text is that of its tokens, without control tokens. Throws hydralora::Error.
 [[nodiscard]] LabelledData read_labelled_data(const TrainOptions& options, const Speech& speech);
 
-/// Labels the examples of unpacked domains by clusters of their texts, 0: as many as the elbow says; returns how many.
-hydralora::Index label_by_text(std::vector<Domain>& domains, const Vocabulary& vocabulary, hydralora::Index clusters,
-                               const LoopOptions& loop);
+/// Labels the examples of unpacked domains by clusters of their texts, 0: as many as the elbow says. What it found has no
+/// curve where the number was given.
+hydralora::corpus::Components label_by_text(std::vector<Domain>& domains, const Vocabulary& vocabulary,
+                                            hydralora::Index clusters, const LoopOptions& loop);
 
 }  // namespace hydra

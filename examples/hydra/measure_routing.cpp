@@ -51,18 +51,16 @@ const char* told_of(const RoutingSummary& s) {
 }
 
 std::string sentence_of(const RoutingMeasurement& m, const RoutingSummary& s) {
-    return routing_sentence(s, told_of(s),
-                            {.told = !m.remedied,
-                             .pooling = "--router-pooling context",
-                             .start = "--router-init components",
-                             .rate = "--lr-ratio-router 0.2"});
+    return routing_sentence(s, told_of(s), m.remedy);
 }
 
 }  // namespace
 
 RoutingMeasure::RoutingMeasure(const LlamaConfig& model, const LlamaAdapterConfig& adapter,
                                const std::vector<Domain>& domains)
-    : labellings_{"domain"}, heads_(adapter.adapter.heads) {
+    : labellings_{"domain"},
+      heads_(adapter.adapter.heads),
+      context_(adapter.adapter.router_pooling == RouterPooling::context) {
     bool components = false;
     for (const Domain& domain : domains) {
         domains_.push_back(domain.name);
@@ -141,6 +139,7 @@ void RoutingMeasure::add(std::size_t linear, MatrixView<const float> gates) {
 std::optional<RoutingMeasurement> RoutingMeasure::measured() const {
     if (!problem_.empty() || linears_.empty() || linears_.front().health.tokens() == 0) return std::nullopt;
     RoutingMeasurement m{labellings_, domains_, {}, {}, documents_};
+    if (context_) m.remedy.pooling = {};
     for (const Linear& linear : linears_) {
         m.linears.push_back(linear.health.report());
         auto& shares = m.domain_shares.emplace_back(linear.sums);

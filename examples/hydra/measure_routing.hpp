@@ -31,7 +31,9 @@ struct RoutingMeasurement {
     std::vector<hydralora::RoutingReport> linears;
     std::vector<std::vector<std::vector<double>>> domain_shares;  // (linears, domains, N); no numbers: nothing held out
     std::vector<DocumentGates> documents;
-    bool remedied = false;  // routers have a context and began from components: there is nothing more to advise
+    /// Options that were not tried.
+    hydralora::RoutingRemedy remedy{
+        .pooling = "--router-pooling context", .start = "--router-init components", .rate = "--lr-ratio-router 0.2"};
 };
 
 /// Takes gates batch by batch.
@@ -65,6 +67,7 @@ private:
 
     std::vector<std::string> names_, labellings_, domains_;
     Index heads_ = 0;
+    bool context_ = false;  // routers read it
     std::vector<Linear> linears_;
     std::vector<Index> tokens_;  // (domains), labelled
     std::vector<DocumentGates> documents_;

@@ -19,6 +19,7 @@
 #include <hydralora/thrust/cuda_cuts.hpp>
 
 #include "loop.hpp"
+#include "router_start.hpp"
 #include "table.hpp"
 
 namespace hydra {
@@ -143,6 +144,17 @@ MemoryPlan memory_plan(const LlamaConfig& config, Index weight_bytes, PanelStora
             plan.packed = packed_bytes(config, options.adapter, storage);
     }
     plan.activations = be.memory().peak - plan.parameters - joined;
+    if (options.method == Method::adapter && options.components.router == RouterInit::components) {
+        const Index without = be.memory().now,
+                    padded = (options.loop.sequence_length + slab_rows - 1) / slab_rows * slab_rows;
+        Llama<P>::Cache cache;
+        bare.forward(be, token_batch(be, static_cast<Index>(probed_together), padded), cache,
+                     {.mode = Mode::inference});
+        const Index fits = gpu ? 0
+                               : probe_bytes(probe_inputs(config, options.adapter),
+                                             std::max(options.adapter.adapter.heads, options.components.clusters));
+        plan.routers = std::max(Index{0}, be.memory().now - without + fits - plan.parameters - plan.activations);
+    }
     return plan;
 }
 
@@ -153,6 +165,7 @@ std::string plan_table(const MemoryPlan& plan) {
     if (plan.packed > 0) table.add({"adapted weights, packed", mebibytes(plan.packed)});
     table.add({"trained parameters, gradients, moments", mebibytes(plan.parameters)});
     table.add({"activations and scratch", mebibytes(plan.activations)});
+    if (plan.routers > 0) table.add({"more for the fit of the routers, before", mebibytes(plan.routers)});
     if (!gpu) table.add({"packing memory of the threads", mebibytes(plan.threads)});
     if (!gpu) table.add({"the program and what it holds now", mebibytes(plan.process)});
     table.add({"in all", mebibytes(plan.total())});

@@ -17,10 +17,13 @@ struct MemoryPlan {
     Index packed = 0;       // the base's adapted matrices in packed form
     Index parameters = 0;   // what is trained, its gradients and AdamW's moments
     Index activations = 0;  // what a part of a step keeps for its way back, and works in
+    Index routers = 0;      // what fitting the routers, which comes before, takes beyond parameters and activations
     Index threads = 0;      // packing memory of the products
     Index process = 0;      // the program, and what it holds when the plan is made
 
-    [[nodiscard]] Index total() const { return weights + packed + parameters + activations + threads + process; }
+    [[nodiscard]] Index total() const {
+        return weights + packed + parameters + activations + routers + threads + process;
+    }
 };
 
 /// The plan of `train` with these options on a base of that configuration, whose files have `weight_bytes` and whose adapted

@@ -21,7 +21,8 @@ constexpr Index most_steps = Index{1} << 53;  // what a double counts
 constexpr double large = 1e300;
 constexpr std::size_t most_lines = 1u << 22;  // of a file of lines
 // More of each than a page could show.
-constexpr std::size_t most_heads = 1024, most_documents = 1000, most_domains = 1000, most_labellings = 16;
+constexpr std::size_t most_heads = 1024, most_documents = 1000, most_domains = 1000, most_labellings = 16,
+                      most_terms = 100;
 
 double number_or_nan(const JsonView& value) {
     return value.exists() ? value.number(-large, large) : std::numeric_limits<double>::quiet_NaN();
@@ -85,6 +86,39 @@ RecordedEnding read_ending(const fs::path& path) {
     end.before = read_scores(report["before"]);
     end.after = read_scores(report["after"]);
     return end;
+}
+
+RecordedComponents read_components(const fs::path& path) {
+    const std::string name = path.string();
+    const Json document = io::read_json(path);
+    const JsonView of(document, name);
+    RecordedComponents found;
+    found.reason = of["reason"].string();
+    const JsonView files = of["files"], curve = of["curve"], components = of["components"],
+                   counts = of["documents_of_files"];
+    check_size(files, most_domains, "files");
+    for (std::size_t i = 0; i < files.array().size(); ++i) found.files.push_back(files.element(i).string());
+    check_size(curve, most_heads, "points of a curve");
+    for (std::size_t i = 0; i < curve.array().size(); ++i)
+        found.sse.push_back(curve.element(i)["sse"].number(0, large));
+    check_size(components, most_heads, "components");
+    check(counts.array().size() == components.array().size(), counts.where(), ": expected ", components.size(),
+          " rows, one a component, found ", counts.size());
+    for (std::size_t i = 0; i < components.size(); ++i) {
+        const JsonView component = components.element(i), terms = component["terms"], row = counts.element(i);
+        RecordedComponents::Component& to = found.components.emplace_back();
+        to.name = text_or_nothing(component["name"]);
+        to.documents = component["documents"].integer(0, most_steps);
+        if (terms.exists()) {
+            check_size(terms, most_terms, "terms");
+            for (std::size_t t = 0; t < terms.array().size(); ++t)
+                to.terms.push_back(terms.element(t)["term"].string());
+        }
+        check(row.array().size() == found.files.size(), row.where(), ": expected ", found.files.size(),
+              " numbers, one a file, found ", row.size());
+        for (std::size_t f = 0; f < row.size(); ++f) to.of_files.push_back(row.element(f).integer(0, most_steps));
+    }
+    return found;
 }
 
 RecordedRouting read_routing(const JsonView& line) {
@@ -186,6 +220,7 @@ RecordedRun read_run(const fs::path& directory) {
         run.losses.push_back(loss);
     });
     if (io::path_exists(directory / "report.json")) run.ended = read_ending(directory / "report.json");
+    if (io::path_exists(directory / "components.json")) run.components = read_components(directory / "components.json");
     for_each_line(directory / "routing.jsonl",
                   [&](const JsonView& line) { run.routing.push_back(read_routing(line)); });
     if (io::path_exists(directory / "routing.json")) run.heads = read_heads(directory / "routing.json");

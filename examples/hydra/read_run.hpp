@@ -60,13 +60,28 @@ struct RecordedHeads {
     std::vector<RecordedDocument> documents;
 };
 
+/// components.json: what the training examples are labelled by.
+struct RecordedComponents {
+    struct Component {
+        std::string name;                // of a given one
+        std::vector<std::string> terms;  // of a found one, the strongest first
+        Index documents = 0;
+        std::vector<Index> of_files;  // as many as files
+    };
+    std::string reason;
+    std::vector<double> sse;  // of k-means with 1, 2, ... clusters; empty where the number was given
+    std::vector<std::string> files;
+    std::vector<Component> components;
+};
+
 struct RecordedRun {
     std::string name;  // of the directory
     std::string command, started, version, compiler;
     Index processors = 0;
     hydralora::io::Json options;
-    std::vector<double> steps, losses;    // of each step made; NaN for a loss that was not finite
-    std::optional<RecordedEnding> ended;  // nothing: not ended
+    std::vector<double> steps, losses;             // of each step made; NaN for a loss that was not finite
+    std::optional<RecordedEnding> ended;           // nothing: not ended
+    std::optional<RecordedComponents> components;  // where examples have some
     std::vector<RecordedRouting> routing;
     std::optional<RecordedHeads> heads;  // at the end, where there was a router
 };

@@ -51,17 +51,6 @@ struct Names {
     }
 };
 
-/// Where a run has the components of its examples from, and whether a plain LoRA could have them.
-std::string labels_of(const RecordedRun& run) {
-    const std::string of = option(run, "component_of");
-    if (of.empty()) return {};
-    if (of == "texts")
-        return paragraph("Its components were found in the training texts, which a plain LoRA is given too.");
-    return paragraph("Its components were given, by " +
-                     (of == "files" ? "the files" : "the field " + option(run, "component_field")) +
-                     ": information that a plain LoRA does not get.");
-}
-
 std::string optional_text(const std::optional<double>& value) { return value ? fixed(*value, 2) : std::string(); }
 
 /// One row a run: the state of its routing at the end.
@@ -255,26 +244,6 @@ std::string document_map(const RecordedHeads& heads) {
                             ". Near neighbours are routed alike; distances between groups mean nothing."));
 }
 
-/// How many of the documents of each component are of each domain.
-std::string component_table(const RecordedHeads& heads) {
-    Names domains;
-    std::map<Index, std::map<std::size_t, Index>> counts;
-    for (const RecordedDocument& document : heads.documents)
-        if (document.component) ++counts[*document.component][domains.add(document.domain)];
-    if (counts.empty()) return {};
-    std::vector<std::string> header{"component"};
-    header.insert(header.end(), domains.list.begin(), domains.list.end());
-    std::vector<std::vector<std::string>> rows;
-    for (const auto& [component, row] : counts) {
-        rows.push_back({grouped(component)});
-        for (std::size_t d = 0; d < domains.list.size(); ++d) {
-            const auto at = row.find(d);
-            rows.back().push_back(at == row.end() ? "" : grouped(at->second));
-        }
-    }
-    return paragraph("Components of the documents, by domain:") + html_table(header, rows);
-}
-
 }  // namespace
 
 std::string routing_section(const std::vector<RecordedRun>& runs) {
@@ -294,8 +263,8 @@ std::string routing_section(const std::vector<RecordedRun>& runs) {
     text += summary_table(runs) + time_charts(runs);
     for (const RecordedRun& run : runs) {
         if (!run.heads) continue;
-        text += heading(run.name) + paragraph(run.heads->sentence) + labels_of(run) + fit_map(*run.heads) +
-                share_maps(*run.heads) + document_map(*run.heads) + component_table(*run.heads);
+        text += heading(run.name) + paragraph(run.heads->sentence) + fit_map(*run.heads) + share_maps(*run.heads) +
+                document_map(*run.heads);
     }
     return text;
 }

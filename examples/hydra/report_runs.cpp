@@ -8,6 +8,7 @@
 #include <set>
 #include <string_view>
 
+#include <hydralora/analysis/interval.hpp>
 #include <hydralora/core/check.hpp>
 #include <hydralora/io/json_view.hpp>
 #include <hydralora/io/json_write.hpp>
@@ -16,6 +17,7 @@
 #include "chart.hpp"
 #include "outputs.hpp"
 #include "read_run.hpp"
+#include "report_components.hpp"
 #include "report_routing.hpp"
 #include "table.hpp"
 
@@ -139,8 +141,8 @@ const RecordedScore* find(const std::vector<RecordedScore>& scores, const std::s
 
 std::string with_interval(const std::vector<double>& values, int digits) {
     if (values.empty()) return {};
-    const auto [mean, interval] = mean_and_interval(values);
-    return fixed(mean, digits) + (values.size() > 1 ? "\xc2\xa0\xc2\xb1\xc2\xa0" + fixed(interval, digits) : "");
+    const auto [mean, half] = interval(values);
+    return fixed(mean, digits) + (values.size() > 1 ? "\xc2\xa0\xc2\xb1\xc2\xa0" + fixed(half, digits) : "");
 }
 
 std::string exact_answers(const std::vector<const RecordedScore*>& scores) {
@@ -247,6 +249,9 @@ std::string score_section(const std::vector<RecordedRun>& runs, const std::vecto
             return with_interval(values, 3);
         };
     };
+    for (const RecordedRun& run : runs)
+        if (run.ended && option(run, "router_init") == "components")
+            text += paragraph(run.name + ": its routers begin from components. " + component_origin(run));
     std::vector<Measure> measures{{"bits per byte", mean_of(&RecordedScore::bits_per_byte)},
                                   {"loss, nats a token", mean_of(&RecordedScore::loss)}};
     const bool answers = std::any_of(ended.begin(), ended.end(), [](const Group& group) {
@@ -276,23 +281,6 @@ std::string environment_section(const std::vector<RecordedRun>& runs) {
 
 }  // namespace
 
-std::pair<double, double> mean_and_interval(const std::vector<double>& values) {
-    // The 97.5 % points of Student's t with 1 to 30 degrees of freedom, as tables have them.
-    constexpr double points[] = {12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
-                                 2.201,  2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
-                                 2.080,  2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042};
-    check(!values.empty(), "mean_and_interval: no numbers, expected at least one");
-    const auto n = static_cast<double>(values.size());
-    double mean = 0, squares = 0;
-    for (const double value : values) mean += value / n;
-    if (values.size() == 1) return {mean, 0};
-    for (const double value : values) squares += (value - mean) * (value - mean);
-    const std::size_t freedom = values.size() - 1;
-    const double df = n - 1;
-    const double t = freedom <= std::size(points) ? points[freedom - 1] : 1.960 + 2.372 / df + 2.823 / (df * df);
-    return {mean, t * std::sqrt(squares / df / n)};
-}
-
 std::string report_page(const std::vector<fs::path>& paths) {
     check(!paths.empty(), "report: no run, expected at least one directory");
     std::vector<RecordedRun> runs;
@@ -306,7 +294,7 @@ std::string report_page(const std::vector<fs::path>& paths) {
     const std::vector<Group> groups = grouped_runs(runs);
     const std::string title = runs.size() == 1 ? "Run " + runs[0].name : concat(runs.size(), " runs");
     return html_page(title, runs_table(runs) + loss_section(runs) + score_section(runs, groups) +
-                                routing_section(runs) + environment_section(runs));
+                                components_section(runs) + routing_section(runs) + environment_section(runs));
 }
 
 void run_report(const ReportOptions& options) {
@@ -318,7 +306,8 @@ void run_report(const ReportOptions& options) {
         check(!twice, run->string(), ": is named twice; a run counts once");
     }
     for (const fs::path& run : options.runs)
-        for (const char* name : {"run.json", "metrics.jsonl", "report.json", "routing.jsonl", "routing.json"})
+        for (const char* name :
+             {"run.json", "metrics.jsonl", "report.json", "components.json", "routing.jsonl", "routing.json"})
             read.push_back(run / name);
     check_output(options.out, "--out", read);
     io::replace_file(options.out, report_page(options.runs));

@@ -31,6 +31,29 @@ std::vector<ProbeInput> probe_inputs(const LlamaConfig& model, const LlamaAdapte
     return inputs;
 }
 
+std::size_t probe_group_end(const std::vector<ProbeInput>& inputs, std::size_t first, Index components) {
+    std::size_t end = first;
+    for (Index bytes = 0; end < inputs.size(); ++end) {
+        bytes += RouterProbe::bytes(inputs[end].in, components);
+        if (end > first && bytes > probe_memory) break;
+    }
+    return end;
+}
+
+Index probe_bytes(const std::vector<ProbeInput>& inputs, Index components) {
+    Index most = 0;
+    for (std::size_t first = 0, end = 0; first < inputs.size(); first = end) {
+        end = probe_group_end(inputs, first, components);
+        Index held = 0, widest = 0;
+        for (std::size_t i = first; i < end; ++i) {
+            held += RouterProbe::bytes(inputs[i].in, components);
+            widest = std::max(widest, inputs[i].in);
+        }
+        most = std::max(most, held + widest * widest * static_cast<Index>(sizeof(double)));
+    }
+    return most;
+}
+
 std::vector<const Example*> probe_sample(const std::vector<Domain>& domains, Index components, Index tokens,
                                          Seed seed) {
     std::vector<const Example*> all;

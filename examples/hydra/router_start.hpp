@@ -37,25 +37,16 @@ struct ProbeInput {
 /// Bytes that the fits hold at once, unless a single one needs more; what does not fit is made in another pass.
 inline constexpr Index probe_memory = Index{1} << 30;
 
-namespace router_start_detail {
+/// Where the group of inputs ends that begins at `first` and is fitted at once.
+[[nodiscard]] std::size_t probe_group_end(const std::vector<ProbeInput>& inputs, std::size_t first, Index components);
 
-/// What a probe input's layers read, after a forward pass of the bare base with Keep::all.
-template <hydralora::Backend B>
-[[nodiscard]] hydralora::ConstView<B> input_of(const typename hydralora::Llama<B>::Cache& cache, const ProbeInput& p) {
-    using hydralora::Target;
-    const auto& block = cache.blocks[static_cast<std::size_t>(p.layer)];
-    switch (p.targets.front()) {
-        case Target::o_proj:
-            return block.attended.view().col_slice(0, p.in);
-        case Target::gate_proj:
-        case Target::up_proj:
-            return block.normed_middle.view().col_slice(0, p.in);
-        case Target::down_proj:
-            return block.activated.view().col_slice(0, p.in);
-        default:
-            return block.normed.view().col_slice(0, p.in);
-    }
-}
+/// Bytes that the fits hold at the peak, one of them being solved.
+[[nodiscard]] Index probe_bytes(const std::vector<ProbeInput>& inputs, Index components);
+
+/// Sequences in a forward pass of the bare base.
+inline constexpr std::size_t probed_together = 4;
+
+namespace router_start_detail {
 
 /// The mean of x over each token's document up to it, in `memory`.
 template <class T>
@@ -80,7 +71,6 @@ void start_routers(B& be, const hydralora::Llama<B>& bare, const hydralora::Llam
                    AdapterBuffers<B>& adapters, const std::vector<Domain>& domains, Index components,
                    const TrainOptions& options) {
     using namespace hydralora;
-    constexpr std::size_t together = 4;
     const auto inputs = probe_inputs(bare.config(), config);
     const auto sample = probe_sample(domains, components, options.components.sample, Seed{options.loop.seed});
     Passage<B> reading;
@@ -90,20 +80,18 @@ void start_routers(B& be, const hydralora::Llama<B>& bare, const hydralora::Llam
     Index tokens = 0;
     for (std::size_t first = 0, end = 0; first < inputs.size(); first = end) {
         std::vector<RouterProbe> probes;
-        for (Index bytes = 0; end < inputs.size(); ++end) {
-            bytes += inputs[end].in * inputs[end].in * static_cast<Index>(sizeof(double));
-            if (end > first && bytes > probe_memory) break;
-            probes.emplace_back(inputs[end].in, components);
-        }
-        for (std::size_t begin = 0; begin < sample.size(); begin += together) {
+        end = probe_group_end(inputs, first, components);
+        for (std::size_t i = first; i < end; ++i) probes.emplace_back(inputs[i].in, components);
+        for (std::size_t begin = 0; begin < sample.size(); begin += probed_together) {
             const std::vector<const Example*> examples(
                 sample.begin() + static_cast<std::ptrdiff_t>(begin),
-                sample.begin() + static_cast<std::ptrdiff_t>(std::min(begin + together, sample.size())));
+                sample.begin() + static_cast<std::ptrdiff_t>(std::min(begin + probed_together, sample.size())));
             reading.batch.assign(examples.data(), static_cast<Index>(examples.size()), be.slab_rows());
             static_cast<void>(reading.read(be, bare));
             const auto labels = token_components(examples, reading.batch);
             for (std::size_t i = first; i < end; ++i) {
-                const OnHost<B, Scalar<B>> x(be, router_start_detail::input_of<B>(reading.cache, inputs[i]));
+                const OnHost<B, Scalar<B>> x(
+                    be, bare.projection_input(reading.cache, inputs[i].layer, inputs[i].targets.front()));
                 const auto of_token = host_view(labels.data(), 1, static_cast<Index>(labels.size()));
                 if (context)
                     probes[i - first].add(router_start_detail::pooled(x.view(), reading.batch, memory), of_token);

@@ -69,6 +69,7 @@ RunDirectory::RunDirectory(const std::filesystem::path& path, bool resume, const
     std::error_code error;
     std::filesystem::create_directories(path, error);
     check(!error, path.string(), ": cannot be made: ", error.message());
+    made_ = true;
     write_json("run.json", Json::object({{"command", command},
                                          {"options", options},
                                          {"started", now()},
@@ -114,6 +115,13 @@ void RunDirectory::write_metrics(const Json& line) {
 
 void RunDirectory::write_json(const char* name, const Json& document) const {
     io::replace_file(at(name), io::to_text(document, 2) + '\n');
+}
+
+void RunDirectory::withdraw() const noexcept {
+    if (!made_) return;
+    std::error_code ignored;
+    for (const char* name : {"components.json", "run.json"}) std::filesystem::remove(path_ / name, ignored);
+    std::filesystem::remove(path_, ignored);  // not one that holds something
 }
 
 long long peak_memory() {

@@ -1,4 +1,5 @@
-// The directory of a run: run.json, metrics.jsonl, checkpoints/, and in the end report.json and what was trained.
+// The directory of a run: run.json, components.json where examples have some, metrics.jsonl, checkpoints/, and in the end
+// report.json and what was trained.
 #pragma once
 
 #include <cstdio>
@@ -33,11 +34,15 @@ public:
 
     void write_json(const char* name, const hydralora::io::Json& document) const;
 
+    /// Takes a new directory back, of a run that could not begin: what was written of it so far, and itself if that was all.
+    void withdraw() const noexcept;
+
 private:
     struct Close {
         void operator()(std::FILE* file) const { std::fclose(file); }
     };
     std::filesystem::path path_;
+    bool made_ = false;  // by this process
     std::unique_ptr<std::FILE, Close> metrics_;
 };
 

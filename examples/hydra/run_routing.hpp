@@ -33,18 +33,12 @@ private:
 template <hydralora::Backend B>
 class RunRouting {
 public:
-    /// `adapters` as training begins with them; they are read at each measurement, and so must stay.
-    RunRouting(B& be, const hydralora::LlamaConfig& model, const hydralora::LlamaAdapterConfig& config,
-               const AdapterBuffers<B>& adapters, const std::vector<Domain>& domains, const RunDirectory& run,
-               hydralora::RouterInit init = hydralora::RouterInit::released)
-        : be_(be),
-          adapters_(adapters),
-          run_(run),
-          remedied_(init == hydralora::RouterInit::components &&
-                    config.adapter.router_pooling == hydralora::RouterPooling::context),
-          lines_(run.at("routing.jsonl")) {
-        if (!config.adapter.routed()) return;
-        measure_.emplace(model, config, domains);
+    /// `adapters` as training begins with them. All that is given here is kept by reference.
+    RunRouting(B& be, const hydralora::LlamaConfig& model, const TrainOptions& options,
+               const AdapterBuffers<B>& adapters, const std::vector<Domain>& domains, const RunDirectory& run)
+        : be_(be), adapters_(adapters), options_(options), run_(run), lines_(run.at("routing.jsonl")) {
+        if (!options.adapter.adapter.routed()) return;
+        measure_.emplace(model, options.adapter, domains);
         start_ = copy_routers(be, adapters);
     }
 
@@ -66,7 +60,8 @@ public:
             std::fprintf(stderr, "after step %lld the routing cannot be measured: %s\n", static_cast<long long>(step),
                          measure_->problem().c_str());
         if (!last_) return;
-        last_->remedied = remedied_;
+        if (options_.components.router == hydralora::RouterInit::components) last_->remedy.start = {};
+        if (options_.loop.adamw.ratios.router <= 0.2) last_->remedy.rate = {};
         measure_parameters(be_, adapters_, start_, *last_);
         lines_.write(step, routing_line(step, *last_));
     }
@@ -81,8 +76,8 @@ public:
 private:
     B& be_;
     const AdapterBuffers<B>& adapters_;
+    const TrainOptions& options_;
     const RunDirectory& run_;
-    bool remedied_;
     RoutingLines lines_;
     std::optional<RoutingMeasure> measure_;
     std::vector<hydralora::DoubleMatrix> start_;  // the routers

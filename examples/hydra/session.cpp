@@ -36,8 +36,7 @@ LlamaAdapterConfig from_file_config(const io::AdapterFileConfig& file) {
     if (a.gate == Gate::top_k) a.top_k = file.top_k;
     a.router_input = parse_enum<RouterInput>("router_input", file.router_input, adapter_names::router_input);
     a.router_bias = parse_enum<RouterBias>("router_bias", file.router_bias, adapter_names::router_bias);
-    a.router_pooling =
-        parse_enum<RouterPooling>("router_pooling", file.router_pooling, adapter_names::router_pooling);
+    a.router_pooling = parse_enum<RouterPooling>("router_pooling", file.router_pooling, adapter_names::router_pooling);
     a.dropout_mask = parse_enum<MaskSharing>("dropout_mask", file.dropout_mask, adapter_names::dropout_mask);
     for (const auto& name : file.target_modules) config.targets.push_back(parse_target(name));
     return config;

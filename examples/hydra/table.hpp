@@ -28,11 +28,13 @@ namespace hydra {
     return grouped(value) + ' ' + std::string(noun) + (value == 1 ? "" : "s");
 }
 
-/// Seconds as 7s, 3m07s or 2h05m.
+/// Seconds as 0.4s, 7s, 3m07s or 2h05m.
 [[nodiscard]] inline std::string duration(double seconds) {
     const long s = static_cast<long>(seconds + 0.5);
     char text[32];
-    if (s < 60)
+    if (seconds > 0 && seconds < 0.95)
+        std::snprintf(text, sizeof text, "%.1fs", seconds);
+    else if (s < 60)
         std::snprintf(text, sizeof text, "%lds", s);
     else if (s < 3600)
         std::snprintf(text, sizeof text, "%ldm%02lds", s / 60, s % 60);

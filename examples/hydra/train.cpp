@@ -33,7 +33,8 @@ std::vector<Domain> read_data(const LoopOptions& o, Prompts prompts, const Speec
         std::string notes;
         if (d.truncated > 0) notes += concat(", ", d.truncated, " cut to ", o.sequence_length, " tokens");
         if (d.skipped > 0)
-            notes += concat(", ", d.skipped, " left out: no answer, or a prompt that alone fills the --length of ",
+            notes += concat(", ", d.skipped, " left out, the first at ", d.first_skipped,
+                            ": an empty text, no answer, or a prompt that alone fills the --length of ",
                             o.sequence_length, " tokens");
         if (d.packed > 0) notes += concat(", ", d.packed, " packed into ", d.train.size(), " sequences");
         std::fprintf(stderr, "%s: %s to predict, %s to train on, %zu held out%s\n", d.name.c_str(),

@@ -160,7 +160,8 @@ void add_routing(CLI::App& app, TrainOptions& o) {
         ->group("Routing");
     app.add_option("--b-std", c.start.b_std, "deviation of B at the start; 0: B is 0, as in the released code")
         ->group("Routing");
-    app.add_option("--top-k-after", r.top_k_after, "step before which --gate top_k computes all heads")
+    app.add_option("--top-k-after", r.top_k_after,
+                   "step before which --gate top_k trains all heads; held-out scores are of the k throughout")
         ->group("Routing");
     app.add_option("--balance", r.balance, "coefficient of the loss that heads are used unequally")->group("Routing");
     app.add_option("--router-z", r.z, "coefficient of the loss that logits are large")->group("Routing");
@@ -195,6 +196,27 @@ void apply_method(const std::string& name, const CLI::App& app, TrainOptions& o)
     }
 }
 
+/// Refuses options that this run would not look at.
+void check_given(const CLI::App& app, const TrainOptions& o) {
+    const auto needs = [&](const char* flag, bool met, const char* what) {
+        check(met || app.get_option(flag)->count() == 0, flag, ": has no effect ", what);
+    };
+    const bool adapter = o.method == Method::adapter;
+    check(adapter || !o.heads_of_data, "--heads auto: --method full has no heads");
+    const bool fitted = o.components.router == RouterInit::components;
+    const bool texts = o.labelled() && o.components.of.value_or(ComponentOf::texts) == ComponentOf::texts;
+    needs("--components", texts,
+          "without components of the texts; give --router-init components, --mix components or --component-of texts");
+    for (const char* flag : {"--router-sample", "--router-ridge", "--router-std"})
+        needs(flag, fitted, "without --router-init components");
+    needs("--router-scale", adapter && o.adapter.adapter.routed() && !fitted,
+          "on routers that are fitted or not there; it scales the released start");
+    needs("--b-std", adapter, "with --method full");
+    needs("--router-pooling", adapter && o.adapter.adapter.routed(), "without a router; give --gate softmax or top_k");
+    needs("--lr-ratio-router", adapter && o.adapter.adapter.routed(), "without a router; give --gate softmax or top_k");
+    needs("--balance-decay", o.loop.routing.balance > 0 || o.loop.routing.z > 0, "without --balance or --router-z");
+}
+
 /// What stands for several options.
 struct Presets {
     std::string method = "hydralora", heads = "4";
@@ -223,6 +245,7 @@ struct Training {
         apply_method(presets->method, app, made);
         made.adapter.targets = parse_targets(presets->targets);
         check(!made.save_start || made.method == Method::adapter, "--save-start: --method full has no adapter");
+        check_given(app, made);
         if (!made.components.field.empty() && !made.components.of) made.components.of = ComponentOf::field;
         if (made.components.router == RouterInit::components && app.get_option("--lr-ratio-router")->count() == 0)
             made.loop.adamw.ratios.router = 0.2;  // a fitted router is to be kept

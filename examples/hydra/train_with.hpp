@@ -114,11 +114,14 @@ Outcome train_adapters(B& be, const Setting& s) {
     const Llama<B> bare(be, s.base.config, weights.views());
     auto adapters = make_buffers(be, adapter_shapes(s.base.config, s.options.adapter));
     initialise(be, adapters, s.base.config, s.options.adapter, Seed{loop.seed}, s.options.components.start);
-    if (s.options.components.router == RouterInit::components)
-        start_routers(be, bare, s.options.adapter, adapters, s.domains, s.components, s.options);
+    if (s.options.components.router == RouterInit::components) try {
+            start_routers(be, bare, s.options.adapter, adapters, s.domains, s.components, s.options);
+        } catch (...) {
+            s.run.withdraw();
+            throw;
+        }
     const Llama<B> model = weights.adapted(be, s.base, s.options.adapter, views(std::as_const(adapters)));
-    RunRouting<B> routing(be, s.base.config, s.options.adapter, adapters, s.domains, s.run,
-                          s.options.components.router);
+    RunRouting<B> routing(be, s.base.config, s.options, adapters, s.domains, s.run);
     const auto score = [&](Index step) {
         auto scores =
             evaluate(be, model, gated_heads(s.options), s.domains, s.speech, loop.evaluation, routing.begin());
@@ -181,6 +184,7 @@ Outcome train_with(B& be, const TrainOptions& given, const Surroundings& surroun
     if (!warning.empty()) std::fprintf(stderr, "Warning: %s.\n", warning.c_str());
     RunDirectory run(loop.out, loop.resume, surroundings.command,
                      with_checksums(to_json(options), loop, base.checksum));
+    if (data.components > 0) run.write_json("components.json", data.record);
     const train_detail::Setting setting{options, surroundings, base, speech, domains, run, data.components};
     return options.method == Method::full ? train_detail::train_whole(be, setting)
                                           : train_detail::train_adapters(be, setting);

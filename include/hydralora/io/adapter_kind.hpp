@@ -63,7 +63,10 @@ inline constexpr std::array<std::string_view, 3> adapter_kind_names{"native", "r
     const auto config = path / adapter_config_name;
     if (!path_exists(config))
         fail(path.string(), ": expected an adapter directory, found no ", adapter_config_name, " in it",
-             path_exists(path / "config.json") ? "; it is a model directory" : "");
+             path_exists(path / "config.json") ? "; it is a model directory"
+             : path_exists(path / "adapter" / adapter_config_name)
+                 ? concat("; there is one in ", (path / "adapter").string())
+                 : std::string());
     if (!path_exists(path / adapter_tensors_name)) {
         if (path_exists(path / "adapter_model.bin")) refuse_pickle(path / "adapter_model.bin");
         fail(path.string(), ": expected ", adapter_tensors_name, " beside ", adapter_config_name, ", found none");

@@ -176,6 +176,8 @@ TEST_CASE("analyze: each head is a B; a B of zeros is compared with nothing; one
     CHECK(std::isnan(found.b.cosine(0, 2)));
     CHECK(std::isnan(found.b.overlap(3, 2)));
     CHECK(found.b.map.size() == 3 * modules.size());
+    // What is said of two adapters is not of the heads of one: B0 and B1 of hydra are opposed, and lora has another B.
+    CHECK(found.b.mean_cosine == doctest::Approx(0).epsilon(1e-9));
     const std::string text = analysis_text(found);
     CHECK(has(text, "hydra, its heads"));
     CHECK(has(text, "-1.000"));
@@ -220,7 +222,8 @@ TEST_CASE("analyze: a LoRA as PEFT writes it, and an A a head") {
     CHECK(std::abs(found.a.cosine(0, 2)) < 0.2);
     // A start of another number of A's is none.
     options.start = {folder.scratch / "peft"};
-    CHECK(has(error_of([&] { static_cast<void>(analyze(options)); }), "has 1 A's a module, "));
+    CHECK(has(error_of([&] { static_cast<void>(analyze(options)); }),
+              "peft/adapter_model.safetensors: has 1 A's and 1 B's a module, "));
 }
 
 TEST_CASE("analyze: the map puts A's of one module together, and is a function of numbers and seed") {

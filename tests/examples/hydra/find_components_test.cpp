@@ -17,6 +17,12 @@ using test::has;
 
 namespace {
 
+std::vector<std::string> documents_of(const CorpusTexts& corpus) {
+    std::vector<std::string> documents;
+    corpus([&](std::string_view text) { documents.emplace_back(text); });
+    return documents;
+}
+
 TEST_CASE("the pieces of a text make the text again, end behind lines, and none is longer than asked for") {
     test::ScratchDirectory folder;
     test::Draw draw(5);
@@ -27,12 +33,14 @@ TEST_CASE("the pieces of a text make the text again, end behind lines, and none 
         text += "end";
         test::set_content(folder / "t.txt", text);
         const Index piece = draw.integer(16, 300);
-        const CorpusTexts corpus = read_corpus({folder / "t.txt"}, piece);
+        const CorpusTexts corpus({folder / "t.txt"}, piece);
         std::string together;
-        for (const auto& document : corpus.documents) {
+        const auto documents = documents_of(corpus);
+        REQUIRE(static_cast<Index>(documents.size()) == corpus.size());
+        for (const auto& document : documents) {
             CHECK(static_cast<Index>(document.size()) <= piece);
             CHECK((document.back() == '\n' || document.size() + 3 >= static_cast<std::size_t>(piece) ||
-                   document.data() + document.size() == corpus.files[0].text().data() + text.size()));
+                   &document == &documents.back()));
             CHECK((static_cast<unsigned char>(document.front()) & 0xc0) != 0x80);  // a character begins
             CHECK(document.find_first_not_of(" \n") != document.npos);
             together += document;
@@ -52,13 +60,20 @@ TEST_CASE("each record is a document of all that is said in it") {
 {"text": "  "}
 )");
     test::set_content(folder / "b.txt", "one line\n");
-    const CorpusTexts corpus = read_corpus({folder / "a.jsonl", folder / "b.txt"});
-    CHECK(corpus.names == std::vector<std::string>{"a", "b"});
-    REQUIRE(corpus.documents.size() == 3);
-    CHECK(corpus.documents[0] == "Add.\n1 2\n3");
-    CHECK(corpus.documents[1] == "Be kind.\nHi\nYes");
-    CHECK(corpus.documents[2] == "one line\n");
-    CHECK(corpus.domains == std::vector<Index>{0, 0, 1});
+    const CorpusTexts corpus({folder / "a.jsonl", folder / "b.txt"});
+    const auto documents = documents_of(corpus);
+    CHECK(corpus.names() == std::vector<std::string>{"a", "b"});
+    REQUIRE(documents.size() == 3);
+    CHECK(documents[0] == "Add.\n1 2\n3");
+    CHECK(documents[1] == "Be kind.\nHi\nYes");
+    CHECK(documents[2] == "one line\n");
+    CHECK(corpus.domain_of() == std::vector<Index>{0, 0, 1});
+    CHECK(corpus.domains()[0].empty == 1);
+    CHECK(corpus.domains()[0].first_empty == (folder / "a.jsonl").string() + ":3:1");
+    CHECK(corpus.domains()[1].empty == 0);
+    // A file that changes while it is read.
+    test::set_content(folder / "b.txt", "one line\n" + std::string(3000, 'x'));
+    CHECK(has(error_of([&] { static_cast<void>(documents_of(corpus)); }), "had 3 documents, now has 5"));
 }
 
 /// Three topics of words of their own, and words that all of them have; one file a topic, but the third in two files.
@@ -89,14 +104,14 @@ struct Planted {
 
 TEST_CASE("planted topics are found and named by their words, whatever the number of threads") {
     const Planted planted;
-    const CorpusTexts corpus = read_corpus(planted.files);
+    const CorpusTexts corpus(planted.files);
     ComponentsOptions options;
     options.max_df = 0.9;
     const auto found = find_components(corpus, options);
     CHECK(found.count == 3);
-    for (std::size_t i = 0; i < corpus.documents.size(); ++i)
+    for (std::size_t i = 0; i < found.labels.size(); ++i)
         for (std::size_t k = 0; k < i; ++k) {
-            const auto topic = [&](std::size_t d) { return std::min(corpus.domains[d], Index{2}); };
+            const auto topic = [&](std::size_t d) { return std::min(corpus.domain_of()[d], Index{2}); };
             REQUIRE((found.labels[i] == found.labels[k]) == (topic(i) == topic(k)));
         }
     std::set<std::string> strongest;
@@ -107,16 +122,17 @@ TEST_CASE("planted topics are found and named by their words, whatever the numbe
     CHECK(has(text, "120 documents of 4 files"));
     CHECK(has(text, "component 2, "));
     CHECK(has(text, "normalised mutual information of components and files: 0.8571"));  // ln 4 and 1.5 ln 2
-    const auto json = components_json(corpus, found);
+    const auto json = components_json(corpus.names(), corpus.domain_of(), found);
     options.threads = 3;
     const auto again = find_components(corpus, options);
     CHECK(again.labels == found.labels);
-    CHECK(hydralora::io::to_text(components_json(corpus, again)) == hydralora::io::to_text(json));
+    CHECK(hydralora::io::to_text(components_json(corpus.names(), corpus.domain_of(), again)) ==
+          hydralora::io::to_text(json));
 }
 
 TEST_CASE("what cannot be is refused by the name of the flag or the file") {
     const Planted planted;
-    const CorpusTexts corpus = read_corpus(planted.files);
+    const CorpusTexts corpus(planted.files);
     const auto error_with = [&](auto change) {
         ComponentsOptions options;
         change(options);
@@ -128,10 +144,10 @@ TEST_CASE("what cannot be is refused by the name of the flag or the file") {
     CHECK(has(error_with([](auto& o) { o.max_df = 1.5; }), "--max-df 1.5"));
     CHECK(has(error_with([](auto& o) { o.strongest_terms = 0; }), "--strongest 0"));
     CHECK(has(error_with([](auto& o) { o.min_df = 1000; }), "widen them"));
-    CHECK(has(error_of([&] { static_cast<void>(read_corpus(planted.files, 3)); }), "--piece 3"));
+    CHECK(has(error_of([&] { CorpusTexts(planted.files, 3); }), "--piece 3"));
     test::ScratchDirectory folder;
     test::set_content(folder / "blank.txt", " \n ");
-    const auto blank = error_of([&] { static_cast<void>(read_corpus({folder / "blank.txt"})); });
+    const auto blank = error_of([&] { CorpusTexts({folder / "blank.txt"}); });
     CHECK(has(blank, "blank.txt: expected text, found none"));
 }
 

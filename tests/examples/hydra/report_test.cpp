@@ -139,20 +139,37 @@ TEST_CASE("A report of one run has its sections, and its numbers as the files ha
           "that a plain LoRA does not get"})
         CHECK_MESSAGE(holds(page, part), part);
     CHECK(count(page, "class=\"raw c0\"") == 1);
-    // 12 documents of components 0, 1, 2, of which the even ones are of maths: two of each and each.
-    CHECK(holds(page, "<tr><td>0</td><td>2</td><td>2</td></tr>"));
     CHECK(page == hydra::report_page({run}));
     CHECK(!holds(page, "Its components"));
+    CHECK(!holds(page, "<h2>Components</h2>"));
 
     const auto told = begun(scratch, "told", 1, R"(, "component_of": "field", "component_field": "task<1>")"),
                found = begun(scratch, "found", 1, R"(, "component_of": "texts", "router_init": "components")");
-    route(told, "maths");
-    route(found, "maths");
+    for (const auto& each : {told, found}) {
+        route(each, "maths");
+        end(each, "maths", 4);
+    }
+    set_content(told / "components.json",
+                R"({"reason": "given", "files": ["maths", "other"], "curve": [],
+                    "components": [{"documents": 5, "name": "add<>"}, {"documents": 0, "name": "none"}],
+                    "documents_of_files": [[2, 3], [0, 0]]})");
+    set_content(found / "components.json",
+                R"({"reason": "N = 2: the elbow", "files": ["all"],
+                    "curve": [{"clusters": 1, "sse": 9.5}, {"clusters": 2, "sse": 3}, {"clusters": 3, "sse": 2.5}],
+                    "components": [{"documents": 7, "terms": [{"term": "sum"}, {"term": "of"}]},
+                                   {"documents": 1, "terms": []}],
+                    "documents_of_files": [[7], [1]]})");
     const std::string both = hydra::report_page({told, found});
     check_page(both);
     CHECK(holds(both, "given, by the field task&lt;1&gt;: information that a plain LoRA does not get."));
     CHECK(holds(both, "found in the training texts, which a plain LoRA is given too."));
     CHECK(holds(both, "HydraLoRA, 2 heads of rank 4, routers from components"));
+    CHECK(holds(both, "<td>0: add&lt;&gt;</td><td>5</td><td>2</td><td>3</td>"));
+    CHECK(holds(both, "<td>1: none</td><td>0</td><td></td><td></td>"));
+    CHECK(holds(both, "which a plain LoRA is given too. N = 2: the elbow."));
+    CHECK(holds(both, "<td>0: sum of</td><td>7</td></tr>"));
+    CHECK(holds(both, "Squared distance to the centres (SSE), by the number of clusters"));
+    CHECK(holds(both, "found: its routers begin from components. Its components were found in the training texts"));
 }
 
 TEST_CASE(
@@ -203,18 +220,6 @@ TEST_CASE("Runs that differ in their seed alone are a mean with an interval; oth
     CHECK(holds(hydra::report_page({runs[0], scratch / "elsewhere" / "seed1"}), "seed1 (2)"));
 }
 
-TEST_CASE("mean_and_interval: Student's t") {
-    CHECK(hydra::mean_and_interval({5}) == std::pair<double, double>(5, 0));
-    const auto two = hydra::mean_and_interval({1, 3});
-    CHECK(two.first == 2);
-    CHECK(two.second == doctest::Approx(12.706));  // deviation sqrt(2), over sqrt(2)
-    // scipy.stats.t.ppf(0.975, 60) = 2.00030; 61 numbers of deviation 1.
-    std::vector<double> many;
-    for (int i = 0; i < 30; ++i) many.insert(many.end(), {-1, 1});
-    many.push_back(0);
-    CHECK(hydra::mean_and_interval(many).second == doctest::Approx(2.00030 / std::sqrt(61.0)).epsilon(2e-5));
-}
-
 TEST_CASE("Names from outside are shown, and do nothing") {
     const ScratchDirectory scratch;
     const std::string evil = R"(</td><script>alert(1)</script><b x='y'>&)";
@@ -253,6 +258,15 @@ TEST_CASE("Files that no run writes are refused by name, and hide no memory") {
     CHECK(holds(refused("routing.json", R"({"sentence": "", "linears": [], "documents": [
                             {"domain": "a", "gates": [1e999]}]})"),
                 "routing.json"));
+    CHECK(holds(refused("components.json", R"({"reason": "", "files": ["a"], "curve": [], "components": [],
+                            "documents_of_files": [[1]]})"),
+                "\"documents_of_files\": expected 0 rows, one a component, found 1"));
+    CHECK(holds(refused("components.json", R"({"reason": "", "files": ["a"], "curve": [],
+                            "components": [{"documents": 1}], "documents_of_files": [[1, 2]]})"),
+                "expected 1 numbers, one a file, found 2"));
+    CHECK(holds(refused("components.json", R"({"reason": "", "files": [], "curve": [{"sse": -1}], "components": [],
+                            "documents_of_files": []})"),
+                "sse"));
     // A line that is none ends what is read.
     set_content(run / "routing.jsonl", "{\"step\": 0, \"entropy\": 7, \"nmi\": {}}\n");
     check_page(hydra::report_page({run}));

@@ -279,6 +279,13 @@ TEST_CASE("what cannot be labelled or fitted is refused by file and line, or wit
     // The same text in both files: no layer tells them apart.
     CHECK(has(error({repeated, repeated}, [](TrainOptions& o) { o.components.of = ComponentOf::files; }),
               "layers.0.self_attn.q_proj: RouterProbe: the mean of x is the same for every head"));
+    CHECK(!std::filesystem::exists(two.folder / "refused"));  // a run that could not begin leaves nothing
+    CHECK(has(error({labelled},
+                    [&](TrainOptions& o) {
+                        field(o);
+                        o.heads_of_data = true;
+                    }),
+              "--heads auto: found 1 component, given by the field kind"));
     // A document without words, and one that is empty, are of some component all the same.
     test::Draw draw(8);
     std::string lines = R"({"text": ""})"
