@@ -63,12 +63,18 @@ CorpusTexts::CorpusTexts(const std::vector<std::filesystem::path>& files, Index 
     : files_(files), piece_(static_cast<std::size_t>(piece)) {
     check(!files.empty(), "data: expected at least one file, found none");
     check(piece >= 16, "--piece ", piece, ": expected at least 16 bytes");
+    std::string first;
     for (const auto& path : files) {
         Domain domain{path.stem().string()};
         const auto number = static_cast<Index>(domains_.size());
         const std::size_t before = domain_of_.size();
         read_documents(
-            path, piece_, [&](std::string_view) { domain_of_.push_back(number); },
+            path, piece_,
+            [&](std::string_view text) {
+                if (domain_of_.empty()) first = text;
+                all_alike_ = all_alike_ && text == first;
+                domain_of_.push_back(number);
+            },
             [&](const RecordPlace& place) {
                 if (domain.empty++ == 0)
                     domain.first_empty = hydralora::concat(place.path, ':', place.line, ':', place.column);

@@ -33,6 +33,8 @@ public:
     [[nodiscard]] std::vector<std::string> names() const;
     /// Of each document its domain.
     [[nodiscard]] const std::vector<hydralora::Index>& domain_of() const { return domain_of_; }
+    /// Whether there is nothing to tell apart.
+    [[nodiscard]] bool all_alike() const { return all_alike_; }
     [[nodiscard]] hydralora::Index size() const { return static_cast<hydralora::Index>(domain_of_.size()); }
 
 private:
@@ -40,6 +42,7 @@ private:
     std::size_t piece_;
     std::vector<Domain> domains_;
     std::vector<hydralora::Index> domain_of_;
+    bool all_alike_ = true;
 };
 
 }  // namespace hydra

@@ -34,6 +34,8 @@ corpus::Components find_components(const CorpusTexts& corpus, const ComponentsOp
     const auto documents = corpus.size();
     check(documents >= options.most, "data: ", counted(documents, "document"), " for up to --most ", options.most,
           " clusters, expected at least as many; give more text, shorter pieces (--piece), or lower --most");
+    check(!corpus.all_alike(), "data: all ", documents,
+          " documents are the same, so that there is nothing to tell apart; give different ones");
     return corpus::components(corpus, corpus_options(options));
 }
 

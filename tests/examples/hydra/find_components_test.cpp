@@ -149,6 +149,14 @@ TEST_CASE("what cannot be is refused by the name of the flag or the file") {
     test::set_content(folder / "blank.txt", " \n ");
     const auto blank = error_of([&] { CorpusTexts({folder / "blank.txt"}); });
     CHECK(has(blank, "blank.txt: expected text, found none"));
+    std::string repeated;
+    for (int i = 0; i < 12; ++i)
+        repeated += R"({"text": "one document"})"
+                    "\n";
+    test::set_content(folder / "repeated.jsonl", repeated);
+    const auto alike = error_of(
+        [&] { static_cast<void>(find_components(CorpusTexts({folder / "repeated.jsonl"}), ComponentsOptions{})); });
+    CHECK(has(alike, "data: all 12 documents are the same, so that there is nothing to tell apart"));
 }
 
 }  // namespace
