@@ -8,11 +8,10 @@ namespace compare {
 
 using namespace hydralora;
 
-std::vector<std::int32_t> components_of(std::span<const Example> examples, Index clusters) {
+std::vector<std::int32_t> components_of(std::span<const Example> examples, Index clusters, double max_df) {
     std::vector<std::string> texts;
     for (const Example& e : examples) texts.push_back(text_of(e));
-    const corpus::TfIdfOptions terms{
-        .min_df = 2, .max_df = 0.5, .without_terms = corpus::WithoutTerms::zero_row};  // those of hydra components
+    const corpus::TfIdfOptions terms{.min_df = 2, .max_df = max_df, .without_terms = corpus::WithoutTerms::zero_row};
     const auto weighed = corpus::tf_idf<double>(texts, terms);
     const auto found = corpus::k_means(weighed.rows, {.clusters = clusters});
     return {found.labels.begin(), found.labels.end()};

@@ -9,8 +9,9 @@
 
 namespace compare {
 
-/// The cluster of each sequence.
-[[nodiscard]] std::vector<std::int32_t> components_of(std::span<const Example> examples, Index clusters);
+/// The cluster of each sequence, by words that at most a share max_df of them has (by default that of hydra components).
+[[nodiscard]] std::vector<std::int32_t> components_of(std::span<const Example> examples, Index clusters,
+                                                      double max_df = 0.5);
 
 /// Normalised mutual information of the clusters and the tasks of the same sequences.
 [[nodiscard]] double fit_of(std::span<const std::int32_t> components, std::span<const Example> examples);

@@ -5,7 +5,6 @@
 #include <span>
 
 #include <hydralora/core/mutual_information.hpp>
-#include <hydralora/corpus/overlap.hpp>
 #include <hydralora/io/json_write.hpp>
 #include <hydralora/io/write_file.hpp>
 
@@ -17,6 +16,15 @@ namespace hydra {
 using namespace hydralora;
 
 namespace {
+
+/// Documents of each component (count) and file.
+std::vector<std::vector<Index>> documents_of_files(const corpus::Components& found, const std::vector<Index>& domains,
+                                                   std::size_t files) {
+    std::vector<std::vector<Index>> documents(static_cast<std::size_t>(found.count), std::vector<Index>(files));
+    for (std::size_t d = 0; d < domains.size(); ++d)
+        ++documents[static_cast<std::size_t>(found.labels[d])][static_cast<std::size_t>(domains[d])];
+    return documents;
+}
 
 /// Of the components with the files; 0 where there is one file.
 double agreement(const corpus::Components& found, const std::vector<Index>& domains) {
@@ -87,10 +95,10 @@ std::string components_text(const CorpusTexts& corpus, const corpus::Components&
     std::vector<std::string> header{"component"};
     for (const auto& name : corpus.names()) header.push_back(escaped(name));
     Table overlap(header);
-    const auto counts = corpus::overlap_table(found.labels, corpus.domain_of());
-    for (std::size_t i = 0; i < counts.first.size(); ++i) {
-        std::vector<std::string> row{std::to_string(counts.first[i])};
-        for (std::size_t j = 0; j < counts.second.size(); ++j) row.push_back(grouped(counts(i, j)));
+    const auto counts = documents_of_files(found, corpus.domain_of(), corpus.domains().size());
+    for (std::size_t c = 0; c < counts.size(); ++c) {
+        std::vector<std::string> row{std::to_string(c)};
+        for (const Index documents : counts[c]) row.push_back(grouped(documents));
         overlap.add(row);
     }
     return text + "\nDocuments of each file:\n" + overlap.text() +
@@ -105,9 +113,6 @@ io::Json components_json(const std::vector<std::string>& files, const std::vecto
         curve.push(io::Json::object({{"clusters", i + 1},
                                      {"sse", found.sse[i]},
                                      {"silhouette", i > 0 ? io::Json(found.silhouettes[i]) : io::Json()}}));
-    std::vector<std::vector<Index>> of_files(found.sizes.size(), std::vector<Index>(files.size()));
-    for (std::size_t d = 0; d < domains.size(); ++d)
-        ++of_files[static_cast<std::size_t>(found.labels[d])][static_cast<std::size_t>(domains[d])];
     for (std::size_t c = 0; c < found.sizes.size(); ++c) {
         io::Json cluster = io::Json::object({{"documents", found.sizes[c]}});
         if (c < names.size()) cluster.set("name", readable(names[c]));
@@ -119,7 +124,7 @@ io::Json components_json(const std::vector<std::string>& files, const std::vecto
         }
         clusters.push(cluster);
     }
-    for (const auto& each : of_files) {
+    for (const auto& each : documents_of_files(found, domains, files.size())) {
         io::Json row = io::Json::array();
         for (const Index documents : each) row.push(documents);
         overlap.push(row);

@@ -7,7 +7,7 @@ add_test(NAME house.include_direction_refuses
     COMMAND "${CMAKE_COMMAND}" "-DCHECK=${PROJECT_SOURCE_DIR}/cmake/check_includes.cmake"
         "-DDIR=${CMAKE_CURRENT_BINARY_DIR}/check_includes" -P "${CMAKE_CURRENT_SOURCE_DIR}/support/check_includes_test.cmake")
 
-# Every header compiles alone, with clang where it is installed: all of them together, and in every test, with this compiler.
+# Every header compiles alone, with clang where it is installed; all of them together with this compiler too (support/odr.cpp).
 set(alone ${HYDRALORA_HEADERS})
 if(NOT TARGET hydralora::io)
     list(FILTER alone EXCLUDE REGEX "^hydralora/(io|text)/")

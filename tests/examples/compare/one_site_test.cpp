@@ -1,5 +1,6 @@
 // The shortcut of the comparison: features that are computed once give what the whole decoder gives.
 #include "one_site.hpp"
+#include "components.hpp"
 
 #include <doctest/doctest.h>
 
@@ -49,6 +50,14 @@ TEST_CASE("components are found by their tags, and a router with a context that 
     CHECK(token.nmi < context.nmi);
     method.component_start = false;
     CHECK(site.train(method, data, Seed{3}, 1e-2, 20).nmi < 0.5);
+}
+
+TEST_CASE("the search sees the tags because frequent words do not count; with them it sees the letters") {
+    std::vector<Example> examples;
+    for (Index i = 0; i < 60; ++i)
+        for (Index task = 0; task < 8; ++task) examples.push_back(example_of(Mix::cipher, task, Seed{0}, false, i));
+    CHECK(fit_of(components_of(examples, 8), examples) == doctest::Approx(1));
+    CHECK(fit_of(components_of(examples, 8, 0.9), examples) < 0.6);
 }
 
 TEST_CASE("heads that the tasks are assigned to learn more than equal ones") {
