@@ -19,7 +19,18 @@ set(HYDRALORA_HEADERS
     hydralora/core/random_words.hpp
     hydralora/core/thread_pool.hpp
     hydralora/core/thread_pool_definitions.hpp
+    hydralora/core/vector_loops.hpp
     hydralora/core/view.hpp
+    # quant
+    hydralora/quant/blocks.hpp
+    hydralora/quant/decode.hpp
+    hydralora/quant/decode_definitions.hpp
+    hydralora/quant/format.hpp
+    hydralora/quant/k_blocks.hpp
+    hydralora/quant/legacy_blocks.hpp
+    hydralora/quant/plain_blocks.hpp
+    hydralora/quant/quant_view.hpp
+    hydralora/quant/table_blocks.hpp
     # backend
     hydralora/backend/buffer.hpp
     hydralora/backend/compose.hpp
@@ -43,6 +54,7 @@ set(HYDRALORA_HEADERS
     hydralora/backend/compose/square_root.hpp
     hydralora/backend/compose/stored_product.hpp
     hydralora/backend/compose/swiglu.hpp
+    hydralora/backend/compose/widen.hpp
     hydralora/backend/concept.hpp
     hydralora/backend/group.hpp
     hydralora/backend/planning_backend.hpp
@@ -52,6 +64,7 @@ set(HYDRALORA_HEADERS
     hydralora/panel/kernel.hpp
     hydralora/panel/layout.hpp
     hydralora/panel/product.hpp
+    hydralora/panel/put_blocks.hpp
     hydralora/panel/tile.hpp
     # eigen
     hydralora/eigen/attention.hpp
@@ -60,7 +73,6 @@ set(HYDRALORA_HEADERS
     hydralora/eigen/eigen_backend.hpp
     hydralora/eigen/product.hpp
     hydralora/eigen/product_definitions.hpp
-    hydralora/eigen/vector_loops.hpp
     # thrust
     hydralora/thrust.hpp
     hydralora/thrust/cpp_system.hpp

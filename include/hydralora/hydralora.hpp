@@ -14,7 +14,11 @@
 #include "core/precision.hpp"
 #include "core/random.hpp"
 #include "core/random_words.hpp"
+#include "core/vector_loops.hpp"
 #include "core/view.hpp"
+
+#include "quant/blocks.hpp"
+#include "quant/quant_view.hpp"
 
 #include "backend/buffer.hpp"
 #include "backend/compose.hpp"
@@ -24,7 +28,6 @@
 #include "backend/stored_view.hpp"
 
 #include "eigen/eigen_backend.hpp"
-#include "eigen/vector_loops.hpp"
 
 #include "weight/frozen_weight.hpp"
 #include "weight/packed_weight.hpp"

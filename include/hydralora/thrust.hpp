@@ -13,6 +13,9 @@
 #include "core/random.hpp"
 #include "core/view.hpp"
 
+#include "quant/blocks.hpp"
+#include "quant/quant_view.hpp"
+
 #include "backend/buffer.hpp"
 #include "backend/compose.hpp"
 #include "backend/concept.hpp"

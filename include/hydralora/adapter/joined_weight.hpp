@@ -71,7 +71,7 @@ public:
     void put_frozen(B& be, std::type_identity_t<StoredView<B>> w0) {
         check(w0.shape() == Shape{shape_.out, shape_.in}, "JoinedWeight: W0 is (", w0.rows, ", ", w0.cols,
               "), expected (out, in) = (", shape_.out, ", ", shape_.in, ")");
-        w0.visit([&](auto m) { be.cast(m, frozen()); });
+        w0.visit([&](auto m) { ops::widen(be, m, frozen()); });
     }
 
     /// A, B and the router as they were at the last refresh.

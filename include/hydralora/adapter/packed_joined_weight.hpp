@@ -46,8 +46,8 @@ public:
     [[nodiscard]] Index depth() const { return frozen_.depth() + (rest_ ? rest_->depth() : 0); }
     [[nodiscard]] Index bytes() const { return frozen_.bytes() + (rest_ ? rest_->bytes() : 0); }
 
-    template <class S>
-    void put_frozen(B& be, ViewOf<B, const S> m) {
+    template <class V>
+    void put_frozen(B& be, const V& m) {
         frozen_.put(be, 0, m);
     }
     /// Rows of `rest` from `first` on

@@ -21,3 +21,4 @@
 #include "compose/square_root.hpp"
 #include "compose/stored_product.hpp"
 #include "compose/swiglu.hpp"
+#include "compose/widen.hpp"

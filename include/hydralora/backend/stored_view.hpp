@@ -1,12 +1,14 @@
-// A frozen matrix in whichever type it is stored: the backend's parameter type, or 16 bits that stay 16 bits.
+// A frozen matrix in whichever form it is stored: the backend's parameter type, 16 bits that stay 16 bits, or blocks of
+// quantised elements that stay so.
 #pragma once
 
+#include "../quant/quant_view.hpp"
 #include "concept.hpp"
 
 namespace hydralora {
 
-/// How the elements of a frozen matrix are stored.
-enum class Storage { param, bfloat16, float16 };
+/// How the elements of a frozen matrix are stored; blocks: in a QuantFormat.
+enum class Storage { param, bfloat16, float16, blocks };
 
 /// A (rows, cols) matrix in somebody else's memory, which may be a mapped file. Whoever reads it asks for the view of
 /// its own type and widens what it reads, piece by piece: there is no second copy.
@@ -22,8 +24,12 @@ public:
     StoredView(ViewOf<B, const float16> m) : StoredView(m, Storage::float16) {}
     StoredView(ViewOf<B, bfloat16> m) : StoredView(m, Storage::bfloat16) {}
     StoredView(ViewOf<B, float16> m) : StoredView(m, Storage::float16) {}
+    StoredView(const QuantView<typename B::space>& m)
+        : rows(m.rows), cols(m.cols), ld(m.cols), storage_(Storage::blocks), blocks_(m) {}
 
     [[nodiscard]] Storage storage() const { return storage_; }
+    /// The format of blocks.
+    [[nodiscard]] QuantFormat format() const { return blocks_.format; }
     [[nodiscard]] Shape shape() const { return {rows, cols}; }
     [[nodiscard]] bool empty() const { return shape().empty(); }
 
@@ -35,6 +41,8 @@ public:
                 return f(ViewOf<B, const bfloat16>{static_cast<const bfloat16*>(data_), rows, cols, ld});
             case Storage::float16:
                 return f(ViewOf<B, const float16>{static_cast<const float16*>(data_), rows, cols, ld});
+            case Storage::blocks:
+                return f(blocks_);
             case Storage::param:
                 break;
         }
@@ -48,6 +56,7 @@ private:
 
     const void* data_ = nullptr;
     Storage storage_ = Storage::param;
+    QuantView<typename B::space> blocks_;
 };
 
 }  // namespace hydralora

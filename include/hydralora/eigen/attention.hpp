@@ -12,7 +12,7 @@
 
 #include "../backend/compose/attention.hpp"
 #include "../panel/kernel.hpp"
-#include "vector_loops.hpp"
+#include "../core/vector_loops.hpp"
 
 namespace hydralora::panel_attention {
 

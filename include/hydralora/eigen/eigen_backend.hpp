@@ -16,12 +16,13 @@
 #include "../backend/group.hpp"
 #include "../core/check.hpp"
 #include "../core/thread_pool.hpp"
+#include "../core/vector_loops.hpp"
 #include "../panel/product.hpp"
+#include "../quant/decode.hpp"
 #include "attention.hpp"
 #include "attention_backward.hpp"
 #include "attention_few.hpp"
 #include "product.hpp"
-#include "vector_loops.hpp"
 
 namespace hydralora {
 
@@ -87,6 +88,22 @@ public:
     void copy(MatrixView<U> from, MatrixView<U> to) {
         cast(from, to);
     }
+    /// to = a matrix of blocks.
+    template <class To>
+    void decode(const QuantView<host>& from, MatrixView<To> to) {
+        pool_.run(to.rows, [&](Index i, int) {
+            if constexpr (std::is_same_v<To, float>) {
+                quant::decode(from, i, 1, 0, from.cols, to.row(i), to.ld);
+            } else {
+                float run[quant_run];
+                for (Index col = 0; col < to.cols; col += quant_run) {
+                    const Index count = std::min(quant_run, to.cols - col);
+                    quant::decode(from, i, 1, col, count, run, quant_run);
+                    for (Index j = 0; j < count; ++j) to(i, col + j) = static_cast<To>(run[j]);
+                }
+            }
+        });
+    }
     template <class From, class To>
     void upload(MatrixView<From> from, MatrixView<To> to) {
         cast(from, to);
@@ -103,6 +120,10 @@ public:
     /// The same with b as it is stored, in 16 bits, widened on the way; a is not transposed.
     void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const bfloat16> b, T beta, MatrixView<T> c);
     void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const float16> b, T beta, MatrixView<T> c);
+
+    /// The same with b in blocks, decoded on the way: in floats alone.
+    void gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, const QuantView<host>& b, T beta,
+              MatrixView<T> c) requires std::is_same_v<T, float>;
 
     /// gemm for each matrix of the batches: of float one after another, of double one task a matrix.
     void gemm_batched(BatchCount count, Op op_a, Op op_b, T alpha, Batched<const T, host> a, Batched<const T, host> b,
@@ -228,36 +249,46 @@ private:
         return {rows, cols, (c.rows + rows - 1) / rows, col_count};
     }
 
-    template <class S>
-    void gemm_of(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const S> b, T beta, MatrixView<T> c) {
+    /// Whether b is stored otherwise than in T.
+    template <class V>
+    static constexpr bool is_stored = !std::is_same_v<V, MatrixView<const T>>;
+
+    template <class V>
+    void gemm_of(Op op_a, Op op_b, T alpha, MatrixView<const T> a, const V& b, T beta, MatrixView<T> c) {
         check_product(op_a, op_b, a, b, c);
-        check(op_a == Op::none || sizeof(S) != 2,
-              "EigenBackend: gemm with a transposed and b in 16 bits is not offered");
+        check(op_a == Op::none || !is_stored<V>,
+              "EigenBackend: gemm with a transposed and b in 16 bits or blocks is not offered");
         if (op_b == Op::transpose && c.rows < few_rows) return gemm_dots(alpha, a, b, beta, c);
         if constexpr (std::is_same_v<T, float>) {
             const Grad mode = beta == T{0} ? Grad::overwrite : Grad::accumulate;
             if (beta != T{1} && !(op_a == Op::none && beta == T{0})) scale(c, beta);
             if (op_a == Op::none) return panel::multiply(*this, alpha, a, op_b, b, c, mode);
-            if constexpr (sizeof(S) == sizeof(T)) panel::add_sums(*this, alpha, a, b, c);
+            if constexpr (!is_stored<V>) panel::add_sums(*this, alpha, a, b, c);
         } else {
             gemm_tiles(op_a, op_b, alpha, a, b, beta, c);
         }
     }
 
     /// c = alpha a b^T + beta c, element by element, in runs of columns.
-    template <class S>
-    void gemm_dots(T alpha, MatrixView<const T> a, MatrixView<const S> b, T beta, MatrixView<T> c) {
+    template <class V>
+    void gemm_dots(T alpha, MatrixView<const T> a, const V& b, T beta, MatrixView<T> c) {
         const Tiles tiles = tiles_of(c.shape(), a.cols);
         pool_.run(tiles.col_count, [&](Index tile, int) {
             const Index s = tile * tiles.cols, cols = std::min(tiles.cols, c.cols - s);
             const auto to = c.col_slice(s, cols);
             if (beta != T{1}) scale(to, beta);
-            in_vectors([&] {
+            if constexpr (is_quant_view<V>) {
                 for (Index i = 0; i < to.rows; ++i)
-                    for (Index j = 0; j < cols; ++j)
-                        to(i, j) +=
-                            alpha * functor::row_sum<T>(Solo{}, a.cols, functor::Product{}, a.row(i), b.row(s + j));
-            });
+                    for (Index j = 0; j < cols; ++j) to(i, j) += alpha * quant::dot(b, s + j, a.row(i));
+                return;
+            } else {
+                in_vectors([&] {
+                    for (Index i = 0; i < to.rows; ++i)
+                        for (Index j = 0; j < cols; ++j)
+                            to(i, j) +=
+                                alpha * functor::row_sum<T>(Solo{}, a.cols, functor::Product{}, a.row(i), b.row(s + j));
+                });
+            }
         });
     }
 
@@ -284,14 +315,15 @@ private:
         });
     }
 
-    template <class S>
-    void check_product(Op op_a, Op op_b, MatrixView<const T> a, MatrixView<const S> b, MatrixView<T> c) const {
+    template <class V>
+    void check_product(Op op_a, Op op_b, MatrixView<const T> a, const V& b, MatrixView<T> c) const {
         const Shape sa = op_a == Op::none ? a.shape() : Shape{a.cols, a.rows};
         const Shape sb = op_b == Op::none ? b.shape() : Shape{b.cols, b.rows};
         check(op_a == Op::none || op_b == Op::none, "EigenBackend: gemm with both sides transposed is not offered");
         check(sa.rows == c.rows && sb.cols == c.cols && sa.cols == sb.rows, "EigenBackend: gemm of (", sa.rows, ", ",
               sa.cols, ") and (", sb.rows, ", ", sb.cols, ") into (", c.rows, ", ", c.cols, ")");
-        check((a.ld >= a.cols || a.rows <= 1) && (b.ld >= b.cols || b.rows <= 1) && (c.ld >= c.cols || c.rows <= 1),
+        const bool wide = is_quant_view<V> || b.ld >= b.cols || b.rows <= 1;
+        check((a.ld >= a.cols || a.rows <= 1) && wide && (c.ld >= c.cols || c.rows <= 1),
               "EigenBackend: gemm with a leading dimension below the number of columns: a ", a.ld, " of ", a.cols,
               ", b ", b.ld, " of ", b.cols, ", c ", c.ld, " of ", c.cols);
     }
@@ -359,6 +391,12 @@ void BasicEigenBackend<T>::gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a
 template <class T>
 void BasicEigenBackend<T>::gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, MatrixView<const float16> b, T beta,
                                 MatrixView<T> c) {
+    gemm_of(op_a, op_b, alpha, a, b, beta, c);
+}
+
+template <class T>
+void BasicEigenBackend<T>::gemm(Op op_a, Op op_b, T alpha, MatrixView<const T> a, const QuantView<host>& b, T beta,
+                                MatrixView<T> c) requires std::is_same_v<T, float> {
     gemm_of(op_a, op_b, alpha, a, b, beta, c);
 }
 

@@ -43,7 +43,9 @@ template <Backend B>
         if constexpr (std::is_same_v<decltype(view), ConstParamView<B>>)
             return view;
         else
-            fail("LlamaBlock: a norm or bias is stored in 16 bits, expected the parameters' type: convert it first");
+            fail(
+                "LlamaBlock: a norm or bias is stored in 16 bits or blocks, expected the parameters' type: convert it "
+                "first");
     });
 }
 

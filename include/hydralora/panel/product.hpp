@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "layout.hpp"
+#include "put_blocks.hpp"
 
 namespace hydralora::panel {
 
@@ -85,6 +86,13 @@ inline void copy_rounded(const float* from, Index n, float alpha, bool pairs, fl
         for (Index k = 0; k < n; k += 2) to[k / 2] = bit_cast<float>(bfloat16_pair(to[k], to[k + 1]));
     else
         for (Index k = 0; k < n; ++k) to[k] = static_cast<float>(bfloat16(to[k]));
+}
+
+/// Depths that are summed at a time before they are added to the result, of a right side that is packed on the way.
+[[nodiscard]] inline Index piece_of(Index depth) {
+    constexpr Index deepest = most_packed / (4 * most_cols);
+    const Index pieces = std::max(Index{1}, (depth + deepest - 1) / deepest);
+    return pieces == 1 ? depth : ((depth + pieces - 1) / pieces + 1) / 2 * 2;
 }
 
 /// What the tasks of a product have in common: y (T, cols) = alpha x (T, depth) M + bias, or y += that without a bias.
@@ -182,9 +190,8 @@ void multiply(B& be, const Layout& at, const P* memory, float alpha, MatrixView<
 template <class B, class S>
 void multiply(B& be, float alpha, MatrixView<const float> a, Op op_b, MatrixView<const S> b, MatrixView<float> c,
               Grad mode) {
-    constexpr Index deepest = most_packed / (4 * most_cols);
-    const Index pieces = std::max(Index{1}, (a.cols + deepest - 1) / deepest);
-    const Index deep = pieces == 1 ? a.cols : ((a.cols + pieces - 1) / pieces + 1) / 2 * 2;
+    using product_detail::piece_of;
+    const Index deep = piece_of(a.cols), pieces = std::max(Index{1}, (a.cols + deep - 1) / std::max(Index{1}, deep));
     const Index fit = most_packed / std::max(Index{1}, deep) / most_cols * most_cols;
     const Index most = std::max(fit, most_cols), chunks = (c.cols + most - 1) / most;
     const Index cols = chunks <= 1 ? c.cols : ((c.cols + chunks - 1) / chunks + most_cols - 1) / most_cols * most_cols;
@@ -200,6 +207,45 @@ void multiply(B& be, float alpha, MatrixView<const float> a, Op op_b, MatrixView
             multiply(be, at, static_cast<const float*>(memory.data), alpha, a.col_slice(k, depth),
                      c.col_slice(col, count), piece == 0 ? mode : Grad::accumulate);
         }
+}
+
+/// The same with b in blocks. A task has some columns of c: it decodes what they need of b, one block of the depth after the
+/// other, and multiplies all rows by that while a cache holds it.
+template <class B>
+void multiply(B& be, float alpha, MatrixView<const float> a, Op op_b, const QuantView<host>& b, MatrixView<float> c,
+              Grad mode) {
+    using namespace product_detail;
+    if (c.empty()) return;
+    if (a.cols == 0) {
+        for (Index i = 0; mode == Grad::overwrite && i < c.rows; ++i) std::fill_n(c.row(i), c.cols, 0.0f);
+        return;
+    }
+    const Index width = std::max(kernel<float>().cols, quant_run), wide = 2 * width;
+    const Index cols = c.cols >= 8 * wide * be.threads() ? wide : width, runs = (c.cols + cols - 1) / cols;
+    const Index deep = piece_of(a.cols);
+    Scratch<B> scratch(be);
+    const auto spaces = scratch.template matrix<float>(be.threads(), Workspace::size + most_depth * cols);
+    be.tasks(runs, [&](Index run, int worker) {
+        const Workspace work(spaces.row(worker));
+        float* const panels = spaces.row(worker) + Workspace::size;
+        const Index col = run * cols, count = std::min(cols, c.cols - col);
+        const auto y = c.col_slice(col, count);
+        for (Index piece = 0; piece < a.cols; piece += deep) {
+            const Layout all{std::min(deep, a.cols - piece), count};
+            for (Index block = 0; block < all.blocks; ++block) {
+                const Index k = piece + block * all.block;
+                const Layout at{all.depth_of(block), count};
+                put_part(at, panels, at.depth, {op_b, b, k, at.depth, col, count});
+                const Product<float> product{
+                    at, panels, alpha, k == 0 ? mode : Grad::accumulate, nullptr, LeftSide::as_it_is};
+                for (Index row = 0; row < y.rows; row += slab_rows) {
+                    const Index rows = std::min(slab_rows, y.rows - row);
+                    product.multiply(a.row_slice(row, rows).col_slice(k, at.depth), y.row_slice(row, rows), 0,
+                                     at.panels, work);
+                }
+            }
+        }
+    });
 }
 
 /// c (m, n) += alpha a^T (m, T) b (T, n): a sum over T tokens, slab by slab of be.slab_rows() (a long one in parts), each

@@ -10,8 +10,9 @@ namespace hydralora {
 
 /// How panels hold their elements: as floats, or as the bfloat16 that the matrix is stored in, at half the memory. bfloat16
 /// alone gives the numbers that floats give; with bfloat16_dots the other side of a product is rounded to bfloat16 as well
-/// (a relative error of some 2^-9 a term), which processors with AVX512_BF16 multiply at twice the speed.
-enum class PanelStorage { compute, bfloat16, bfloat16_dots };
+/// (a relative error of some 2^-9 a term), which processors with AVX512_BF16 multiply at twice the speed. in_place: there are
+/// no panels but in a product, which makes them a part at a time of the matrix as it is stored; that must outlive it.
+enum class PanelStorage { compute, bfloat16, bfloat16_dots, in_place };
 
 /// Whether products on backend B run on panels. Elsewhere PackedMatrix is a plain matrix and its product the backend's.
 template <class B>
@@ -30,11 +31,11 @@ public:
     [[nodiscard]] Index cols() const { return op_ == Op::none ? memory_.cols() : memory_.rows(); }
     [[nodiscard]] Index bytes() const { return memory_.size() * static_cast<Index>(sizeof(Scalar<B>)); }
 
-    /// Rows of M from `first` on = op(part).
-    template <class S>
-    void put(B& be, Index first, ViewOf<B, const S> part) {
+    /// Rows of M from `first` on = op(part), a view of elements or of blocks.
+    template <class V>
+    void put(B& be, Index first, const V& part) {
         const View<B> m = memory_.view();
-        be.cast(part, op_ == Op::none ? m.row_slice(first, part.rows) : m.col_slice(first, part.cols));
+        ops::widen(be, part, op_ == Op::none ? m.row_slice(first, part.rows) : m.col_slice(first, part.cols));
     }
 
     /// y (T, cols) = x (T, depth) M + bias, or y += x M; bias (1, cols), or empty, which it is where y is added to
@@ -49,7 +50,7 @@ private:
     ActivationBuffer<B> memory_;  // m
 };
 
-/// The form in panels, of float or bfloat16.
+/// The form in panels, of float or bfloat16, or in place.
 template <Backend B>
 requires has_panels<B>
 class PackedMatrix<B> {
@@ -61,7 +62,7 @@ public:
                                                : panel::layout_of<bfloat16>(depth, cols)) {
         if (storage == PanelStorage::compute)
             floats_ = Buffer<B, float>(be, 1, at_.size());
-        else
+        else if (storage != PanelStorage::in_place)
             halves_ = Buffer<B, bfloat16>(be, 1, at_.size());
     }
 
@@ -72,28 +73,37 @@ public:
                halves_.size() * static_cast<Index>(sizeof(bfloat16));
     }
 
-    /// Panels of bfloat16 take what is stored so and round the rest.
-    template <class S>
-    void put(B& be, Index first, MatrixView<const S> part) {
+    /// Panels of bfloat16 take what is stored so and round the rest. In place, the part is all of the matrix.
+    template <class V>
+    void put(B& be, Index first, const V& part) {
         check((op_ == Op::none ? part.cols : part.rows) == at_.cols &&
                   first + (op_ == Op::none ? part.rows : part.cols) <= at_.depth,
               "PackedMatrix: a part of (", part.rows, ", ", part.cols, ") from ", first, " on, expected depth ",
               at_.depth, " and ", at_.cols, " columns");
-        if (storage_ == PanelStorage::compute)
+        if (storage_ == PanelStorage::in_place) {
+            check((op_ == Op::none ? part.rows : part.cols) == at_.depth,
+                  "PackedMatrix: a part put in place, expected the whole matrix");
+            stored_ = StoredView<B>(part);
+        } else if (storage_ == PanelStorage::compute) {
             panel::put(be, at_, floats_.view().data, op_, first, part);
-        else
+        } else {
             panel::put(be, at_, halves_.view().data, op_, first, part);
+        }
     }
 
     void multiply(B& be, ConstView<B> x, View<B> y, Grad mode, ConstParamView<B> bias) const {
         check(x.cols == at_.depth && y.cols == at_.cols && x.rows == y.rows, "PackedMatrix: x is (", x.rows, ", ",
               x.cols, ") and y (", y.rows, ", ", y.cols, "), expected (T, ", at_.depth, ") and (T, ", at_.cols, ")");
         const float* const added = bias.empty() ? nullptr : bias.data;
-        if (storage_ == PanelStorage::compute)
+        if (storage_ == PanelStorage::in_place) {
+            ops::stored_product(be, x, op_, stored_, mode == Grad::accumulate ? 1.0f : 0.0f, y);
+            if (!bias.empty()) be.rows(y.rows, functor::AddBias<float, float, float>{bias.data, y.data, y.cols, y.ld});
+        } else if (storage_ == PanelStorage::compute) {
             panel::multiply(be, at_, floats_.view().data, 1, x, y, mode, added);
-        else
+        } else {
             panel::multiply(be, at_, halves_.view().data, 1, x, y, mode, added,
                             storage_ == PanelStorage::bfloat16 ? panel::LeftSide::as_it_is : panel::LeftSide::rounded);
+        }
     }
 
 private:
@@ -102,6 +112,7 @@ private:
     panel::Layout at_;
     Buffer<B, float> floats_;     // either
     Buffer<B, bfloat16> halves_;  // or
+    StoredView<B> stored_;        // or
 };
 
 }  // namespace hydralora

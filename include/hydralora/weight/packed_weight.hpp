@@ -25,9 +25,12 @@ void check_to_pack(const char* type, const StoredView<B>& weight, PanelStorage s
     check(weight.rows >= 0 && weight.cols >= 0 && (weight.ld >= weight.cols || weight.rows <= 1), type,
           ": the weight is (", weight.rows, ", ", weight.cols, ") with leading dimension ", weight.ld,
           ", expected (out, in) and a leading dimension of at least in");
-    check(storage == PanelStorage::compute || weight.storage() == Storage::bfloat16, type,
+    const bool halves = storage == PanelStorage::bfloat16 || storage == PanelStorage::bfloat16_dots;
+    check(!halves || weight.storage() == Storage::bfloat16, type,
           ": panels of bfloat16 keep a matrix that is stored in bfloat16, found one in ",
-          weight.storage() == Storage::float16 ? "float16" : "the parameter type",
+          weight.storage() == Storage::float16  ? "float16"
+          : weight.storage() == Storage::blocks ? name_of(weight.format())
+                                                : "the parameter type",
           "; pack it as PanelStorage::compute");
 }
 

@@ -66,8 +66,13 @@ void gather(B& be, const StoredView<B>& table, ViewOf<B, const std::int32_t> ids
         be.gather(table, ids, x);
     } else {
         table.visit([&](auto stored) {
-            using S = typename decltype(stored)::value_type;
-            be.rows(ids.cols, functor::Gather<Scalar<B>, S>{stored.data, ids.data, x.data, x.cols, stored.ld, x.ld});
+            if constexpr (is_quant_view<decltype(stored)>) {
+                be.rows(ids.cols, functor::DecodeRow<Scalar<B>, typename B::space>{stored, x.data, x.ld, ids.data});
+            } else {
+                using S = typename decltype(stored)::value_type;
+                be.rows(ids.cols,
+                        functor::Gather<Scalar<B>, S>{stored.data, ids.data, x.data, x.cols, stored.ld, x.ld});
+            }
         });
     }
 }

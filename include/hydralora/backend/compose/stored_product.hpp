@@ -1,10 +1,10 @@
 // Products with a frozen matrix as it is stored. A backend whose gemm takes a 16-bit right side widens it by tile; for
-// others some rows at a time are widened into scratch memory.
+// others, and for blocks, some rows at a time are widened into scratch memory.
 #pragma once
 
 #include <algorithm>
 
-#include "../stored_view.hpp"
+#include "widen.hpp"
 
 namespace hydralora {
 
@@ -25,7 +25,7 @@ void stored_product(B& be, ConstView<B> a, Op op_w, const StoredView<B>& w, Accu
             for (Index r = 0; r < w.rows; r += most) {
                 const Index n = std::min(most, w.rows - r);
                 const auto wide = memory.row_slice(0, n);
-                be.cast(view.row_slice(r, n), wide);
+                ops::widen(be, view.row_slice(r, n), wide);
                 if (op_w == Op::transpose)
                     be.gemm(Op::none, op_w, A{1}, a, ConstView<B>(wide), beta, c.col_slice(r, n));
                 else

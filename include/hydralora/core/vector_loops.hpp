@@ -2,7 +2,7 @@
 // twice, for the build and for AVX2 with FMA, of which a process runs one.
 #pragma once
 
-#include "../core/isa.hpp"
+#include "isa.hpp"
 
 // A build that has these instructions anyway needs no second form.
 #if defined(__x86_64__) && !(defined(__AVX2__) && defined(__FMA__))

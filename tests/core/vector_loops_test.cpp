@@ -1,5 +1,5 @@
 // Every operation in the vector code that the backend picks, against the same operation in the plain code of the build.
-#include <hydralora/eigen/vector_loops.hpp>
+#include <hydralora/core/vector_loops.hpp>
 
 #include <doctest/doctest.h>
 
