@@ -7,6 +7,11 @@
 #include "../core/isa.hpp"
 #include "decode.hpp"
 
+#if defined(__CUDACC__)
+#pragma nv_diagnostic push
+#pragma nv_diag_suppress 1675  // it leaves loops to the host compiler as they are
+#endif
+
 namespace hydralora::quant {
 
 /// Rows of a matrix of blocks, wherever they lie; places are found once, not a run at a time.
@@ -198,3 +203,7 @@ HYDRALORA_INLINE bool all_finite(const QuantView<host>& m) {
 }
 
 }  // namespace hydralora::quant
+
+#if defined(__CUDACC__)
+#pragma nv_diagnostic pop
+#endif
