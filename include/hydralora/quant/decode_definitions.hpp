@@ -44,7 +44,7 @@ inline void turn_bytes(Sixteen (&m)[16]) {
 
 /// Rows [0, rows) of one run, `count` elements of each, as columns of `to`: sixteen at most.
 template <class Format>
-void turn_run(Format format, const std::uint8_t* const* row, Index rows, Index col, Index count, float* to, Index ld) {
+void turn_run(Format format, const BlockRow* row, Index rows, Index col, Index count, float* to, Index ld) {
     Run runs[16];
     for (Index j = 0; j < rows; ++j) unpack_run(format, row[j], col, runs[j]);
     for (Index half = 0; half < 2 && half * 16 < count; ++half) {
@@ -62,11 +62,11 @@ void turn_run(Format format, const std::uint8_t* const* row, Index rows, Index c
             std::memcpy(line, &codes[k], 16);
             float* const target = to + (half * 16 + k) * ld;
             if (rows == 16) {
-                for (int j = 0; j < 16; ++j) target[j] = scale[j] * static_cast<float>(line[j]) + offset[j];
+                for (int j = 0; j < 16; ++j) target[j] = scale[j] * value_of<Format>(line[j]) + offset[j];
             } else if (rows == 8) {
-                for (int j = 0; j < 8; ++j) target[j] = scale[j] * static_cast<float>(line[j]) + offset[j];
+                for (int j = 0; j < 8; ++j) target[j] = scale[j] * value_of<Format>(line[j]) + offset[j];
             } else {
-                for (Index j = 0; j < rows; ++j) target[j] = scale[j] * static_cast<float>(line[j]) + offset[j];
+                for (Index j = 0; j < rows; ++j) target[j] = scale[j] * value_of<Format>(line[j]) + offset[j];
             }
         }
     }
@@ -74,8 +74,7 @@ void turn_run(Format format, const std::uint8_t* const* row, Index rows, Index c
 
 /// The same of plain elements.
 template <class Format>
-void turn_plain(Format format, const std::uint8_t* const* row, Index rows, Index col, Index count, float* to,
-                Index ld) {
+void turn_plain(Format format, const BlockRow* row, Index rows, Index col, Index count, float* to, Index ld) {
     float run[quant_run];
     for (Index j = 0; j < rows; ++j) {
         decode_run(format, row[j], col, count, run);
@@ -87,11 +86,11 @@ void turn_plain(Format format, const std::uint8_t* const* row, Index rows, Index
 
 HYDRALORA_INLINE void decode(const QuantView<host>& m, Index i, Index rows, Index col, Index count, float* to,
                              Index ld) {
-    const std::uint8_t* const begin = m.row(0) - m.order.place_of(m.first_row) * m.ld;
+    const QuantView<host>::Rows all(m);
     with_format(m.format, [&](auto format) {
         in_vectors([&] {
             for (Index j = 0; j < rows; ++j) {
-                const std::uint8_t* const row = begin + m.order.place_of(m.first_row + i + j) * m.ld;
+                const BlockRow row = all[i + j];
                 float* const target = to + j * ld;
                 Index k = 0;
                 for (; k + quant_run <= count; k += quant_run) decode_run(format, row, col + k, quant_run, target + k);
@@ -106,8 +105,9 @@ HYDRALORA_INLINE void decode(const QuantView<host>& m, Index i, Index rows, Inde
 
 HYDRALORA_INLINE void decode_turned(const QuantView<host>& m, Index i, Index rows, Index col, Index count, float* to,
                                     Index ld) {
-    const std::uint8_t* row[most_turned];
-    for (Index j = 0; j < rows; ++j) row[j] = m.row(i + j);
+    const QuantView<host>::Rows all(m);
+    BlockRow row[most_turned];
+    for (Index j = 0; j < rows; ++j) row[j] = all[i + j];
     with_format(m.format, [&](auto format) {
         in_vectors([&] {
             for (Index j = 0; j < rows; j += 16) {
@@ -125,7 +125,7 @@ HYDRALORA_INLINE void decode_turned(const QuantView<host>& m, Index i, Index row
 }
 
 HYDRALORA_INLINE float dot(const QuantView<host>& m, Index i, const float* x) {
-    const std::uint8_t* const row = m.row(i);
+    const BlockRow row = m.row(i);
     float sum = 0;
     with_format(m.format, [&](auto format) {
         in_vectors([&] {
@@ -153,7 +153,7 @@ HYDRALORA_INLINE bool all_finite(const QuantView<host>& m) {
     with_format(m.format, [&](auto format) {
         in_vectors([&] {
             for (Index i = 0; i < m.rows && finite; ++i) {
-                const std::uint8_t* const row = m.row(i);
+                const BlockRow row = m.row(i);
                 float sum = 0, run[quant_run] = {};
                 for (Index k = 0; k < m.cols; k += quant_run) {
                     const Index n = std::min(quant_run, m.cols - k);
