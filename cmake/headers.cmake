@@ -64,6 +64,8 @@ set(HYDRALORA_HEADERS
     hydralora/backend/planning_backend.hpp
     hydralora/backend/stored_view.hpp
     # panel
+    hydralora/panel/code_panels.hpp
+    hydralora/panel/decoded_product.hpp
     hydralora/panel/dot_tile.hpp
     hydralora/panel/kernel.hpp
     hydralora/panel/layout.hpp

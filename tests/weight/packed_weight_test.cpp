@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "support/backend.hpp"
+#include "support/block_matrix.hpp"
 #include "support/draw.hpp"
 #include "support/matrix.hpp"
 #include "support/message_of.hpp"
@@ -120,6 +121,58 @@ void check_shape(B& be, Index tokens, Index in, Index out, PanelStorage storage,
     REQUIRE(relative(dx.view(), back.view()) <= 1e-5);
     REQUIRE(y.padding_untouched());
     REQUIRE(dx.padding_untouched());
+}
+
+TEST_CASE("blocks of every format, in place and as codes: the bits of panels of their floats, in less memory") {
+    B be({.threads = 2});
+    Draw draw(67);
+    for (std::size_t f = 0; f < quant_format_count; ++f) {
+        const auto format = static_cast<QuantFormat>(f);
+        INFO(name_of(format));
+        const bool plain = block_size(format).elements == 1;
+        for (const Index tokens : {Index{5}, Index{70}}) {
+            const Index in = plain ? 75 : 768, out = 101;
+            const test::BlockMatrix m(format, out, in, draw);
+            const auto values = m.values();
+            const auto x = drawn<float>(tokens, in, draw, 1), dy = drawn<float>(tokens, out, draw),
+                       bias = drawn<float>(1, out, draw);
+            const auto run = [&](const StoredView<B>& w, PanelStorage storage) {
+                const PackedWeight<B> weight(be, w, bias.view(), {.storage = storage});
+                std::pair<Matrix<float>, Matrix<float>> r{Matrix<float>(tokens, out), Matrix<float>(tokens, in)};
+                weight.apply(be, x.view(), r.first.view());
+                r.second.fill(1);
+                weight.apply_transposed(be, dy.view(), r.second.view(), Grad::accumulate);
+                return r;
+            };
+            const auto expected = run(values.view(), PanelStorage::compute);
+            const auto check_same = [&](PanelStorage storage) {
+                const auto found = run(m.view(), storage);
+                // plain elements in place are what products pack at each call, whose bias is added at the end
+                CHECK(max_difference(found.first.view(), expected.first.view()) <= 1e-3);
+                CHECK(same_bits(found.second.view(), expected.second.view()));
+            };
+            check_same(PanelStorage::in_place);
+            check_same(PanelStorage::compute);
+            if (panel::has_codes(format)) {
+                const auto found = run(m.view(), PanelStorage::codes);
+                CHECK(same_bits(found.first.view(), expected.first.view()));
+                CHECK(same_bits(found.second.view(), expected.second.view()));
+                const PackedWeight<B> codes(be, m.view(), {}, {.storage = PanelStorage::codes}),
+                    floats(be, m.view(), {}, {});
+                CHECK(2 * codes.bytes() < floats.bytes());
+                CHECK(codes.bytes() == panel::CodePanels<B>::planned_bytes(Op::transpose, {out, in}, format) +
+                                           panel::CodePanels<B>::planned_bytes(Op::none, {out, in}, format));
+            } else {
+                CHECK(test::message_of([&] { run(m.view(), PanelStorage::codes); }) ==
+                      "PackedWeight: panels of codes cannot hold " + std::string(name_of(format)) +
+                          " to the last bit; use it as PanelStorage::in_place");
+            }
+        }
+    }
+    const auto w = drawn<float>(3, 4, draw);
+    CHECK(test::message_of([&] { PackedWeight<B>(be, w.view(), {}, {.storage = PanelStorage::codes}); }) ==
+          "PackedWeight: panels of codes keep a matrix that is stored in blocks, found one of elements; pack it as "
+          "PanelStorage::compute");
 }
 
 TEST_CASE("random small shapes, every stored type and both storages of panels, at any leading dimension") {

@@ -17,7 +17,7 @@
 #include "../core/check.hpp"
 #include "../core/thread_pool.hpp"
 #include "../core/vector_loops.hpp"
-#include "../panel/product.hpp"
+#include "../panel/decoded_product.hpp"
 #include "../quant/decode.hpp"
 #include "attention.hpp"
 #include "attention_backward.hpp"

@@ -8,13 +8,12 @@
 #include <type_traits>
 
 #include "layout.hpp"
-#include "put_blocks.hpp"
 
 namespace hydralora::panel {
 
 /// Elements of a right side that a product packs at a time: what stays in a last-level cache.
 inline constexpr Index most_packed = Index{1} << 20;
-/// And those of blocks that a thread decodes at a time.
+/// And those that each thread decodes at a time (decoded_product.hpp).
 inline constexpr Index most_decoded = Index{1} << 18;
 
 /// Products of fewer rows with a matrix as it is stored are made row by row of it: packing would cost more than they do.
@@ -165,7 +164,8 @@ private:
 /// Bytes of scratch memory that products take at most.
 [[nodiscard]] constexpr Index workspace_bytes(Index threads) {
     using namespace product_detail;
-    return Index{sizeof(float)} * (most_packed + threads * (Workspace::size + sums_right_size + sums_turned_size));
+    return Index{sizeof(float)} * (std::max(most_packed, threads * most_decoded) +
+                                   threads * (Workspace::size + sums_right_size + sums_turned_size));
 }
 
 /// y (T, cols) = alpha x (T, depth) M + bias, or y += that without a bias; bias (cols) or null, M in panels, x as it is or
@@ -214,64 +214,6 @@ void multiply(B& be, float alpha, MatrixView<const float> a, Op op_b, MatrixView
             k += deep;
         } while (k < a.cols);
     }
-}
-
-/// A further product with a matrix in panels: x (m, depth) M (depth, n).
-struct PanelTerm {
-    const Layout* at = nullptr;  // null: there is none
-    const float* memory = nullptr;
-    MatrixView<const float> x = {};
-};
-
-/// The same with b in blocks; c = alpha a op(b) + bias + rest, bias (n) or null, which it is where c is added to. A task has some
-/// columns of c: it decodes what they need of b into memory of its thread and multiplies all rows by that, so that no panel
-/// crosses from one core's caches to another's.
-template <class B>
-void multiply(B& be, float alpha, MatrixView<const float> a, Op op_b, const QuantView<host>& b, MatrixView<float> c,
-              Grad mode, const float* bias = nullptr, const PanelTerm& rest = {}) {
-    using namespace product_detail;
-    if (c.empty()) return;
-    const Index deep = piece_of(a.cols), unit = std::max(kernel<float>().cols, quant_run);
-    const Index units = (c.cols + unit - 1) / unit,
-                fit = std::max(Index{1}, most_decoded / std::max(Index{1}, deep) / unit);
-    const Index runs = std::min(units, std::max((units + fit - 1) / fit, 2 * Index{be.threads()}));
-    Scratch<B> scratch(be);
-    const Index most = (units + runs - 1) / runs * unit;  // columns of a task
-    const auto spaces = scratch.template matrix<float>(be.threads(), Workspace::size + Layout{deep, most}.size());
-    be.tasks(runs, [&](Index run, int worker) {
-        const Workspace work(spaces.row(worker));
-        float* const panels = spaces.row(worker) + Workspace::size;
-        const Index larger = units % runs;  // so many tasks have a unit more: the first, so that all threads end alike
-        const Index col = (units / runs * run + std::min(run, larger)) * unit;
-        const Index count = std::min(c.cols - col, (units / runs + (run < larger ? 1 : 0)) * unit);
-        Index k = 0;
-        do {
-            const Layout at{std::min(deep, a.cols - k), count};
-            for (Index block = 0; block < at.blocks && at.depth > 0; ++block)
-                put_part(at, panels + at.place_of(block, 0), at.depth_of(block),
-                         {op_b, b, k + block * at.block, at.depth_of(block), col, count});
-            const Product<float> product{at,
-                                         panels,
-                                         alpha,
-                                         k == 0 ? mode : Grad::accumulate,
-                                         k == 0 && bias != nullptr ? bias + col : nullptr,
-                                         LeftSide::as_it_is};
-            for (Index row = 0; row < c.rows; row += slab_rows) {
-                const Index rows = std::min(slab_rows, c.rows - row);
-                product.multiply(a.row_slice(row, rows).col_slice(k, at.depth),
-                                 c.row_slice(row, rows).col_slice(col, count), 0, at.panels, work);
-            }
-            k += deep;
-        } while (k < a.cols);
-        if (rest.at == nullptr) return;
-        const Product<float> further{*rest.at, rest.memory, 1, Grad::accumulate, nullptr, LeftSide::as_it_is};
-        const Index width = rest.at->width;
-        for (Index row = 0; row < c.rows; row += slab_rows) {
-            const Index rows = std::min(slab_rows, c.rows - row);
-            further.multiply(rest.x.row_slice(row, rows), c.row_slice(row, rows), col / width,
-                             (col + count + width - 1) / width, work);
-        }
-    });
 }
 
 /// c (m, n) += alpha a^T (m, T) b (T, n): a sum over T tokens, slab by slab of be.slab_rows() (a long one in parts), each

@@ -22,6 +22,14 @@ void sum_sixteens(const float* x, Index cols, float* sums);
 /// y[j] = the sum of row i + j times x (cols), for j in [0, rows), each made in a fixed order. sums: see sum_sixteens.
 void dot(const QuantView<host>& m, Index i, Index rows, const float* x, const float* sums, float* y);
 
+/// Codes of 8 bits that were unpacked before, (count, width) in lines: to = scale * code + offset. Of columns: line k + i has
+/// scales (k + i) / 16 of `scales` (., width), all from k = 0 on; of rows: each sixteen of a line one of their own, from the
+/// first line on. offsets: null where there are none. width: 8, or a multiple of 16.
+void expand_columns(const std::int8_t* codes, const float* scales, const float* offsets, Index k, Index count,
+                    Index width, float* to);
+void expand_rows(const std::int8_t* codes, const float* scales, const float* offsets, Index count, Index width,
+                 float* to);
+
 /// Whether all elements are finite; reads the whole matrix.
 [[nodiscard]] bool all_finite(const QuantView<host>& m);
 

@@ -174,6 +174,22 @@ HYDRALORA_INLINE void dot(const QuantView<host>& m, Index i, Index rows, const f
     });
 }
 
+HYDRALORA_INLINE void expand_columns(const std::int8_t* codes, const float* scales, const float* offsets, Index k,
+                                     Index count, Index width, float* to) {
+#if defined(__x86_64__)
+    if (isa() != Isa::baseline) return avx2::expand_lines<true>(codes, scales, offsets, k, count, width, to);
+#endif
+    baseline::expand_lines<true>(codes, scales, offsets, k, count, width, to);
+}
+
+HYDRALORA_INLINE void expand_rows(const std::int8_t* codes, const float* scales, const float* offsets, Index count,
+                                  Index width, float* to) {
+#if defined(__x86_64__)
+    if (isa() != Isa::baseline) return avx2::expand_lines<false>(codes, scales, offsets, 0, count, width, to);
+#endif
+    baseline::expand_lines<false>(codes, scales, offsets, 0, count, width, to);
+}
+
 HYDRALORA_INLINE bool all_finite(const QuantView<host>& m) {
     const Rows from(m);
     bool finite = true;

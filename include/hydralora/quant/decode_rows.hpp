@@ -117,6 +117,26 @@ HYDRALORA_ROWS_TARGET [[gnu::flatten]] void dot_runs(Format format, const Rows& 
     }
 }
 
+/// Lines of codes that were unpacked before; see expand_columns and expand_rows.
+template <bool of_columns>
+HYDRALORA_ROWS_TARGET void expand_lines(const std::int8_t* codes, const float* scales, const float* offsets, Index k,
+                                        Index count, Index width, float* to) {
+    for (Index i = 0; i < count; ++i) {
+        const Index first = of_columns ? (k + i) / 16 * width : i * (width < 16 ? 1 : width / 16);
+        for (Index w = 0; w < width; w += lanes) {
+            Vector scale, offset = -0.0f - Vector{};
+            if constexpr (of_columns) {
+                scale = *reinterpret_cast<const Loose*>(scales + first + w);
+                if (offsets != nullptr) offset = *reinterpret_cast<const Loose*>(offsets + first + w);
+            } else {
+                scale = scales[first + w / 16] - Vector{};
+                if (offsets != nullptr) offset = offsets[first + w / 16] - Vector{};
+            }
+            *reinterpret_cast<Loose*>(to + i * width + w) = scale * values_of<Q8_0>(codes + i * width + w) + offset;
+        }
+    }
+}
+
 }  // namespace hydralora::quant::HYDRALORA_ROWS_ISA
 
 #endif

@@ -3,7 +3,7 @@
 //   y (T, cols) = x (T, depth) M,  M (depth, cols) = op(m)       T tokens
 #pragma once
 
-#include "../panel/product.hpp"
+#include "../panel/decoded_product.hpp"
 #include "frozen_weight.hpp"
 
 namespace hydralora {
@@ -11,8 +11,9 @@ namespace hydralora {
 /// How panels hold their elements: as floats, or as the bfloat16 that the matrix is stored in, at half the memory. bfloat16
 /// alone gives the numbers that floats give; with bfloat16_dots the other side of a product is rounded to bfloat16 as well
 /// (a relative error of some 2^-9 a term), which processors with AVX512_BF16 multiply at twice the speed. in_place: there are
-/// no panels but in a product, which makes them a part at a time of the matrix as it is stored; that must outlive it.
-enum class PanelStorage { compute, bfloat16, bfloat16_dots, in_place };
+/// no panels but in a product, which makes them a part at a time of the matrix as it is stored; that must outlive it. codes:
+/// the codes of a matrix in blocks, 8 bits each, and their scales (panel/code_panels.hpp), with the values that it has.
+enum class PanelStorage { compute, bfloat16, bfloat16_dots, in_place, codes };
 
 /// Whether products on backend B run on panels. Elsewhere PackedMatrix is a plain matrix and its product the backend's.
 template <class B>
@@ -68,7 +69,7 @@ public:
                                                : panel::layout_of<bfloat16>(depth, cols)) {
         if (storage == PanelStorage::compute)
             floats_ = Buffer<B, float>(be, 1, at_.size());
-        else if (storage != PanelStorage::in_place)
+        else if (storage != PanelStorage::in_place && storage != PanelStorage::codes)
             halves_ = Buffer<B, bfloat16>(be, 1, at_.size());
     }
 
@@ -76,20 +77,25 @@ public:
     [[nodiscard]] Index cols() const { return at_.cols; }
     [[nodiscard]] Index bytes() const {
         return floats_.size() * static_cast<Index>(sizeof(float)) +
-               halves_.size() * static_cast<Index>(sizeof(bfloat16));
+               halves_.size() * static_cast<Index>(sizeof(bfloat16)) + codes_.bytes();
     }
 
-    /// Panels of bfloat16 take what is stored so and round the rest. In place, the part is all of the matrix.
+    /// Panels of bfloat16 take what is stored so and round the rest. In place and as codes, the part is all of the matrix.
     template <class V>
     void put(B& be, Index first, const V& part) {
         check((op_ == Op::none ? part.cols : part.rows) == at_.cols &&
                   first + (op_ == Op::none ? part.rows : part.cols) <= at_.depth,
               "PackedMatrix: a part of (", part.rows, ", ", part.cols, ") from ", first, " on, expected depth ",
               at_.depth, " and ", at_.cols, " columns");
-        if (storage_ == PanelStorage::in_place) {
+        if (storage_ == PanelStorage::in_place || storage_ == PanelStorage::codes) {
             check((op_ == Op::none ? part.rows : part.cols) == at_.depth,
-                  "PackedMatrix: a part put in place, expected the whole matrix");
-            stored_ = StoredView<B>(part);
+                  "PackedMatrix: a part put in place or as codes, expected the whole matrix");
+            if (storage_ == PanelStorage::in_place)
+                stored_ = StoredView<B>(part);
+            else if constexpr (is_quant_view<V>)
+                codes_ = panel::CodePanels<B>(be, op_, part);
+            else
+                fail("PackedMatrix: panels of codes keep a matrix that is stored in blocks, found one of elements");
         } else if (storage_ == PanelStorage::compute) {
             panel::put(be, at_, floats_.view().data, op_, first, part);
         } else {
@@ -104,6 +110,8 @@ public:
         if (storage_ == PanelStorage::in_place) {
             ops::stored_product(be, x, op_, stored_, mode == Grad::accumulate ? 1.0f : 0.0f, y);
             if (!bias.empty()) be.rows(y.rows, functor::AddBias<float, float, float>{bias.data, y.data, y.cols, y.ld});
+        } else if (storage_ == PanelStorage::codes) {
+            panel::multiply(be, 1, x, codes_, y, mode, added);
         } else if (storage_ == PanelStorage::compute) {
             panel::multiply(be, at_, floats_.view().data, 1, x, y, mode, added);
         } else {
@@ -115,6 +123,9 @@ public:
     /// y = x M + x_rest rest + bias, or y += that; rest: of floats, with as many columns
     void multiply(B& be, ConstView<B> x, View<B> y, Grad mode, ConstParamView<B> bias, const PackedMatrix& rest,
                   ConstView<B> x_rest) const {
+        const panel::PanelTerm term{&rest.at_, rest.floats_.view().data, x_rest};
+        const float* const added = bias.empty() ? nullptr : bias.data;
+        if (storage_ == PanelStorage::codes) return panel::multiply(be, 1, x, codes_, y, mode, added, term);
         const bool decoded = storage_ == PanelStorage::in_place && stored_.storage() == Storage::blocks &&
                              (op_ == Op::none || x.rows >= panel::few_tokens);
         if (!decoded) {
@@ -122,9 +133,7 @@ public:
             return rest.multiply(be, x_rest, y, Grad::accumulate, {});
         }
         stored_.visit([&](auto m) {
-            if constexpr (is_quant_view<decltype(m)>)
-                panel::multiply(be, 1, x, op_, m, y, mode, bias.empty() ? nullptr : bias.data,
-                                {&rest.at_, rest.floats_.view().data, x_rest});
+            if constexpr (is_quant_view<decltype(m)>) panel::multiply(be, 1, x, op_, m, y, mode, added, term);
         });
     }
 
@@ -135,6 +144,7 @@ private:
     Buffer<B, float> floats_;     // either
     Buffer<B, bfloat16> halves_;  // or
     StoredView<B> stored_;        // or
+    panel::CodePanels<B> codes_;  // or
 };
 
 }  // namespace hydralora

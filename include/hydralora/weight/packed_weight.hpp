@@ -32,6 +32,12 @@ void check_to_pack(const char* type, const StoredView<B>& weight, PanelStorage s
           : weight.storage() == Storage::blocks ? name_of(weight.format())
                                                 : "the parameter type",
           "; pack it as PanelStorage::compute");
+    const bool codes = storage == PanelStorage::codes;
+    check(!codes || weight.storage() == Storage::blocks, type,
+          ": panels of codes keep a matrix that is stored in blocks, found one of elements; pack it as "
+          "PanelStorage::compute");
+    check(!codes || panel::has_codes(weight.format()), type, ": panels of codes cannot hold ", name_of(weight.format()),
+          " to the last bit; use it as PanelStorage::in_place");
 }
 
 /// A FrozenWeight that owns W0 (out, in) in packed form; the values are those of the matrix it is made from, which is not
