@@ -73,7 +73,7 @@ bash bench/support/compile_cost.sh "$plain/child_cost" "$(sed -n 's/^CMAKE_CXX_C
     "$plain/include_flags.rsp" "$plain/compile_cost" --rows "$compiles" "$json"
 
 printf '\n%-15s %-46s %12s %18s %7s %6s  %s\n' row case "median time" rate FMA copy "ratio [least, most] of what beside it"
-for program in adapter/hydra_linear adapter/router nn/attention nn/cross_entropy model/llama optim/adamw; do
+for program in adapter/hydra_linear adapter/router nn/attention nn/cross_entropy model/blocks model/llama optim/adamw; do
     "$plain/$(basename "$program")_bench" "${flags[@]}"
 done
 echo "FMA, copy: share of the limits measured in the same program, on as many threads."
