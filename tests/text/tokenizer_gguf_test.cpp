@@ -85,7 +85,8 @@ TEST_CASE("4,000 texts: the ids of llama.cpp") {
 TEST_CASE("the same tokenizer in both files gives the same ids and text") {
     const auto texts = test::golden_texts();
     const std::pair<const char*, const char*> pairs[] = {{"smollm", "smollm2"}, {"llama3", "llama3"}};
-    for (const auto& [gguf, json] : pairs) {
+    for (const auto& pair : pairs) {
+        const std::string gguf = pair.first, json = pair.second;
         CAPTURE(gguf);
         const auto ours = open(gguf).tokenizer, other = test::open_golden(json);
         CHECK(ours.size() == other.size());

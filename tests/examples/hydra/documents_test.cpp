@@ -109,7 +109,9 @@ TEST_CASE("documents: conversations have the ids and the mask that transformers 
                                                          {"chat_llama2", open(golden("chat_llama2"))},
                                                          {"chat_mistral", open(golden("chat_mistral"))},
                                                          {"chat_chatml", open(chatml_fields())}};
-    for (const auto& [name, vocabulary] : models) {
+    for (const auto& model : models) {
+        const std::string name = model.first;
+        const Vocabulary& vocabulary = model.second;
         const auto format = vocabulary.chat_format("");
         REQUIRE(format.has_value());
         const std::string path = (golden(name) / "conversations.json").string();
