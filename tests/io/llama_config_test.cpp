@@ -212,7 +212,9 @@ TEST_CASE("Gemma 3's text models") {
               "scaling in local layers is not computed"));
     CHECK(has(refused(R"("rope_parameters": {"rope_type": "default"})"),
               "expected settings of full_attention and sliding_attention alone"));
-    CHECK(has(refused(R"("query_pre_attn_scalar": 0)"), "\"query_pre_attn_scalar\": expected a number"));
+    for (const char* scalar : {"0", "14.5", "1e300", "\"x\""})
+        CHECK(has(refused(std::string("\"query_pre_attn_scalar\": ") + scalar),
+                  "\"query_pre_attn_scalar\": expected an integer in [1, 1000000000]"));
     CHECK(has(error_of([&] {
                   std::string whole = gemma();
                   read(whole.replace(whole.find("gemma3_text"), 11, "gemma3"));
@@ -294,6 +296,14 @@ TEST_CASE("writing and reading again") {
     CHECK(again(g).local_rope_theta == 700);
     CHECK(again(g).rope_scaling.factor == 3);
     CHECK(*to_json(g, "float32").find("query_pre_attn_scalar") == Json(168));
+    for (const Index scalar : {Index{1}, Index{3}, Index{999999999}, Index{1000000000}}) {
+        g.attention_scale = 1 / std::sqrt(static_cast<double>(scalar));
+        CHECK(*to_json(g, "float32").find("query_pre_attn_scalar") == Json(scalar));
+        CHECK(again(g).attention_scale == g.attention_scale);
+    }
+    g.attention_scale = 0.3;
+    CHECK(has(error_of([&] { static_cast<void>(to_json(g, "float32")); }), "no model_type has this activation"));
+    g.attention_scale = 1;
     g.block_norms = BlockNorms::before;
     CHECK(has(error_of([&] { static_cast<void>(to_json(g, "float32")); }), "no model_type has these biases"));
 }

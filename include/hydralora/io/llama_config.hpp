@@ -124,6 +124,15 @@ inline void read_window(const JsonView& json, LlamaConfig& c) {
     if (locals > 0 || (mistral && !none)) c.sliding_window = or_else("sliding_window", 4096, 1);
 }
 
+inline constexpr Index most_scalar = 1000000000;
+
+/// [query_pre_attn_scalar] of a scale; 0 where there is none, for transformers takes whole numbers alone.
+inline Index scalar_of(double scale) {
+    const double scalar = 1 / (scale * scale), whole = std::round(scalar);
+    const bool there = whole >= 1 && whole <= static_cast<double>(most_scalar);
+    return there && std::abs(scalar - whole) < 1e-14 * whole ? static_cast<Index>(whole) : 0;
+}
+
 /// What a Gemma 3 has beyond a Llama.
 inline void read_gemma(const JsonView& json, LlamaConfig& c) {
     for (const char* key : {"attn_logit_softcapping", "final_logit_softcapping"})
@@ -135,7 +144,7 @@ inline void read_gemma(const JsonView& json, LlamaConfig& c) {
     c.gate_activation = GateActivation::gelu_tanh;
     c.embedding_scale = std::sqrt(static_cast<double>(c.width));
     const JsonView scalar = json["query_pre_attn_scalar"];
-    c.attention_scale = 1 / std::sqrt(scalar.exists() ? scalar.number(1e-6, 1e9) : 256);
+    c.attention_scale = 1 / std::sqrt(static_cast<double>(scalar.exists() ? scalar.integer(1, most_scalar) : 256));
     if (json.value().find("tie_word_embeddings") == nullptr) c.lm_head = LmHead::tied;
 }
 
@@ -203,7 +212,7 @@ inline void read_gemma(const JsonView& json, LlamaConfig& c) {
           "config.json: no model_type has these biases and norms: ", name, " does not");
     check((c.gate_activation == GateActivation::gelu_tanh) == gemma &&
               c.embedding_scale == (gemma ? std::sqrt(static_cast<double>(c.width)) : 1) &&
-              (c.attention_scale > 0) == gemma && (c.local_rope_theta > 0) == gemma,
+              (gemma ? scalar_of(c.attention_scale) > 0 : c.attention_scale == 0) && (c.local_rope_theta > 0) == gemma,
           "config.json: no model_type has this activation and these scales: ", name, " does not");
     const bool alike = c.spans.empty() || (mistral && c.sliding_window == 0);
     check(mistral ? alike : gemma || qwen2 || qwen3 || c.sliding_window == 0, "config.json: ", name,
@@ -240,11 +249,7 @@ inline void read_gemma(const JsonView& json, LlamaConfig& c) {
     }
     if (gemma) {
         json.set("rope_local_base_freq", c.local_rope_theta);
-        const double scalar = 1 / (c.attention_scale * c.attention_scale), whole = std::round(scalar);
-        if (std::abs(scalar - whole) < 1e-9 * whole)  // transformers takes nothing else
-            json.set("query_pre_attn_scalar", static_cast<Index>(whole));
-        else
-            json.set("query_pre_attn_scalar", scalar);
+        json.set("query_pre_attn_scalar", scalar_of(c.attention_scale));
         json.set("hidden_activation", "gelu_pytorch_tanh");
     } else {
         json.set("hidden_act", "silu");
