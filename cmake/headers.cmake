@@ -43,6 +43,7 @@ set(HYDRALORA_HEADERS
     hydralora/backend/compose/elements.hpp
     hydralora/backend/compose/embedding.hpp
     hydralora/backend/compose/exponential.hpp
+    hydralora/backend/compose/geglu.hpp
     hydralora/backend/compose/norm.hpp
     hydralora/backend/compose/pool_logits.hpp
     hydralora/backend/compose/rms_norm.hpp
@@ -50,6 +51,7 @@ set(HYDRALORA_HEADERS
     hydralora/backend/compose/route.hpp
     hydralora/backend/compose/row_access.hpp
     hydralora/backend/compose/row_loops.hpp
+    hydralora/backend/compose/scale.hpp
     hydralora/backend/compose/sgd.hpp
     hydralora/backend/compose/square_root.hpp
     hydralora/backend/compose/stored_product.hpp
@@ -111,6 +113,7 @@ set(HYDRALORA_HEADERS
     hydralora/nn/attention.hpp
     hydralora/nn/cross_entropy.hpp
     hydralora/nn/embedding.hpp
+    hydralora/nn/geglu.hpp
     hydralora/nn/rms_norm.hpp
     hydralora/nn/rope.hpp
     hydralora/nn/swiglu.hpp

@@ -21,15 +21,16 @@ namespace {
 
 constexpr const char* config_name = "config.json";
 
-void write_model(const std::filesystem::path& directory, const Json& config, const WeightViews& weights,
-                 const std::vector<Companion>& others) {
+void write_model(const std::filesystem::path& directory, const Json& config, double norm_offset,
+                 const WeightViews& weights, const std::vector<Companion>& others) {
     std::vector<std::vector<bfloat16>> rounded;
     std::vector<io::NamedTensor> tensors;
     visit(
         [&](const ParamPath& path, const MatrixView<const float>& m) {
             auto& values = rounded.emplace_back();
             values.reserve(static_cast<std::size_t>(m.size()));
-            for (Index i = 0; i < m.size(); ++i) values.emplace_back(m.data[i]);
+            const float less = path.role == Role::norm ? static_cast<float>(norm_offset) : 0.0f;
+            for (Index i = 0; i < m.size(); ++i) values.emplace_back(m.data[i] - less);
             tensors.push_back(io::reshaped(io::named_tensor(path.name(), std::span<const bfloat16>(values)),
                                            io::llama_files_detail::file_shape(path, m.shape())));
         },
@@ -64,7 +65,7 @@ BaseModel load_base(HostBackend& be, const std::filesystem::path& directory, Ind
 void save_base(const std::filesystem::path& directory, const LlamaConfig& config, const WeightViews& weights) {
     Json document = io::to_json(config, "bfloat16");
     document.set("eos_token_id", Index{end_of_text}).set("tokens", "bytes");
-    write_model(directory, document, weights, {});
+    write_model(directory, document, io::llama_files_detail::norm_offset(config), weights, {});
 }
 
 void save_trained_base(const std::filesystem::path& directory, const BaseModel& base, const WeightViews& weights) {
@@ -72,7 +73,7 @@ void save_trained_base(const std::filesystem::path& directory, const BaseModel& 
     Json document = io::read_json(from / config_name);
     for (const char* key : {"dtype", "torch_dtype"})
         if (document.find(key) != nullptr) document.set(key, "bfloat16");
-    write_model(directory, document, weights, companions_of(from));
+    write_model(directory, document, io::llama_files_detail::norm_offset(base.config), weights, companions_of(from));
 }
 
 }  // namespace hydra

@@ -114,16 +114,8 @@ void check_padded_length(Index length, Index most, const char* what) {
           "; ask for ", most / slab_rows * slab_rows, " at most");
 }
 
-Index most_positions(const LlamaConfig& model) {
-    return model.sliding_window > 0 ? std::min(model.sliding_window, model.max_positions) : model.max_positions;
-}
-
-const char* positions_name(const LlamaConfig& model) {
-    return most_positions(model) < model.max_positions ? "sliding_window" : "max_position_embeddings";
-}
-
 void check_base_length(Index length, const LlamaConfig& model) {
-    check_padded_length(length, most_positions(model), concat("the base has ", positions_name(model)).c_str());
+    check_padded_length(length, model.max_positions, "the base has max_position_embeddings");
 }
 
 void check_options(const LoopOptions& o) {

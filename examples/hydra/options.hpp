@@ -185,10 +185,6 @@ void check_sequence_length(Index length, Index least);
 /// Sequences are padded to multiples of slab_rows, for which the model must have room: `most` positions, said by `what`.
 void check_padded_length(Index length, Index most, const char* what);
 
-/// Positions that a model computes: all it has, or its sliding window; and the name of that key.
-[[nodiscard]] Index most_positions(const hydralora::LlamaConfig& model);
-[[nodiscard]] const char* positions_name(const hydralora::LlamaConfig& model);
-
 /// check_padded_length for the model of a base.
 void check_base_length(Index length, const hydralora::LlamaConfig& model);
 

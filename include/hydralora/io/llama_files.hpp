@@ -36,6 +36,11 @@ namespace llama_files_detail {
     return vector ? TensorShape{shape.cols} : TensorShape(shape);
 }
 
+/// What is added to a norm of a file to have the factor that it is: Gemma's files hold norms less 1.
+[[nodiscard]] inline double norm_offset(const LlamaConfig& config) {
+    return config.architecture == Architecture::gemma3 ? 1 : 0;
+}
+
 /// What old checkpoints carry besides the weights: a table that anyone can compute, and a second copy of a tied head.
 [[nodiscard]] inline bool is_superfluous(std::string_view name, const LlamaConfig& config) {
     return name.ends_with(".rotary_emb.inv_freq") || (config.lm_head == LmHead::tied && name == "lm_head.weight");
@@ -122,7 +127,8 @@ template <Backend B>
         [&](const ParamPath& path, const Shape& shape, ParamBuffer<B>& buffer, StoredView<B>& view) {
             const auto tensor = model.files.find(path.name());
             const bool matrix = path.role == Role::weight;
-            if (lies_as<P>(tensor)) {
+            const P offset = static_cast<P>(path.role == Role::norm ? norm_offset(model.config) : 0);
+            if (offset == 0 && lies_as<P>(tensor)) {
                 view = in_place<B, P>(tensor, shape);
             } else if (matrix && lies_as<bfloat16>(tensor)) {
                 view = in_place<B, bfloat16>(tensor, shape);
@@ -134,6 +140,7 @@ template <Backend B>
                                  shape.size());
                 check(all_finite(buffer.view().data, shape.size()), tensor.where(),
                       ": expected finite numbers, found others; the file is damaged or the model diverged");
+                for (Index i = 0; offset != 0 && i < shape.size(); ++i) buffer.view().data[i] += offset;
                 view = ConstParamView<B>(buffer.view());
             }
         },

@@ -11,13 +11,14 @@
 
 namespace hydralora {
 
-/// How frequencies are stretched for contexts beyond the ones trained on; llama3: transformers,
-/// modeling_rope_utils.py, _compute_llama3_parameters. The defaults are those of Llama 3.1.
+/// How frequencies are stretched for contexts beyond the ones trained on: all alike (linear: divided by factor), or the
+/// low ones alone; llama3: transformers, modeling_rope_utils.py, _compute_llama3_parameters. The defaults are those of
+/// Llama 3.1.
 struct RopeScaling {
-    enum class Kind { none, llama3 };
+    enum class Kind { none, llama3, linear };
     Kind kind = Kind::none;
     double factor = 8;
-    double low_freq_factor = 1;
+    double low_freq_factor = 1;  // this and what follows: of llama3
     double high_freq_factor = 4;
     Index original_max_positions = 8192;
 };
@@ -37,6 +38,7 @@ struct RopeConfig {
     const double frequency =
         std::pow(config.theta, -2.0 * static_cast<double>(i) / static_cast<double>(config.head_dim));
     if (scaling.kind == RopeScaling::Kind::none) return frequency;
+    if (scaling.kind == RopeScaling::Kind::linear) return frequency / scaling.factor;
     const double turns =
         static_cast<double>(scaling.original_max_positions) * frequency / two_pi;  // in the original context
     if (turns < scaling.low_freq_factor) return frequency / scaling.factor;
@@ -54,9 +56,10 @@ public:
               ", expected a positive even number");
         check(config.max_positions >= 1, "Rope: max_positions = ", config.max_positions, ", expected at least 1");
         check(config.theta > 0, "Rope: theta = ", config.theta, ", expected above 0");
-        if (config.scaling.kind == RopeScaling::Kind::llama3) {
-            const RopeScaling& s = config.scaling;
-            check(s.factor > 0, "Rope: scaling factor = ", s.factor, ", expected above 0");
+        const RopeScaling& s = config.scaling;
+        check(s.kind == RopeScaling::Kind::none || s.factor > 0, "Rope: scaling factor = ", s.factor,
+              ", expected above 0");
+        if (s.kind == RopeScaling::Kind::llama3) {
             check(s.high_freq_factor > s.low_freq_factor, "Rope: high_freq_factor = ", s.high_freq_factor,
                   ", expected above low_freq_factor = ", s.low_freq_factor);
             check(s.original_max_positions >= 1, "Rope: original_max_positions = ", s.original_max_positions,
