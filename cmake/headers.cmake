@@ -197,11 +197,16 @@ set(HYDRALORA_HEADERS
     hydralora/text/bpe.hpp
     hydralora/text/chat_format.hpp
     hydralora/text/decode.hpp
+    hydralora/text/gguf_pre_tokenisers.hpp
+    hydralora/text/gguf_tokens.hpp
     hydralora/text/growth_limit.hpp
+    hydralora/text/join_symbols.hpp
     hydralora/text/normalise.hpp
     hydralora/text/pre_tokenise.hpp
+    hydralora/text/scored_merges.hpp
     hydralora/text/tokenizer.hpp
     hydralora/text/tokenizer_file.hpp
+    hydralora/text/tokenizer_gguf.hpp
     hydralora/text/tokenizer_parts.hpp
     hydralora/text/tokenizer_steps.hpp
     hydralora/text/unicode.hpp
