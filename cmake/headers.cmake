@@ -25,6 +25,7 @@ set(HYDRALORA_HEADERS
     hydralora/quant/blocks.hpp
     hydralora/quant/decode.hpp
     hydralora/quant/decode_definitions.hpp
+    hydralora/quant/decode_rows.hpp
     hydralora/quant/format.hpp
     hydralora/quant/k_blocks.hpp
     hydralora/quant/legacy_blocks.hpp
