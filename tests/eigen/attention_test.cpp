@@ -142,7 +142,9 @@ TEST_CASE("panel attention: documents in a sequence") {
 
 TEST_CASE("panel attention: windows, from one key to all, with and without documents, and a scale of its own") {
     Draw draw(77);
-    for (const Index window : {1, 40, 100, 449}) against_plain_loops(draw, {1, 450, 450, 2, 1, 8, 0, nullptr, window});
+    // Key 239 is the last of a block, query 256 the first of one: with a window of 18 they are all that the blocks share.
+    for (const Index window : {1, 18, 40, 100, 449})
+        against_plain_loops(draw, {1, 450, 450, 2, 1, 8, 0, nullptr, window});
     for (const Index window : {30, 400, 700})
         for (const Index queries : {1, 20, 90})
             against_plain_loops(draw, {1, queries, 800, 2, 2, 12, 0, nullptr, window});

@@ -236,7 +236,7 @@ void compose_backward(B& be, const AttentionShape& shape, ConstView<B> q, ConstV
     Scratch<B> kept(be);
     const auto delta = kept.template matrix<A>(q.rows, shape.heads);  // (S*L, heads)
     be.rows(q.rows, functor::HeadDots<T, A>{do_.data, o.data, delta.data, shape.heads, D, do_.ld, o.ld, delta.ld});
-    if (shape.slides()) {  // there is no block that reaches every key
+    if (shape.slides()) {  // no block reaches every key
         be.fill(dk, T{});
         be.fill(dv, T{});
     }
@@ -254,13 +254,13 @@ void compose_backward(B& be, const AttentionShape& shape, ConstView<B> q, ConstV
                    values = heads_of(v, first, block.cols, K, D, 1, 0);
         const auto dkeys = heads_of(dk, first, block.cols, K, D, 1, 0),
                    dvalues = heads_of(dv, first, block.cols, K, D, 1, 0);
-        const bool last_block = q0 + block.rows == shape.queries;  // the first one visited: it reaches every key
+        const bool last_block = q0 + block.rows == shape.queries;  // the first one visited
         for (; block.member < block.group; ++block.member) {
             const Index row = s * shape.queries + q0;
             const auto queries = heads_of(q, row, block.rows, shape.queries, D, block.group, block.member);
             const auto dqueries = heads_of(dq, row, block.rows, shape.queries, D, block.group, block.member);
             const auto dout = heads_of(do_, row, block.rows, shape.queries, D, block.group, block.member);
-            const A add = !shape.slides() && last_block && block.member == 0 ? A{0} : A{1};
+            const A add = last_block && block.member == 0 ? A{0} : A{1};
             be.gemm_batched(batch, Op::none, Op::transpose, scale, queries, keys, A{0}, p);
             be.gemm_batched(batch, Op::none, Op::transpose, A{1}, dout, values, A{0}, dp);
             be.rows(memory.rows, functor::CausalSoftmaxBackward<T, A>{memory.data, gradient.data, log_sum_exp.data,
