@@ -30,6 +30,8 @@ set(HYDRALORA_HEADERS
     hydralora/quant/format.hpp
     hydralora/quant/k_blocks.hpp
     hydralora/quant/legacy_blocks.hpp
+    hydralora/quant/nested_scales.hpp
+    hydralora/quant/own_blocks.hpp
     hydralora/quant/plain_blocks.hpp
     hydralora/quant/quant_view.hpp
     hydralora/quant/table_blocks.hpp
@@ -99,6 +101,7 @@ set(HYDRALORA_HEADERS
     hydralora/weight/frozen_weight.hpp
     hydralora/weight/packed_matrix.hpp
     hydralora/weight/packed_weight.hpp
+    hydralora/weight/quantised_matrix.hpp
     # adapter
     hydralora/adapter/collapse.hpp
     hydralora/adapter/config.hpp

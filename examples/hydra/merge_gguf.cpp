@@ -12,7 +12,7 @@
 #include <hydralora/io/gguf_llama.hpp>
 #include <hydralora/io/gguf_writer.hpp>
 #include <hydralora/quant/decode.hpp>
-#include <hydralora/quant/encode.hpp>
+#include <hydralora/quant/encode_q8_0.hpp>
 
 #include "merged_matrix.hpp"
 #include "table.hpp"

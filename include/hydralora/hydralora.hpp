@@ -31,6 +31,7 @@
 
 #include "weight/frozen_weight.hpp"
 #include "weight/packed_weight.hpp"
+#include "weight/quantised_matrix.hpp"
 
 #include "adapter/collapse.hpp"
 #include "adapter/config.hpp"

@@ -72,8 +72,8 @@ TEST_CASE("every format, scales of all sizes: the gguf package's values to the l
 
 TEST_CASE("rows of q and k as GGUF files have them, parts, and plain elements in any number") {
     test::Draw draw(5);
-    for (const QuantFormat format :
-         {QuantFormat::q4_1, QuantFormat::q6_k, QuantFormat::f16, QuantFormat::bf16, QuantFormat::f32}) {
+    for (const QuantFormat format : {QuantFormat::q4_1, QuantFormat::q6_k, QuantFormat::nf4, QuantFormat::nf4_nested,
+                                     QuantFormat::int8, QuantFormat::f16, QuantFormat::bf16, QuantFormat::f32}) {
         INFO(name_of(format));
         const Index cols = block_size(format).elements == 1 ? 45 : 512, head_dim = 12;
         const BlockMatrix m(format, 36, cols, draw);

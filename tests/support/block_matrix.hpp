@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <hydralora/quant/nested_scales.hpp>
 #include <hydralora/quant/quant_view.hpp>
 #include <vector>
 
@@ -15,6 +16,7 @@ struct BlockMatrix {
     hydralora::QuantFormat format;
     Index rows, cols;
     std::vector<std::uint8_t> bytes;
+    std::vector<float> side;  // of nested scales
 
     BlockMatrix(hydralora::QuantFormat f, Index r, Index c, Draw& draw)
         : format(f), rows(r), cols(c), bytes(static_cast<std::size_t>(r * hydralora::row_bytes(f, c))) {
@@ -58,6 +60,20 @@ struct BlockMatrix {
                 for (std::size_t b = 0; b < bytes.size(); b += 17)
                     bytes[b] = static_cast<std::uint8_t>(draw.integer(120, 126));
                 break;
+            case QuantFormat::nf4:
+            case QuantFormat::int8:
+                for (std::size_t b = 0; b < bytes.size(); b += static_cast<std::size_t>(block.bytes)) {
+                    const auto size = static_cast<float>((draw.unit() + 0.5) / (f == QuantFormat::nf4 ? 1 : 128));
+                    const auto word = hydralora::bit_cast<std::uint32_t>(size);
+                    for (std::size_t j = 0; j < 4; ++j) bytes[b + j] = static_cast<std::uint8_t>(word >> 8 * j);
+                }
+                break;
+            case QuantFormat::nf4_nested: {
+                std::vector<float> scales(bytes.size() / static_cast<std::size_t>(block.bytes));
+                for (auto& scale : scales) scale = static_cast<float>(draw.unit() + 0.5);
+                side = hydralora::quant::nest_scales(scales).side;
+                break;
+            }
             case QuantFormat::q4_1:
             case QuantFormat::q5_1:
             case QuantFormat::q4_k:
@@ -70,7 +86,7 @@ struct BlockMatrix {
     }
 
     [[nodiscard]] hydralora::QuantView<hydralora::host> view(hydralora::RowOrder order = {}) const {
-        return {bytes.data(), format, rows, cols, order};
+        return {bytes.data(), format, rows, cols, order, side.data()};
     }
     /// Its elements, row by row, decoded a run at a time as their description says.
     [[nodiscard]] Matrix<float> values(hydralora::RowOrder order = {}) const {
@@ -79,7 +95,9 @@ struct BlockMatrix {
             for (Index j = 0; j < cols; j += hydralora::quant_run) {
                 float run[hydralora::quant_run];
                 const Index count = std::min(hydralora::quant_run, cols - j);
-                const std::uint8_t* const row = bytes.data() + order.place_of(i) * hydralora::row_bytes(format, cols);
+                const hydralora::Index size = hydralora::row_bytes(format, cols), place = order.place_of(i);
+                const hydralora::quant::BlockRow row(bytes.data() + place * size, side.data(),
+                                                     place * (size / hydralora::block_size(format).bytes));
                 hydralora::with_format(format, [&](auto f) { hydralora::quant::decode_run(f, row, j, count, run); });
                 for (Index k = 0; k < count; ++k) m(i, j + k) = run[k];
             }

@@ -6,12 +6,16 @@
 #include "format.hpp"
 #include "k_blocks.hpp"
 #include "legacy_blocks.hpp"
+#include "own_blocks.hpp"
 #include "plain_blocks.hpp"
 #include "table_blocks.hpp"
 
 namespace hydralora {
 
-/// f(description of the format); every branch returns the same type.
+/// f(description of the format); every branch returns the same type. f may be for the host alone.
+#if defined(__CUDACC__)
+#pragma nv_exec_check_disable
+#endif
 template <class F>
 HYDRALORA_HD decltype(auto) with_format(QuantFormat format, F&& f) {
     switch (format) {
@@ -46,9 +50,15 @@ HYDRALORA_HD decltype(auto) with_format(QuantFormat format, F&& f) {
         case QuantFormat::iq4_xs:
             return f(quant::IQ4_XS{});
         case QuantFormat::mxfp4:
+            return f(quant::MXFP4{});
+        case QuantFormat::nf4:
+            return f(quant::NF4{});
+        case QuantFormat::nf4_nested:
+            return f(quant::NestedNF4{});
+        case QuantFormat::int8:
             break;
     }
-    return f(quant::MXFP4{});
+    return f(quant::Int8{});
 }
 
 /// Elements and bytes of a block.
@@ -72,21 +82,25 @@ inline constexpr bool is_plain = Format::elements == 1;
 
 /// The run of a row of blocks that begins with element `col`, a multiple of 32.
 template <class Format>
-HYDRALORA_HD void unpack_run(Format, const std::uint8_t* row, Index col, Run& to) {
-    const Index block = col / Format::elements;
-    Format::unpack(row + block * Format::bytes, (col - block * Format::elements) / quant_run, to);
+HYDRALORA_HD void unpack_run(Format, BlockRow row, Index col, Run& to) {
+    const Index block = col / Format::elements, run = (col - block * Format::elements) / quant_run;
+    const std::uint8_t* const bytes = row.bytes + block * Format::bytes;
+    if constexpr (requires { Format::unpack(bytes, run, to, row.side, row.number); })
+        Format::unpack(bytes, run, to, row.side, row.number + block);
+    else
+        Format::unpack(bytes, run, to);
 }
 
 /// Up to 32 elements of a row, from element `col` on, a multiple of 32: all 32 where the format has blocks.
 template <class Format>
-HYDRALORA_HD void decode_run(Format format, const std::uint8_t* row, Index col, Index count, float* to) {
+HYDRALORA_HD void decode_run(Format format, BlockRow row, Index col, Index count, float* to) {
     if constexpr (is_plain<Format>) {
-        for (Index j = 0; j < count; ++j) to[j] = Format::value(row + (col + j) * Format::bytes);
+        for (Index j = 0; j < count; ++j) to[j] = Format::value(row.bytes + (col + j) * Format::bytes);
     } else {
         Run run;
         unpack_run(format, row, col, run);
-        for (int j = 0; j < 16; ++j) to[j] = run[j];
-        for (int j = 16; j < 32; ++j) to[j] = run[j];
+        for (int j = 0; j < 16; ++j) to[j] = run.scale[0] * value_of<Format>(run.code[j]) + run.offset[0];
+        for (int j = 16; j < 32; ++j) to[j] = run.scale[1] * value_of<Format>(run.code[j]) + run.offset[1];
     }
 }
 

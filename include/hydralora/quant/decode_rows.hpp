@@ -12,51 +12,58 @@ inline constexpr int lanes = HYDRALORA_ROWS_LANES;
 typedef float Vector __attribute__((vector_size(HYDRALORA_ROWS_LANES * 4)));
 typedef float Loose __attribute__((vector_size(HYDRALORA_ROWS_LANES * 4), aligned(4), may_alias));
 
-/// `lanes` codes as floats.
-HYDRALORA_ROWS_TARGET [[gnu::always_inline]] inline Vector floats_of(const std::int8_t* codes) {
+/// What `lanes` codes of a format stand for.
+template <class Format>
+HYDRALORA_ROWS_TARGET [[gnu::always_inline]] inline Vector values_of(const std::int8_t* codes) {
 #if HYDRALORA_ROWS_LANES == 8 && defined(__GNUC__) && !defined(__clang__)
     // g++ makes single elements of __builtin_convertvector from 8 bytes
     typedef char Sixteen __attribute__((vector_size(16)));
     typedef long long Two __attribute__((vector_size(16)));
     long long eight;
     std::memcpy(&eight, codes, 8);
-    return __builtin_convertvector(__builtin_ia32_pmovsxbd256((Sixteen)Two{eight, 0}), Vector);
+    const auto wide = __builtin_ia32_pmovsxbd256((Sixteen)Two{eight, 0});
+    if constexpr (requires { Format::value(std::int8_t{}); }) {
+        const auto value = [](int code) { return Format::value(static_cast<std::int8_t>(code)); };
+        const Vector low{value(0), value(1), value(2), value(3), value(4), value(5), value(6), value(7)};
+        const Vector high{value(8), value(9), value(10), value(11), value(12), value(13), value(14), value(15)};
+        return __builtin_shuffle(low, high, wide);
+    } else {
+        return __builtin_convertvector(wide, Vector);
+    }
 #else
-    typedef std::int8_t Codes __attribute__((vector_size(HYDRALORA_ROWS_LANES)));
-    typedef std::int32_t Wide __attribute__((vector_size(HYDRALORA_ROWS_LANES * 4)));
-    Codes narrow;
-    std::memcpy(&narrow, codes, sizeof narrow);
-    return __builtin_convertvector(__builtin_convertvector(narrow, Wide), Vector);
+    Vector values;
+    for (int i = 0; i < lanes; ++i) values[i] = value_of<Format>(codes[i]);
+    return values;
 #endif
 }
 
 /// Rows of runs: 32 elements of each, the second sixteen `apart` elements behind the first.
 template <class Format>
-HYDRALORA_ROWS_TARGET [[gnu::flatten]] void decode_runs(Format format, const Rows& from, Index rows, Index col,
-                                                        float* to, Index ld, Index apart) {
+HYDRALORA_ROWS_TARGET [[gnu::flatten]] void decode_runs(Format format, const Rows& from, Index first, Index rows,
+                                                        Index col, float* to, Index ld, Index apart) {
     for (Index j = 0; j < rows; ++j) {
         Run run;
-        unpack_run(format, from.row(j), col, run);
+        unpack_run(format, from[first + j], col, run);
 #pragma GCC unroll 2
         for (int half = 0; half < 2; ++half) {
             float* const target = to + j * ld + half * apart;
             const Vector scale = run.scale[half] - Vector{}, offset = run.offset[half] - Vector{};
 #pragma GCC unroll 4
             for (int v = 0; v < 16; v += lanes)
-                *reinterpret_cast<Loose*>(target + v) = scale * floats_of(run.code + half * 16 + v) + offset;
+                *reinterpret_cast<Loose*>(target + v) = scale * values_of<Format>(run.code + half * 16 + v) + offset;
         }
     }
 }
 
 /// Sixteen rows of one run, `count` elements of each, as sixteen columns of `to`.
 template <class Format>
-HYDRALORA_ROWS_TARGET [[gnu::flatten]] void turn_runs(Format format, const Rows& from, Index col, Index count,
-                                                      float* to, Index ld) {
+HYDRALORA_ROWS_TARGET [[gnu::flatten]] void turn_runs(Format format, const Rows& from, Index first, Index col,
+                                                      Index count, float* to, Index ld) {
     std::int8_t codes[2][16][16];
     float scales[2][16], offsets[2][16];
     for (int j = 0; j < 16; ++j) {
         Run run;
-        unpack_run(format, from.row(j), col, run);
+        unpack_run(format, from[first + j], col, run);
         for (int half = 0; half < 2; ++half) {
             std::memcpy(codes[half][j], run.code + half * 16, 16);
             scales[half][j] = run.scale[half];
@@ -77,17 +84,17 @@ HYDRALORA_ROWS_TARGET [[gnu::flatten]] void turn_runs(Format format, const Rows&
 #pragma GCC unroll 4
             for (int v = 0; v < 16 / lanes; ++v)
                 *reinterpret_cast<Loose*>(target + v * lanes) =
-                    scale[v] * floats_of(codes[half][k] + v * lanes) + offset[v];
+                    scale[v] * values_of<Format>(codes[half][k] + v * lanes) + offset[v];
         }
     }
 }
 
 /// y[j] = row j times x (cols): codes times x, then scale and offset once for each sixteen.
 template <class Format>
-HYDRALORA_ROWS_TARGET [[gnu::flatten]] void dot_runs(Format format, const Rows& from, Index rows, Index cols,
-                                                     const float* x, const float* sums, float* y) {
+HYDRALORA_ROWS_TARGET [[gnu::flatten]] void dot_runs(Format format, const Rows& from, Index first, Index rows,
+                                                     Index cols, const float* x, const float* sums, float* y) {
     for (Index j = 0; j < rows; ++j) {
-        const std::uint8_t* const row = from.row(j);
+        const BlockRow row = from[first + j];
         Vector total{};
         float rest = 0;
         for (Index k = 0; k < cols; k += quant_run) {
@@ -98,8 +105,8 @@ HYDRALORA_ROWS_TARGET [[gnu::flatten]] void dot_runs(Format format, const Rows& 
                 Vector part{};
 #pragma GCC unroll 4
                 for (int v = 0; v < 16; v += lanes)
-                    part +=
-                        floats_of(run.code + half * 16 + v) * *reinterpret_cast<const Loose*>(x + k + half * 16 + v);
+                    part += values_of<Format>(run.code + half * 16 + v) *
+                            *reinterpret_cast<const Loose*>(x + k + half * 16 + v);
                 total += (run.scale[half] - Vector{}) * part;
                 rest += run.offset[half] * sums[k / 16 + half];
             }

@@ -6,11 +6,14 @@
 //     static constexpr Index elements, bytes;                                    of a block; elements a multiple of 32
 //     static void unpack(const std::uint8_t* block, Index run, quant::Run& to);  one of its runs
 //
-// (legacy_blocks.hpp, k_blocks.hpp, table_blocks.hpp), and everything else is written over that.
+// (legacy_blocks.hpp, k_blocks.hpp, table_blocks.hpp, own_blocks.hpp), and everything else is written over that. Two things
+// a format may have besides: `static float value(std::int8_t code)` where codes are places in a table of floats, and two more
+// arguments of unpack, `const float* side, Index number`, where the scale of block `number` of a matrix stands beside it.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 #include "../core/precision.hpp"
@@ -18,7 +21,8 @@
 
 namespace hydralora {
 
-/// Formats of GGUF files (github.com/ggml-org/ggml, src/ggml-common.h). The first three are plain elements.
+/// Formats of GGUF files (github.com/ggml-org/ggml, src/ggml-common.h), of which the first three are plain elements, and from
+/// nf4 on those that matrices are quantised to here (own_blocks.hpp), which no GGUF file has.
 enum class QuantFormat : std::uint8_t {
     f32,
     f16,
@@ -35,12 +39,15 @@ enum class QuantFormat : std::uint8_t {
     q6_k,
     iq4_nl,
     iq4_xs,
-    mxfp4
+    mxfp4,
+    nf4,
+    nf4_nested,
+    int8
 };
-inline constexpr std::size_t quant_format_count = 16;
+inline constexpr std::size_t quant_format_count = 19;
 inline constexpr std::array<std::string_view, quant_format_count> quant_format_names{
-    "F32",  "F16",  "BF16", "Q4_0", "Q4_1", "Q5_0",   "Q5_1",   "Q8_0",
-    "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "MXFP4"};
+    "F32",  "F16",  "BF16", "Q4_0",   "Q4_1",   "Q5_0",  "Q5_1", "Q8_0",       "Q2_K", "Q3_K",
+    "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "MXFP4", "NF4",  "NF4_NESTED", "INT8"};
 
 [[nodiscard]] constexpr std::string_view name_of(QuantFormat format) {
     return quant_format_names[static_cast<std::size_t>(format)];
@@ -63,9 +70,21 @@ namespace quant {
 }
 [[nodiscard]] HYDRALORA_HD inline float float_at(const std::uint8_t* from) { return bit_cast<float>(word_at(from)); }
 
-/// A run as it is stored: element j is scale[j / 16] * code[j] + offset[j / 16]. Decoded so it is the value of the format's
-/// reference to the last bit, whether or not a compiler makes one operation of the two: with an offset the product is exact
-/// in a float; without one the offset is -0, which changes nothing.
+/// A row of a matrix from one of its blocks on. Where scales are nested: the table that they are made with, and the number of
+/// that block in the whole matrix.
+struct BlockRow {
+    const std::uint8_t* bytes = nullptr;
+    const float* side = nullptr;
+    Index number = 0;
+
+    constexpr BlockRow() = default;
+    HYDRALORA_HD constexpr BlockRow(const std::uint8_t* b, const float* s = nullptr, Index n = 0)
+        : bytes(b), side(s), number(n) {}
+};
+
+/// A run as it is stored: element j is scale[j / 16] * value(code[j]) + offset[j / 16], value(code) the code itself unless the
+/// format has a table. Decoded so it is the value of the format's reference to the last bit, whether or not a compiler makes
+/// one operation of the two: with an offset the product is exact in a float; without one the offset is -0, which changes nothing.
 struct Run {
     std::int8_t code[quant_run];
     float scale[2];
@@ -75,10 +94,16 @@ struct Run {
         scale[0] = scale[1] = d;
         offset[0] = offset[1] = m;
     }
-    [[nodiscard]] HYDRALORA_HD float operator[](int j) const {
-        return scale[j / 16] * static_cast<float>(code[j]) + offset[j / 16];
-    }
 };
+
+/// What a code of a format stands for.
+template <class Format>
+[[nodiscard]] HYDRALORA_HD float value_of(std::int8_t code) {
+    if constexpr (requires { Format::value(code); })
+        return Format::value(code);
+    else
+        return static_cast<float>(code);
+}
 
 /// Sixteen bytes of a block in memory of their own: no code that is written changes them, so loops become vectors.
 struct Bytes {

@@ -32,18 +32,34 @@ struct QuantView {
     Index rows = 0, cols = 0;
     Index ld = 0;  // bytes from row to row
     RowOrder order{};
+    const float* side = nullptr;         // where scales are nested: what they are made with (own_blocks.hpp)
     Index first_row = 0, first_col = 0;  // of this part in the whole; first_col a multiple of a block's elements
 
     constexpr QuantView() = default;
     /// The whole matrix, its rows one after another.
-    QuantView(const std::uint8_t* bytes, QuantFormat f, Index r, Index c, RowOrder o = {})
-        : data(bytes), format(f), rows(r), cols(c), ld(row_bytes(f, c)), order(o) {}
+    QuantView(const std::uint8_t* bytes, QuantFormat f, Index r, Index c, RowOrder o = {}, const float* s = nullptr)
+        : data(bytes), format(f), rows(r), cols(c), ld(row_bytes(f, c)), order(o), side(s) {}
 
-    /// The bytes of row i of this part; element first_col is in the block that they begin with.
-    [[nodiscard]] HYDRALORA_HD const std::uint8_t* row(Index i) const {
-        const BlockSize block = block_size(format);
-        return data + order.place_of(first_row + i) * ld + first_col / block.elements * block.bytes;
-    }
+    /// The rows of this part; element first_col is the first of each.
+    struct Rows {
+        const std::uint8_t* begin;
+        const float* side;
+        RowOrder order;
+        Index ld, blocks, first_row, first_block;  // blocks: of a whole row
+
+        HYDRALORA_HD explicit Rows(const QuantView& m)
+            : side(m.side), order(m.order), ld(m.ld), first_row(m.first_row) {
+            const BlockSize block = block_size(m.format);
+            first_block = m.first_col / block.elements;
+            blocks = side != nullptr ? ld / block.bytes : 0;
+            begin = m.data + first_block * block.bytes;
+        }
+        [[nodiscard]] HYDRALORA_HD quant::BlockRow operator[](Index i) const {
+            const Index place = order.place_of(first_row + i);
+            return {begin + place * ld, side, place * blocks + first_block};
+        }
+    };
+    [[nodiscard]] HYDRALORA_HD quant::BlockRow row(Index i) const { return Rows(*this)[i]; }
 
     [[nodiscard]] QuantView row_slice(Index begin, Index count) const {
         QuantView part = *this;
@@ -81,7 +97,7 @@ struct DecodeRow {
 
     template <class Group>
     HYDRALORA_HD void operator()(const Group& group, Index i) const {
-        const std::uint8_t* const row = from.row(ids != nullptr ? ids[i] : i);
+        const quant::BlockRow row = from.row(ids != nullptr ? ids[i] : i);
         T* const target = to + i * ld;
         with_format(from.format, [&](auto format) {
             for (Index col = group.rank() * quant_run; col < from.cols; col += group.size() * quant_run) {

@@ -109,7 +109,8 @@ TEST_CASE("stored_product: blocks of every format, composed and the backend's ow
 TEST_CASE("gather: rows of blocks by id") {
     test::TestBackend be({.threads = 2});
     test::Draw draw(9);
-    for (const QuantFormat format : {QuantFormat::q8_0, QuantFormat::q4_k, QuantFormat::bf16}) {
+    for (const QuantFormat format :
+         {QuantFormat::q8_0, QuantFormat::q4_k, QuantFormat::nf4_nested, QuantFormat::bf16}) {
         const test::BlockMatrix table(format, 11, 256, draw);
         const auto values = table.values();
         const std::vector<std::int32_t> ids{10, 0, 3, 3};
