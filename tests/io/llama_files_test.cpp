@@ -82,7 +82,7 @@ TEST_CASE("norms of Gemma are held with the 1 that files leave out, biases and n
         visit(
             [&](const ParamPath& path, const StoredView<EigenBackend>& view) {
                 if (path.role != Role::norm) return;
-                const auto tensor = model.files.find(path.name());
+                const auto tensor = model.directory().find(path.name());
                 std::vector<float> stored(static_cast<std::size_t>(view.cols));
                 convert_elements(tensor.entry->dtype, tensor.file->bytes(*tensor.entry).data(), stored.data(),
                                  view.cols);
