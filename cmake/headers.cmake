@@ -27,6 +27,7 @@ set(HYDRALORA_HEADERS
     hydralora/quant/decode_definitions.hpp
     hydralora/quant/decode_rows.hpp
     hydralora/quant/encode.hpp
+    hydralora/quant/encode_q8_0.hpp
     hydralora/quant/format.hpp
     hydralora/quant/k_blocks.hpp
     hydralora/quant/legacy_blocks.hpp
@@ -178,7 +179,11 @@ set(HYDRALORA_HEADERS
     hydralora/io/file_calls.hpp
     hydralora/io/gguf.hpp
     hydralora/io/gguf_adapter.hpp
+    hydralora/io/gguf_config.hpp
     hydralora/io/gguf_header.hpp
+    hydralora/io/gguf_llama.hpp
+    hydralora/io/gguf_parts.hpp
+    hydralora/io/gguf_settings.hpp
     hydralora/io/gguf_types.hpp
     hydralora/io/gguf_writer.hpp
     hydralora/io/json.hpp
