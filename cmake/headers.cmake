@@ -25,6 +25,7 @@ set(HYDRALORA_HEADERS
     hydralora/quant/blocks.hpp
     hydralora/quant/decode.hpp
     hydralora/quant/decode_definitions.hpp
+    hydralora/quant/decode_rows.hpp
     hydralora/quant/encode.hpp
     hydralora/quant/format.hpp
     hydralora/quant/k_blocks.hpp
@@ -46,6 +47,7 @@ set(HYDRALORA_HEADERS
     hydralora/backend/compose/elements.hpp
     hydralora/backend/compose/embedding.hpp
     hydralora/backend/compose/exponential.hpp
+    hydralora/backend/compose/geglu.hpp
     hydralora/backend/compose/norm.hpp
     hydralora/backend/compose/pool_logits.hpp
     hydralora/backend/compose/rms_norm.hpp
@@ -53,6 +55,7 @@ set(HYDRALORA_HEADERS
     hydralora/backend/compose/route.hpp
     hydralora/backend/compose/row_access.hpp
     hydralora/backend/compose/row_loops.hpp
+    hydralora/backend/compose/scale.hpp
     hydralora/backend/compose/sgd.hpp
     hydralora/backend/compose/square_root.hpp
     hydralora/backend/compose/stored_product.hpp
@@ -115,6 +118,7 @@ set(HYDRALORA_HEADERS
     hydralora/nn/attention.hpp
     hydralora/nn/cross_entropy.hpp
     hydralora/nn/embedding.hpp
+    hydralora/nn/geglu.hpp
     hydralora/nn/rms_norm.hpp
     hydralora/nn/rope.hpp
     hydralora/nn/swiglu.hpp
@@ -172,7 +176,11 @@ set(HYDRALORA_HEADERS
     hydralora/io/file_calls.hpp
     hydralora/io/gguf.hpp
     hydralora/io/gguf_adapter.hpp
+    hydralora/io/gguf_config.hpp
     hydralora/io/gguf_header.hpp
+    hydralora/io/gguf_llama.hpp
+    hydralora/io/gguf_parts.hpp
+    hydralora/io/gguf_settings.hpp
     hydralora/io/gguf_types.hpp
     hydralora/io/gguf_writer.hpp
     hydralora/io/json.hpp
@@ -198,11 +206,16 @@ set(HYDRALORA_HEADERS
     hydralora/text/bpe.hpp
     hydralora/text/chat_format.hpp
     hydralora/text/decode.hpp
+    hydralora/text/gguf_pre_tokenisers.hpp
+    hydralora/text/gguf_tokens.hpp
     hydralora/text/growth_limit.hpp
+    hydralora/text/join_symbols.hpp
     hydralora/text/normalise.hpp
     hydralora/text/pre_tokenise.hpp
+    hydralora/text/scored_merges.hpp
     hydralora/text/tokenizer.hpp
     hydralora/text/tokenizer_file.hpp
+    hydralora/text/tokenizer_gguf.hpp
     hydralora/text/tokenizer_parts.hpp
     hydralora/text/tokenizer_steps.hpp
     hydralora/text/unicode.hpp

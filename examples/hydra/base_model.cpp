@@ -1,9 +1,11 @@
 #include "base_model.hpp"
 
 #include <algorithm>
+#include <system_error>
 #include <vector>
 
 #include <hydralora/core/precision.hpp>
+#include <hydralora/io/gguf_llama.hpp>
 #include <hydralora/io/json.hpp>
 #include <hydralora/io/json_view.hpp>
 #include <hydralora/io/json_write.hpp>
@@ -21,15 +23,16 @@ namespace {
 
 constexpr const char* config_name = "config.json";
 
-void write_model(const std::filesystem::path& directory, const Json& config, const WeightViews& weights,
-                 const std::vector<Companion>& others) {
+void write_model(const std::filesystem::path& directory, const Json& config, double norm_offset,
+                 const WeightViews& weights, const std::vector<Companion>& others) {
     std::vector<std::vector<bfloat16>> rounded;
     std::vector<io::NamedTensor> tensors;
     visit(
         [&](const ParamPath& path, const MatrixView<const float>& m) {
             auto& values = rounded.emplace_back();
             values.reserve(static_cast<std::size_t>(m.size()));
-            for (Index i = 0; i < m.size(); ++i) values.emplace_back(m.data[i]);
+            const float less = path.role == Role::norm ? static_cast<float>(norm_offset) : 0.0f;
+            for (Index i = 0; i < m.size(); ++i) values.emplace_back(m.data[i] - less);
             tensors.push_back(io::reshaped(io::named_tensor(path.name(), std::span<const bfloat16>(values)),
                                            io::llama_files_detail::file_shape(path, m.shape())));
         },
@@ -48,23 +51,39 @@ void write_model(const std::filesystem::path& directory, const Json& config, con
 
 Index planned_positions(Index most, Index wanted) { return std::min(most, std::max(Index{4096}, wanted)); }
 
-BaseModel load_base(HostBackend& be, const std::filesystem::path& directory, Index positions) {
+bool is_gguf(const std::filesystem::path& base) {
+    std::error_code ignored;
+    return io::path_exists(base) && !std::filesystem::is_directory(base, ignored);
+}
+
+BaseModel load_base(HostBackend& be, const std::filesystem::path& path, Index positions) {
     BaseModel base;
-    base.files = io::open_llama(be, directory);
+    if (is_gguf(path)) {
+        base.files = io::open_llama(be, io::GgufParts::open(path));
+        const io::GgufFile& file = base.files.gguf().first();
+        base.vocabulary = file.find_field("tokenizer.ggml.model") != nullptr
+                              ? load_vocabulary(file, base.files.config.vocabulary)
+                              : Vocabulary::absent(concat(file.name(),
+                                                          ": has no tokenizer: expected a field "
+                                                          "\"tokenizer.ggml.model\", found none"));
+    } else {
+        base.files = io::open_llama(be, path);
+        const std::string config_file = (path / config_name).string();
+        const Json config = io::read_json(path / config_name);
+        base.vocabulary = load_vocabulary(path, io::JsonView(config, config_file));
+    }
     base.config = base.files.config;
     base.config.max_positions = planned_positions(base.config.max_positions, positions);
-    const std::string config_file = (directory / config_name).string();
-    const Json config = io::read_json(directory / config_name);
-    base.vocabulary = load_vocabulary(directory, io::JsonView(config, config_file));
-    base.name = directory.string();
-    base.checksum = base.files.files.checksum();
+    base.name = path.string();
+    base.checksum = base.files.checksum();
+    base.norms = io::norms_checksum(base.files.views);
     return base;
 }
 
 void save_base(const std::filesystem::path& directory, const LlamaConfig& config, const WeightViews& weights) {
     Json document = io::to_json(config, "bfloat16");
     document.set("eos_token_id", Index{end_of_text}).set("tokens", "bytes");
-    write_model(directory, document, weights, {});
+    write_model(directory, document, io::llama_files_detail::norm_offset(config), weights, {});
 }
 
 void save_trained_base(const std::filesystem::path& directory, const BaseModel& base, const WeightViews& weights) {
@@ -72,7 +91,7 @@ void save_trained_base(const std::filesystem::path& directory, const BaseModel& 
     Json document = io::read_json(from / config_name);
     for (const char* key : {"dtype", "torch_dtype"})
         if (document.find(key) != nullptr) document.set(key, "bfloat16");
-    write_model(directory, document, weights, companions_of(from));
+    write_model(directory, document, io::llama_files_detail::norm_offset(base.config), weights, companions_of(from));
 }
 
 }  // namespace hydra

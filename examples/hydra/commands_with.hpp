@@ -78,9 +78,9 @@ void generate_with(const GenerateTextOptions& options, const Options& backend) {
         std::fwrite(options.prompt.data(), 1, options.prompt.size(), stdout);
     }
     const LlamaConfig& model = session.base().files.config;
-    const Index most = most_positions(model) - static_cast<Index>(prompt.size());
-    check(most >= 0, "the prompt has ", prompt.size(), " tokens, the base has ", positions_name(model), " = ",
-          most_positions(model));
+    const Index most = model.max_positions - static_cast<Index>(prompt.size());
+    check(most >= 0, "the prompt has ", prompt.size(),
+          " tokens, the base has max_position_embeddings = ", model.max_positions);
     const TextEnd end = stream_text(session.backend(), session.model(), speech, prompt,
                                     std::min(options.tokens, most + 1), options.sampling, [](std::string_view text) {
                                         std::fwrite(text.data(), 1, text.size(), stdout);
@@ -88,8 +88,8 @@ void generate_with(const GenerateTextOptions& options, const Options& backend) {
                                     });
     std::fputc('\n', stdout);
     if (end == TextEnd::limit && most + 1 < options.tokens)
-        std::fprintf(stderr, "Stopped where the base has no more positions: %s = %lld\n", positions_name(model),
-                     static_cast<long long>(most_positions(model)));
+        std::fprintf(stderr, "Stopped where the base has no more positions: max_position_embeddings = %lld\n",
+                     static_cast<long long>(model.max_positions));
 }
 
 }  // namespace hydra

@@ -1,6 +1,7 @@
 #include "export.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <optional>
@@ -74,9 +75,9 @@ io::AdapterFileConfig lora_file_config(const LlamaAdapterConfig& config, const S
 }
 
 io::GgufBase gguf_base(const LlamaConfig& model) {
-    const bool as_llama = model.architecture == Architecture::llama || model.architecture == Architecture::mistral;
-    return {as_llama ? "llama" : std::string(enum_name(model.architecture, architecture_names)), model.heads,
-            model.kv_heads};
+    static constexpr std::array<const char*, architecture_names.size()> names{"llama", "llama", "qwen2", "qwen3",
+                                                                              "gemma3"};
+    return {names[static_cast<std::size_t>(model.architecture)], model.heads, model.kv_heads};
 }
 
 /// The gates that are asked for or measured; none where a gated adapter is exported by heads without a text.
@@ -273,6 +274,7 @@ void run_export(const ExportOptions& asked) {
     if (options.to == ExportKind::native) {
         io::AdapterFileConfig named = file;
         named.base_checksum = session.base().checksum;
+        named.base_norms = session.base().norms;
         io::save_adapter(options.out, named, session.adapters(), existing);
     } else if (options.to == ExportKind::released) {
         io::save_released(options.out, file, session.adapters(), existing);

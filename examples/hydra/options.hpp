@@ -82,7 +82,7 @@ struct PretrainOptions {
 enum class Method { adapter, full };
 
 /// Where the processor reads the base's adapted matrices: packed once more in the order its products take them, as wide as
-/// they are stored, or in the files' own memory. A GPU always has its own.
+/// they are stored (quantised ones rounded to bfloat16), or in the files' own memory. A GPU always has its own.
 enum class BaseWeights { packed, mapped };
 inline constexpr std::array<std::string_view, 2> base_weights_names{"packed", "mapped"};
 
@@ -107,11 +107,11 @@ struct TrainOptions {
     LoopOptions loop;
     std::filesystem::path base;
     Method method = Method::adapter;
-    BaseWeights weights = BaseWeights::packed;
-    std::string chat;            ///< chat format of conversations; "": the base's own
-    bool dry_run = false;        ///< say what would be done, and stop
-    bool save_start = false;     ///< keep the adapter as it is before the first step
-    bool heads_of_data = false;  ///< as many heads as the data has components, instead of adapter.heads
+    std::optional<BaseWeights> weights;  ///< none: packed of a directory, mapped of a GGUF file
+    std::string chat;                    ///< chat format of conversations; "": the base's own
+    bool dry_run = false;                ///< say what would be done, and stop
+    bool save_start = false;             ///< keep the adapter as it is before the first step
+    bool heads_of_data = false;          ///< as many heads as the data has components, instead of adapter.heads
     hydralora::LlamaAdapterConfig adapter;
     ComponentStart components;
 
@@ -184,10 +184,6 @@ void check_sequence_length(Index length, Index least);
 
 /// Sequences are padded to multiples of slab_rows, for which the model must have room: `most` positions, said by `what`.
 void check_padded_length(Index length, Index most, const char* what);
-
-/// Positions that a model computes: all it has, or its sliding window; and the name of that key.
-[[nodiscard]] Index most_positions(const hydralora::LlamaConfig& model);
-[[nodiscard]] const char* positions_name(const hydralora::LlamaConfig& model);
 
 /// check_padded_length for the model of a base.
 void check_base_length(Index length, const hydralora::LlamaConfig& model);

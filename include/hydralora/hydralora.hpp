@@ -47,6 +47,7 @@
 #include "nn/attention.hpp"
 #include "nn/cross_entropy.hpp"
 #include "nn/embedding.hpp"
+#include "nn/geglu.hpp"
 #include "nn/rms_norm.hpp"
 #include "nn/rope.hpp"
 #include "nn/swiglu.hpp"

@@ -38,7 +38,11 @@ LlamaConfig config() {
             .head_dim = 16,
             .feed_forward = 96,
             .max_positions = 128,
-            .head_norm = HeadNorm::rms};
+            .head_norm = HeadNorm::rms,
+            .sliding_window = 40,
+            .spans = alternating_spans(3, 2),
+            .local_rope_theta = 1e3,
+            .block_norms = BlockNorms::around};
 }
 
 /// Adapters, gradients, moments and two steps of training; the cache at their end is held while `then` is called.

@@ -22,7 +22,8 @@ using test::Matrix;
 namespace hydralora {
 static std::ostream& operator<<(std::ostream& out, const AttentionShape& s) {
     return out << s.sequences << " sequences, " << s.queries << " queries, " << s.keys << " keys, " << s.heads << '/'
-               << s.kv_heads << " heads of " << s.head_dim << (s.starts != nullptr ? ", documents" : "");
+               << s.kv_heads << " heads of " << s.head_dim << (s.starts != nullptr ? ", documents" : "") << ", window "
+               << s.window;
 }
 }  // namespace hydralora
 
@@ -139,11 +140,54 @@ TEST_CASE("panel attention: documents in a sequence") {
     }
 }
 
+TEST_CASE("panel attention: windows, from one key to all, with and without documents, and a scale of its own") {
+    Draw draw(77);
+    // Key 239 is the last of a block, query 256 the first of one: with a window of 18 they are all that the blocks share.
+    for (const Index window : {1, 18, 40, 100, 449})
+        against_plain_loops(draw, {1, 450, 450, 2, 1, 8, 0, nullptr, window});
+    for (const Index window : {30, 400, 700})
+        for (const Index queries : {1, 20, 90})
+            against_plain_loops(draw, {1, queries, 800, 2, 2, 12, 0, nullptr, window});
+    against_plain_loops(draw, {1, 70, 90, 2, 1, 385, 0, nullptr, 33, 0.02});
+    for (int n = test::trials(40, 1000); n > 0; --n) {
+        const bool packed = draw.coin();
+        const Index kv_heads = draw.integer(1, 2), keys = draw.integer(1, n % 8 == 0 ? 600 : 150);
+        const Index sequences = draw.integer(1, 2), queries = packed ? keys : draw.integer(1, keys);
+        const auto starts = documents(draw, sequences, keys);
+        against_plain_loops(
+            draw, {sequences, queries, keys, kv_heads * draw.integer(1, 3), kv_heads, draw.integer(1, 24), 0,
+                   packed ? starts.data() : nullptr, draw.integer(1, draw.coin() ? 10 : keys), draw.coin() ? 0 : 0.3});
+    }
+}
+
+TEST_CASE(
+    "panel attention: a window that reaches every key changes no bit, and what lies before a window none either") {
+    Draw draw(78);
+    AttentionShape shape{1, 500, 500, 2, 1, 16};
+    Tensors in(draw, shape);
+    EigenBackend be({.threads = 2});
+    const Results all = run(be, in);
+    for (const Index window : {500, 600, 0}) {
+        in.shape.window = window;
+        CHECK(same(run(be, in), all));
+    }
+    in.shape.window = 60;
+    const Results windowed = run(be, in);
+    CHECK(!test::same_bits(windowed.o.view(), all.o.view()));
+    for (Index t = 0; t < 300; ++t)
+        for (Index j = 0; j < in.k.cols; ++j) in.k(t, j) = in.v(t, j) = 50;
+    const Results changed = run(be, in);
+    CHECK(test::same_bits(changed.o.view().row_slice(359, 141), windowed.o.view().row_slice(359, 141)));
+    CHECK(test::same_bits(changed.dq.view().row_slice(359, 141), windowed.dq.view().row_slice(359, 141)));
+    CHECK(!test::same_bits(changed.o.view().row_slice(358, 1), windowed.o.view().row_slice(358, 1)));
+}
+
 TEST_CASE("panel attention: the same bits for 1, 2, 3 and 4 threads, fewer heads of keys than threads among them") {
     Draw draw(73);
-    for (const AttentionShape& shape : {AttentionShape{1, 130, 130, 6, 1, 16}, AttentionShape{1, 130, 130, 6, 2, 16},
-                                        AttentionShape{3, 70, 90, 4, 2, 8}, AttentionShape{1, 1, 600, 8, 2, 32},
-                                        AttentionShape{1, 2, 300, 3, 1, 12}}) {
+    for (const AttentionShape& shape :
+         {AttentionShape{1, 130, 130, 6, 1, 16}, AttentionShape{1, 130, 130, 6, 2, 16},
+          AttentionShape{3, 70, 90, 4, 2, 8}, AttentionShape{1, 1, 600, 8, 2, 32}, AttentionShape{1, 2, 300, 3, 1, 12},
+          AttentionShape{1, 430, 430, 6, 2, 8, 0, nullptr, 50}, AttentionShape{1, 1, 600, 8, 2, 32, 0, nullptr, 300}}) {
         CAPTURE(shape);
         const Tensors in(draw, shape);
         EigenBackend one({.threads = 1});
@@ -157,31 +201,33 @@ TEST_CASE("panel attention: the same bits for 1, 2, 3 and 4 threads, fewer heads
 
 TEST_CASE("panel attention: a query's bits are its own, whatever queries and sequences stand beside it") {
     Draw draw(74);
-    const AttentionShape whole{2, 150, 450, 2, 1, 24};
-    Tensors in(draw, whole);
-    EigenBackend be({.threads = 2});
-    const Results expected = run(be, in);
-    AttentionShape part = whole;  // the last queries of the second sequence alone
-    part.sequences = 1;
-    for (const Index n : {9, 30, 149}) {
-        part.queries = n;
-        Matrix<float> o(n, in.q.cols), log_sum_exp(n, whole.heads);
-        ops::attention(be, part, in.q.cview().row_slice(300 - n, n), in.k.cview().row_slice(450, 450),
-                       in.v.cview().row_slice(450, 450), o.view(), log_sum_exp.view());
-        CHECK(test::same_bits(o.view(), expected.o.view().row_slice(300 - n, n)));
-        CHECK(test::same_bits(log_sum_exp.view(), expected.log_sum_exp.view().row_slice(300 - n, n)));
+    for (const Index window : {0, 130}) {
+        const AttentionShape whole{2, 150, 450, 2, 1, 24, 0, nullptr, window};
+        Tensors in(draw, whole);
+        EigenBackend be({.threads = 2});
+        const Results expected = run(be, in);
+        AttentionShape part = whole;  // the last queries of the second sequence alone
+        part.sequences = 1;
+        for (const Index n : {9, 30, 149}) {
+            part.queries = n;
+            Matrix<float> o(n, in.q.cols), log_sum_exp(n, whole.heads);
+            ops::attention(be, part, in.q.cview().row_slice(300 - n, n), in.k.cview().row_slice(450, 450),
+                           in.v.cview().row_slice(450, 450), o.view(), log_sum_exp.view());
+            CHECK(test::same_bits(o.view(), expected.o.view().row_slice(300 - n, n)));
+            CHECK(test::same_bits(log_sum_exp.view(), expected.log_sum_exp.view().row_slice(300 - n, n)));
+        }
+        for (Index t = 440; t < 450; ++t)  // keys that only the last queries see
+            for (Index j = 0; j < in.k.cols; ++j) in.k(t, j) = in.v(t, j) = 50;
+        const Results changed = run(be, in);
+        CHECK(test::same_bits(changed.o.view().row_slice(0, 140), expected.o.view().row_slice(0, 140)));
+        CHECK(test::max_difference(changed.o.view().row_slice(140, 10), expected.o.view().row_slice(140, 10)) > 0.1);
     }
-    for (Index t = 440; t < 450; ++t)  // keys that only the last queries see
-        for (Index j = 0; j < in.k.cols; ++j) in.k(t, j) = in.v(t, j) = 50;
-    const Results changed = run(be, in);
-    CHECK(test::same_bits(changed.o.view().row_slice(0, 140), expected.o.view().row_slice(0, 140)));
-    CHECK(test::max_difference(changed.o.view().row_slice(140, 10), expected.o.view().row_slice(140, 10)) > 0.1);
 }
 
 TEST_CASE("panel attention: a cache with room behind its keys, for many queries and for few") {
     Draw draw(75);
-    for (const Index queries : {1, 2, 40}) {
-        AttentionShape shape{3, queries, 300, 4, 2, 16};
+    for (const auto& [queries, window] : {std::pair<Index, Index>{1, 0}, {2, 0}, {40, 0}, {1, 20}, {40, 20}}) {
+        AttentionShape shape{3, queries, 300, 4, 2, 16, 0, nullptr, window};
         const Tensors in(draw, shape);
         const Index room = 313;
         Matrix<float> keys(3 * room, in.k.cols, 2), values(3 * room, in.k.cols, 1);

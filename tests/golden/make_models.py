@@ -2,7 +2,7 @@
 """Writes models/<name>/: small random models as transformers saves them, and what PyTorch computes of them.
 
     pip install torch transformers safetensors
-    HF_HUB_OFFLINE=1 python3 make_models.py           # all of them; recorded with torch 2.15.0 and transformers 5.23.0
+    HF_HUB_OFFLINE=1 python3 make_models.py           # all of them; recorded with torch 2.15.0 and transformers 5.23.0 or 5.24.0
     HF_HUB_OFFLINE=1 python3 make_models.py qwen3     # one
 
 | directory | storage | what is particular |
@@ -10,9 +10,13 @@
 | llama | float32, one file | head of its own, grouped queries |
 | llama_tied | bfloat16, 3 shards | tied, llama3 rope, own head_dim; config_4x.json: the same in transformers 4's keys |
 | llama_old | float16 | torch_dtype, rope_theta, rope_scaling with "type"; no head_dim, no num_key_value_heads |
-| mistral | float32 | sliding_window longer than any sequence here, head_dim of its own |
-| qwen2 | bfloat16 | biases on q, k and v; tied |
-| qwen3 | float32 | norms of queries and keys, head_dim of its own, one key-value head |
+| mistral | float32 | a sliding window in every layer, head_dim of its own |
+| qwen2 | bfloat16 | biases on q, k and v; tied; the last layer slides, by max_window_layers |
+| qwen3 | float32 | norms of queries and keys, head_dim of its own, one key-value head; the first layer slides, by layer_types |
+| gemma3 | bfloat16 | layers local, global, local; norms around, stored less 1; GELU; scales; linear rope in the global layer; \
+config_4x.json: the same in transformers 4's keys |
+
+Windows are shorter than the sequences, and than one of the packed documents.
 
 expected.safetensors has, computed in double from the stored values and kept as float32 (T tokens, V vocabulary):
 
@@ -67,15 +71,23 @@ MODELS = {
     "llama_old": dict(model_type="llama", vocab_size=97, hidden_size=30, num_attention_heads=5, num_key_value_heads=5,
                       intermediate_size=38, rms_norm_eps=1e-6, rope_parameters=OLD_LLAMA3),
     "mistral": dict(model_type="mistral", vocab_size=103, hidden_size=28, num_attention_heads=4, num_key_value_heads=2,
-                    head_dim=12, intermediate_size=58, sliding_window=48, rms_norm_eps=1e-5,
+                    head_dim=12, intermediate_size=58, sliding_window=9, rms_norm_eps=1e-5,
                     rope_parameters=PLAIN | {"rope_theta": 10000.0}),
     "qwen2": dict(model_type="qwen2", vocab_size=107, hidden_size=32, num_attention_heads=4, num_key_value_heads=2,
-                  intermediate_size=46, tie_word_embeddings=True, rope_parameters=PLAIN | {"rope_theta": 1000000.0}),
+                  intermediate_size=46, tie_word_embeddings=True, rope_parameters=PLAIN | {"rope_theta": 1000000.0},
+                  use_sliding_window=True, sliding_window=12, max_window_layers=1),
     "qwen3": dict(model_type="qwen3", vocab_size=109, hidden_size=28, num_attention_heads=4, num_key_value_heads=1,
-                  head_dim=14, intermediate_size=50, rope_parameters=PLAIN | {"rope_theta": 1000000.0}),
+                  head_dim=14, intermediate_size=50, rope_parameters=PLAIN | {"rope_theta": 1000000.0},
+                  use_sliding_window=True, sliding_window=12, layer_types=["sliding_attention", "full_attention"]),
+    "gemma3": dict(model_type="gemma3_text", vocab_size=99, hidden_size=28, num_attention_heads=4, num_key_value_heads=2,
+                   head_dim=10, intermediate_size=48, num_hidden_layers=3, sliding_window=8, sliding_window_pattern=2,
+                   query_pre_attn_scalar=14, rope_parameters={
+                       "full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 20000.0},
+                       "sliding_attention": {"rope_type": "default", "rope_theta": 500.0}}),
 }
-SEEDS = {"llama_old": 200}
-STORED = {"llama_tied": torch.bfloat16, "llama_old": torch.float16, "qwen2": torch.bfloat16}  # the others: float32
+SEEDS = {"llama_old": 200, "mistral": 203}
+STORED = {"llama_tied": torch.bfloat16, "llama_old": torch.float16, "qwen2": torch.bfloat16,
+          "gemma3": torch.bfloat16}  # the others: float32
 
 
 @contextlib.contextmanager
@@ -90,7 +102,7 @@ def everything_in(dtype):
 
 
 def make_config(options):
-    return AutoConfig.for_model(**options, num_hidden_layers=2, max_position_embeddings=64,
+    return AutoConfig.for_model(**({"num_hidden_layers": 2} | options), max_position_embeddings=64,
                                 bos_token_id=None, eos_token_id=None, pad_token_id=None)
 
 
@@ -100,7 +112,7 @@ def save(name, directory):
     with torch.no_grad():
         for path, p in model.named_parameters():
             if "norm" in path:
-                p.copy_(1 + 0.2 * torch.randn_like(p))
+                p.copy_((name != "gemma3") + 0.2 * torch.randn_like(p))
             else:  # biases as large as what they are added to
                 p.copy_(torch.randn_like(p) * (0.3 if p.dim() == 1 else p.shape[1] ** -0.5))
     dtype = STORED.get(name, torch.float32)
@@ -114,6 +126,8 @@ def save(name, directory):
     if name == "llama_tied":
         config.with_name("config_4x.json").write_text(in_old_keys(json.loads(config.read_text()), "rope_type", []))
         assert len(list(directory.glob("model-*-of-00003.safetensors"))) == 3
+    if name == "gemma3":
+        config.with_name("config_4x.json").write_text(gemma_in_old_keys(json.loads(config.read_text())))
 
 
 def in_old_keys(config, type_key, left_out):
@@ -124,6 +138,19 @@ def in_old_keys(config, type_key, left_out):
     config["transformers_version"] = "4.31.0" if type_key == "type" else "4.46.0"
     for key in left_out:
         del config[key]
+    return json.dumps(dict(sorted(config.items())), indent=2) + "\n"
+
+
+def gemma_in_old_keys(config):
+    """As google/gemma-3-1b-it has them."""
+    rope = config.pop("rope_parameters")
+    config["torch_dtype"] = config.pop("dtype")
+    config["rope_theta"] = rope["full_attention"].pop("rope_theta")
+    config["rope_scaling"] = rope["full_attention"]
+    config["rope_local_base_freq"] = rope["sliding_attention"]["rope_theta"]
+    config["sliding_window_pattern"] = MODELS["gemma3"]["sliding_window_pattern"]
+    config["transformers_version"] = "4.50.0.dev0"
+    del config["layer_types"]
     return json.dumps(dict(sorted(config.items())), indent=2) + "\n"
 
 
@@ -278,8 +305,14 @@ def check_another_way(directory, t):
                 module.register_forward_hook(hook(t[stem + "lora_A.weight"], b, t[stem + "lora_route.weight"]))
         expect("adapter.", model(input_ids=ids).logits, labels)
         place = torch.arange(len(starts))
-        seen = (starts[:, None] == starts) & (place[:, None] >= place)
-        mask = torch.where(seen, 0.0, float("-inf"))[None, None]
+
+        def mask_of(window):
+            seen = (starts[:, None] == starts) & (place[:, None] >= place) & (place[:, None] - place < window)
+            return torch.where(seen, 0.0, float("-inf"))[None, None]
+        window = getattr(model.config, "sliding_window", None) or len(starts)
+        mask = {"full_attention": mask_of(len(starts)), "sliding_attention": mask_of(window)}
+        if not hasattr(model.config, "layer_types"):
+            mask = mask["sliding_attention"]
         packed = t["packed.input_ids"].long()
         logits = model(input_ids=packed, attention_mask=mask, position_ids=(place - starts)[None]).logits
         expect("packed.", logits, t["packed.labels"].long())
@@ -317,10 +350,11 @@ def main():
         expected = run(directory, torch.float64, *arguments)
         rope = AutoConfig.from_pretrained(directory).rope_parameters
         assert {k: v for k, v in rope.items() if k != "type"} == MODELS[name]["rope_parameters"]
-        if name == "llama_tied":
+        if name in ("llama_tied", "gemma3"):
             old = AutoConfig.from_pretrained(directory / "config_4x.json").to_dict()
             now = AutoConfig.from_pretrained(directory).to_dict()
-            assert {k for k in now if old[k] != now[k]} <= {"transformers_version", "_name_or_path"}
+            assert {k for k in now if old[k] != now[k]} <= {"transformers_version", "_name_or_path",
+                                                            "sliding_window_pattern"}
         noise = differences(run(directory, torch.float32, *arguments), expected)
         # AdamW divides a gradient by its own size: where one is near 0, rounding decides about whole steps, and another
         # seed is due.

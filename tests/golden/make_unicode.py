@@ -87,7 +87,7 @@ def main():
     letters, numbers, spaces = of_regex(r"\p{L}"), of_regex(r"\p{N}"), of_regex(r"\s")
     assert spaces == of_strip()
     flags = {}
-    for bit, members in enumerate((letters, numbers, spaces, of_words(), of_digits())):
+    for bit, members in enumerate((letters, numbers, spaces, of_words(), of_digits(), of_regex(r"\p{P}"))):
         for c in members:
             flags[c] = flags.get(c, 0) | 1 << bit
     pairs = decompositions()
@@ -105,7 +105,7 @@ def main():
         "namespace hydralora::text::tables {",
         "",
         "/// start << 8 | flags: the flags of all code points from `start` to the next entry's. 1 \\p{L}, 2 \\p{N}, 4 \\s",
-        "/// (Unicode 16), 8 \\w of added tokens (Unicode 16), 16 what `Digits` splits off (Unicode 17).",
+        "/// (Unicode 16), 8 \\w of added tokens (Unicode 16), 16 what `Digits` splits off (Unicode 17), 32 \\p{P}.",
         "inline constexpr std::uint32_t properties[] = {",
         *rows(boundaries(flags)),
         "};",

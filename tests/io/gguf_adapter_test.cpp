@@ -50,7 +50,7 @@ TEST_CASE("what llama.cpp would not read is not written") {
     const auto refused = [&](const GgufBase& base) {
         return error_of([&] { save_gguf_adapter(scratch / "a.gguf", config, base, set); });
     };
-    CHECK(has(refused({"gpt2", 4, 2}), "architecture \"gpt2\": expected llama, qwen2 or qwen3"));
+    CHECK(has(refused({"gpt2", 4, 2}), "architecture \"gpt2\": expected llama, qwen2, qwen3 or gemma3"));
     CHECK(has(refused({"llama", 3, 2}), "16 rows, expected an even number for each of 3 heads"));
     config.rank = 3;
     CHECK(has(refused({"llama", 4, 2}), "layers.0.self_attn.q_proj.A is (2, 16), expected rank 3"));

@@ -73,6 +73,30 @@ TEST_CASE("weights are views into the files; norms and what needs conversion are
           static_cast<double>(model.views.embedding.visit([](auto v) { return static_cast<float>(v(1, 2)); })));
 }
 
+TEST_CASE("norms of Gemma are held with the 1 that files leave out, biases and norms of others as they are") {
+    EigenBackend be({.threads = 1});
+    for (const std::string name : {"gemma3", "qwen3"}) {
+        const auto model = open_llama(be, golden + name);
+        const float added = name == "gemma3" ? 1 : 0;
+        int norms = 0;
+        visit(
+            [&](const ParamPath& path, const StoredView<EigenBackend>& view) {
+                if (path.role != Role::norm) return;
+                const auto tensor = model.files.find(path.name());
+                std::vector<float> stored(static_cast<std::size_t>(view.cols));
+                convert_elements(tensor.entry->dtype, tensor.file->bytes(*tensor.entry).data(), stored.data(),
+                                 view.cols);
+                view.visit([&](auto v) {
+                    for (Index i = 0; i < v.cols; ++i)
+                        CHECK(static_cast<float>(v(0, i)) == stored[static_cast<std::size_t>(i)] + added);
+                });
+                ++norms;
+            },
+            model.views);
+        CHECK(norms == (name == "gemma3" ? 3 * 6 + 1 : 2 * 4 + 1));
+    }
+}
+
 TEST_CASE("the checksum tells models apart, be they in one file or several") {
     EigenBackend be({.threads = 1});
     CHECK(open_llama(be, golden + "llama").files.checksum() ==
@@ -112,6 +136,7 @@ TEST_CASE("a model whose tensors disagree with its config") {
     Copy qwen("qwen2");
     qwen.replace("config.json", "\"model_type\": \"qwen2\"", "\"model_type\": \"llama\"");
     qwen.replace("config.json", "Qwen2ForCausalLM", "LlamaForCausalLM");
+    qwen.replace("config.json", "sliding_attention", "full_attention");
     CHECK(has(qwen.open(), "bias\": not a tensor of a llama model"));
 }
 

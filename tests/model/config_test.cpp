@@ -44,6 +44,26 @@ TEST_CASE("LlamaConfig: what makes no decoder is named with its value") {
     CHECK(complaint([](auto& c) { c.norm_eps = NAN; }) == "LlamaConfig: norm_eps = nan, expected between 0 and 1");
 }
 
+TEST_CASE("LlamaConfig: local layers, and what they need") {
+    CHECK(complaint([](auto& c) { c.sliding_window = -1; }) ==
+          "LlamaConfig: sliding_window = -1, expected 0 (none) or more");
+    CHECK(complaint([](auto& c) { c.spans = {AttentionSpan::global}; }) ==
+          "LlamaConfig: spans of 1 layers, expected none or 3");
+    CHECK(complaint([](auto& c) { c.spans = alternating_spans(3, 2); }) ==
+          "LlamaConfig: layer 0 is local, but there is no sliding_window");
+    CHECK(complaint([](auto& c) { c.attention_scale = -1; }) ==
+          "LlamaConfig: attention_scale = -1, expected a number from 0");
+    CHECK(complaint([](auto& c) { c.local_rope_theta = NAN; }) ==
+          "LlamaConfig: local_rope_theta = nan, expected a number from 0");
+    LlamaConfig c = good();
+    CHECK(!c.is_local(0));
+    c.sliding_window = 5;
+    CHECK(c.is_local(2));
+    c.spans = alternating_spans(3, 3);
+    CHECK_NOTHROW(validate(c));
+    CHECK((c.is_local(0) && c.is_local(1) && !c.is_local(2)));
+}
+
 TEST_CASE("targets: names, paths and shapes") {
     const LlamaConfig c = good();
     struct Row {

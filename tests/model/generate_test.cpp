@@ -121,6 +121,7 @@ TEST_CASE("greedy generation with a key-value memory is greedy by full passes") 
             config.kv_heads = kv_heads;
             config.lm_head = kv_heads == 2 ? LmHead::own : LmHead::tied;
             config.rope_scaling = {.kind = RopeScaling::Kind::llama3, .original_max_positions = 16};
+            if (kv_heads == 1) config = gemma_kind(config);  // and a window
             ModelCase<Double> c(be, config, adapters);
             for (const bool adapted : {false, true}) {
                 const auto model = adapted ? c.adapted() : c.base();
@@ -152,8 +153,10 @@ TEST_CASE("greedy generation with a key-value memory is greedy by full passes") 
 
 TEST_CASE("a prompt may be decoded in pieces") {
     Double be({.threads = 1, .slab_rows = 4});
-    for (const auto& adapters : {tiny_adapters(), context_adapters()}) {
-        ModelCase<Double> c(be, tiny_config(), adapters);
+    for (const auto& [config, adapters] : {std::pair{tiny_config(), tiny_adapters()},
+                                           {tiny_config(), context_adapters()},
+                                           {gemma_kind(tiny_config()), tiny_adapters()}}) {
+        ModelCase<Double> c(be, config, adapters);
         const auto model = c.adapted();
         const Ids prompt{1, 7, 2, 10, 0, 5, 3, 3, 8};
         const auto all = host_view(prompt.data(), 1, 9);

@@ -1,6 +1,6 @@
-// Whole model directories as transformers writes them, and its numbers for them: golden/make_models.py. Six small random
-// models of four families: shards, 16-bit storage, tied and own heads, old and new keys, biases, norms of heads. Logits,
-// losses, gradients of the weights and of adapters in the released layer's formulation, ten AdamW steps, packed documents.
+// Whole model directories as transformers writes them, and its numbers for them: golden/make_models.py. Seven small random
+// models of five families: shards, 16-bit storage, tied and own heads, old and new keys, biases, norms of heads and around
+// layers, sliding windows shorter than sequences and documents. Logits, losses, gradients of the weights and of adapters in the released layer's formulation, ten AdamW steps, packed documents.
 #include <doctest/doctest.h>
 
 #include <hydralora/io/adapter_files.hpp>
@@ -168,8 +168,9 @@ void compare(const std::string& name, Storage storage, const Tolerance& most) {
 }
 
 const std::vector<std::pair<std::string, Storage>> models{
-    {"llama", Storage::param},   {"llama_tied", Storage::bfloat16}, {"llama_old", Storage::float16},
-    {"mistral", Storage::param}, {"qwen2", Storage::bfloat16},      {"qwen3", Storage::param}};
+    {"llama", Storage::param},    {"llama_tied", Storage::bfloat16}, {"llama_old", Storage::float16},
+    {"mistral", Storage::param},  {"qwen2", Storage::bfloat16},      {"qwen3", Storage::param},
+    {"gemma3", Storage::bfloat16}};
 
 }  // namespace
 
@@ -184,10 +185,11 @@ TEST_CASE("double: as close as float32 tables of angles and a record in float32 
 
 TEST_CASE("old keys and new keys of config.json say the same") {
     test::TestBackend be;
-    const std::string folder = HYDRALORA_TEST_DATA "/golden/models/llama_tied/";
-    const auto read = [&](const char* name) {
-        const io::Json document = io::read_json(folder + name);
-        return io::to_json(io::llama_config_from_json(io::JsonView(document, name)), "bfloat16");
-    };
-    CHECK(read("config.json") == read("config_4x.json"));
+    for (const std::string model : {"llama_tied", "gemma3"}) {
+        const auto read = [&](const char* name) {
+            const io::Json document = io::read_json(HYDRALORA_TEST_DATA "/golden/models/" + model + "/" + name);
+            return io::to_json(io::llama_config_from_json(io::JsonView(document, name)), "bfloat16");
+        };
+        CHECK(read("config.json") == read("config_4x.json"));
+    }
 }

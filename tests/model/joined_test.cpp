@@ -113,6 +113,7 @@ TEST_CASE("logits, loss and gradients are the plain model's: heads, head, biases
                 config.head_norm = norm;
                 config.attention_bias = bias;
                 config.lm_head = kv_heads == 2 ? LmHead::own : LmHead::tied;
+                if (kv_heads == 1 && norm == HeadNorm::rms) config = gemma_kind(config);
                 CAPTURE(kv_heads);
                 LlamaAdapterConfig adapters = tiny_adapters();
                 if (kv_heads == 2) adapters.adapter.router_pooling = RouterPooling::context;

@@ -159,6 +159,13 @@ TEST_CASE("50 steps with 1, 2, 3 and 4 threads: all weights") {
     });
 }
 
+TEST_CASE("50 steps with 1, 2, 3 and 4 threads: adapters on Gemma 3's kind, its sequences longer than its window") {
+    check_threads([](test::TestBackend& be) {
+        ModelCase<test::TestBackend> c(be, gemma_kind(wide_config(LmHead::tied)), tiny_adapters());
+        return train(be, c.adapted(), c.adapters, c.adapter_grads, 50);
+    });
+}
+
 TEST_CASE("1x8 = 2x4 = 4x2 = 8x1 micro-batches: adapters of every kind, dropout") {
     test::TestBackend be({.threads = 1, .slab_rows = slab});
     for (const Sharing sharing : {Sharing::shared_a, Sharing::own_a})
@@ -237,11 +244,13 @@ TEST_CASE("recomputing blocks on the way back gives the bits of keeping them: ad
     config.head_norm = HeadNorm::rms;
     auto with = tiny_adapters();
     with.adapter.dropout = 0.2;
-    ModelCase<test::TestBackend> c(be, config, with);
-    CHECK(equal_bits(passes(be, c.adapted(), c.adapter_grads, Keep::all),
-                     passes(be, c.adapted(), c.adapter_grads, Keep::inputs)));
-    CHECK(equal_bits(passes(be, c.base(), c.weight_grads, Keep::all),
-                     passes(be, c.base(), c.weight_grads, Keep::inputs)));
+    for (const LlamaConfig& each : {config, gemma_kind(wide_config(LmHead::tied))}) {
+        ModelCase<test::TestBackend> c(be, each, with);
+        CHECK(equal_bits(passes(be, c.adapted(), c.adapter_grads, Keep::all),
+                         passes(be, c.adapted(), c.adapter_grads, Keep::inputs)));
+        CHECK(equal_bits(passes(be, c.base(), c.weight_grads, Keep::all),
+                         passes(be, c.base(), c.weight_grads, Keep::inputs)));
+    }
 }
 
 TEST_CASE("weights in 16 bits give the bits of the same numbers in float") {

@@ -28,6 +28,13 @@ ReferenceDecoder reference(const ModelCase<Double>& c, bool adapted) {
     r.theta = c.config.rope_theta;
     r.scaling = c.adapter_config.adapter.alpha / static_cast<double>(c.adapter_config.adapter.rank);
     r.llama3 = c.config.rope_scaling.kind == RopeScaling::Kind::llama3;
+    r.linear_rope = c.config.rope_scaling.kind == RopeScaling::Kind::linear;
+    r.gelu = c.config.gate_activation == GateActivation::gelu_tanh;
+    r.local_theta = c.config.local_rope_theta;
+    r.embedding_scale = c.config.embedding_scale;
+    r.attention_scale = c.config.attention_scale;
+    for (Index l = 0; l < c.config.layers; ++l)
+        r.windows.push_back(c.config.is_local(l) ? static_cast<std::size_t>(c.config.sliding_window) : 0);
     r.factor = c.config.rope_scaling.factor;
     r.original = static_cast<double>(c.config.rope_scaling.original_max_positions);
     return r;
@@ -104,6 +111,22 @@ TEST_CASE("logits and loss are those of plain loops: base and adapted, tied and 
                     c.adapters);
                 compare_with_reference(c, c.adapted(), true);
             }
+}
+
+TEST_CASE("logits and loss are those of plain loops: Gemma 3's kind, and windows in all layers or some") {
+    Double be({.threads = 2, .slab_rows = 4});
+    LlamaConfig windows = tiny_config();
+    windows.sliding_window = 4;
+    LlamaConfig last = windows;
+    last.spans = {AttentionSpan::global, AttentionSpan::local};
+    LlamaConfig own = gemma_kind(tiny_config());
+    own.lm_head = LmHead::own;
+    own.local_rope_theta = 0;
+    for (const LlamaConfig& config : {gemma_kind(tiny_config()), own, windows, last}) {
+        ModelCase<Double> c(be, config, tiny_adapters());
+        compare_with_reference(c, c.base(), false);
+        compare_with_reference(c, c.adapted(), true);
+    }
 }
 
 TEST_CASE("adapters as they begin (B = 0) leave the base as it is, bit for bit") {

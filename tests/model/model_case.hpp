@@ -30,6 +30,23 @@ inline LlamaConfig tiny_config() {
             .norm_eps = 1e-5};
 }
 
+/// The same of Gemma 3's kind: the first layer local with a window shorter than most sequences and positions of its own,
+/// norms around and of heads, GELU, and scales that nothing else has.
+inline LlamaConfig gemma_kind(LlamaConfig c) {
+    c.architecture = Architecture::gemma3;
+    c.rope_theta = 500;
+    c.rope_scaling = {.kind = RopeScaling::Kind::linear, .factor = 4};
+    c.local_rope_theta = 50;
+    c.sliding_window = 3;
+    c.spans = {AttentionSpan::local, AttentionSpan::global};
+    c.head_norm = HeadNorm::rms;
+    c.block_norms = BlockNorms::around;
+    c.gate_activation = GateActivation::gelu_tanh;
+    c.embedding_scale = 1.7;
+    c.attention_scale = 0.3;
+    return c;
+}
+
 /// HydraLoRA on all linear layers.
 inline LlamaAdapterConfig tiny_adapters() {
     LlamaAdapterConfig c;

@@ -59,6 +59,22 @@ TEST_CASE("weights have the names of a Hugging Face checkpoint, in its order, an
     expected.push_back("lm_head.weight");
     CHECK(names(weight_shapes(config(LmHead::own))) == expected);
 
+    LlamaConfig around = config(LmHead::tied);
+    around.block_norms = BlockNorms::around;
+    around.layers = 1;
+    const auto of_gemma = names(weight_shapes(around));
+    CHECK(std::vector(of_gemma.end() - 4, of_gemma.end()) ==
+          std::vector<std::string>{"model.layers.0.post_attention_layernorm.weight",
+                                   "model.layers.0.pre_feedforward_layernorm.weight",
+                                   "model.layers.0.post_feedforward_layernorm.weight", "model.norm.weight"});
+    auto shapes = weight_shapes(around);
+    shapes.layers[0].feed_forward_norm = {1, 7};
+    visit(
+        [](const ParamPath& path, const Shape& shape) {
+            CHECK((shape.cols == 7) == (path.name() == "model.layers.0.pre_feedforward_layernorm.weight"));
+        },
+        shapes);
+
     visit(
         [](const ParamPath& path, const Shape&) {
             const bool norm = path.name().find("norm") != std::string::npos;

@@ -1,5 +1,7 @@
 #include <hydralora/nn/attention.hpp>
 
+#include <hydralora/backend/planning_backend.hpp>
+
 #include <memory>
 
 #include "support/backend.hpp"
@@ -15,18 +17,31 @@ namespace {
 
 /// S sequences of L queries and K keys, D head_dim
 struct Case {
-    Index S, L, K, heads, kv_heads, D;
-    [[nodiscard]] AttentionConfig config() const { return {heads, kv_heads, D}; }
+    Index S, L, K, heads, kv_heads, D, window = 0;
+    double scale = 0;
+    [[nodiscard]] AttentionConfig config() const { return {heads, kv_heads, D, window, scale}; }
 };
 
 std::ostream& operator<<(std::ostream& out, const Case& c) {
     return out << c.S << " sequences, " << c.L << " queries, " << c.K << " keys, " << c.heads << '/' << c.kv_heads
-               << " heads of " << c.D;
+               << " heads of " << c.D << ", window " << c.window << ", scale " << c.scale;
 }
 
-const Case small[] = {{1, 1, 1, 1, 1, 1}, {2, 5, 5, 2, 1, 3},  {3, 7, 7, 4, 4, 5},   {1, 9, 9, 4, 1, 2},
-                      {2, 3, 8, 4, 2, 4}, {2, 1, 11, 8, 2, 3}, {1, 70, 70, 2, 1, 4}, {1, 66, 69, 1, 1, 3}};
-const Case large[] = {{1, 64, 64, 2, 2, 32}, {2, 65, 65, 4, 2, 16}, {1, 130, 130, 4, 1, 8}, {2, 128, 200, 2, 1, 33}};
+const Case small[] = {{1, 1, 1, 1, 1, 1},
+                      {2, 5, 5, 2, 1, 3},
+                      {3, 7, 7, 4, 4, 5},
+                      {1, 9, 9, 4, 1, 2},
+                      {2, 3, 8, 4, 2, 4},
+                      {2, 1, 11, 8, 2, 3},
+                      {1, 70, 70, 2, 1, 4},
+                      {1, 66, 69, 1, 1, 3},
+                      {2, 9, 9, 2, 1, 3, 4, 0.4},
+                      {1, 9, 9, 4, 2, 2, 1},
+                      {1, 3, 12, 2, 1, 4, 5},
+                      {1, 70, 70, 2, 1, 4, 3},
+                      {1, 66, 150, 1, 1, 3, 66, 1.5}};
+const Case large[] = {{1, 64, 64, 2, 2, 32},   {2, 65, 65, 4, 2, 16},       {1, 130, 130, 4, 1, 8},
+                      {2, 128, 200, 2, 1, 33}, {2, 200, 200, 2, 1, 16, 70}, {1, 130, 300, 4, 2, 8, 20, 0.1}};
 
 template <class T>
 Matrix<T> random(Index rows, Index cols, std::uint32_t stream, Index pad = 0, double size = 1) {
@@ -54,17 +69,19 @@ Matrix<double> oracle(const Case& c, const Matrix<T>& q, const Matrix<T>& k, con
         for (Index h = 0; h < c.heads; ++h)
             for (Index i = 0; i < c.L; ++i) {
                 const Index kv = h / (c.heads / c.kv_heads), seen = c.K - c.L + i + 1;
+                const Index first = c.window > 0 && seen > c.window ? seen - c.window : 0;
                 double top = -INFINITY, sum = 0;
-                for (Index j = 0; j < seen; ++j) {
+                for (Index j = first; j < seen; ++j) {
                     double dot = 0;
                     for (Index d = 0; d < c.D; ++d)
                         dot += static_cast<double>(q(s * c.L + i, h * c.D + d)) *
                                static_cast<double>(k(s * c.K + j, kv * c.D + d));
-                    p[static_cast<std::size_t>(j)] = dot / std::sqrt(static_cast<double>(c.D));
+                    p[static_cast<std::size_t>(j)] =
+                        c.scale > 0 ? dot * c.scale : dot / std::sqrt(static_cast<double>(c.D));
                     top = std::max(top, p[static_cast<std::size_t>(j)]);
                 }
-                for (Index j = 0; j < seen; ++j) sum += std::exp(p[static_cast<std::size_t>(j)] - top);
-                for (Index j = 0; j < seen; ++j)
+                for (Index j = first; j < seen; ++j) sum += std::exp(p[static_cast<std::size_t>(j)] - top);
+                for (Index j = first; j < seen; ++j)
                     for (Index d = 0; d < c.D; ++d)
                         o(s * c.L + i, h * c.D + d) += std::exp(p[static_cast<std::size_t>(j)] - top) / sum *
                                                        static_cast<double>(v(s * c.K + j, kv * c.D + d));
@@ -151,7 +168,7 @@ TEST_CASE("Attention: gradients against finite differences") {
 TEST_CASE("Attention: a team of threads gives the gradients of one") {
     test::BasicTestBackend<double> one({.threads = 1});
     test::TeamBackend<double> team(3);
-    for (const auto& c : {small[4], small[6]}) {
+    for (const auto& c : {small[4], small[6], small[11]}) {
         const Tensors<double> in(c);
         const auto expected = both_passes(one, c, in), found = both_passes(team, c, in);
         for (std::size_t i = 0; i < 4; ++i) CHECK(test::max_difference(found[i].view(), expected[i].view()) <= 1e-12);
@@ -170,52 +187,71 @@ TEST_CASE("Attention: a query does not depend on keys it must not see, to the la
     CHECK(test::max_difference(after.view().row_slice(100, 30), before.view().row_slice(100, 30)) > 0.1);
 }
 
+TEST_CASE("Attention: with a window the scores of a block are those of the keys that its queries see") {
+    using P = PlanningBackend;
+    P be(32, {.queries = 16, .scores = 1});
+    const auto peak = [&](Index length, Index window) {
+        const ViewOf<P, float> x{be.address<float>(4), length, 8};
+        const auto before = be.memory().now;
+        Attention<P>::Cache cache;
+        const Attention<P> attention({1, 1, 8, window});
+        attention.forward(be, 1, x, x, x, x, cache);
+        attention.backward(be, 1, x, x, x, x, x, cache, x, x, x);
+        return be.memory().peak - before;
+    };
+    const Index rows = 1024 * 2 * 4;  // log-sum-exp and delta
+    CHECK(peak(1024, 20) == rows + 2 * 16 * (20 + 15) * 4);
+    CHECK(peak(1024, 0) == rows + 2 * 16 * 1024 * 4);
+}
+
 TEST_CASE("Attention: decoding query by query against a cache with room gives the whole") {
-    const Case c{3, 70, 70, 4, 2, 8};
-    const Index room = 83;
-    test::BasicTestBackend<double> be({.threads = 2});
-    const Tensors<double> in(c);
-    const auto whole = oracle(c, in.q, in.k, in.v);
-    Matrix<double> keys(c.S * room, in.k.cols, 2), values(c.S * room, in.v.cols, 2), o(c.S, in.q.cols),
-        q(c.S, in.q.cols);
-    keys.fill(NAN);  // what is not filled yet must not matter
-    values.fill(NAN);
-    const Attention<test::BasicTestBackend<double>> attention(c.config());
-    Attention<test::BasicTestBackend<double>>::Cache cache;
-    const auto decode = [&](Index first, Index count, Index keys_now) {
-        Matrix<double> part(c.S * count, in.q.cols), out(c.S * count, in.q.cols);
-        for (Index s = 0; s < c.S; ++s)
-            for (Index i = 0; i < count; ++i)
-                for (Index j = 0; j < in.q.cols; ++j) part(s * count + i, j) = in.q(s * c.L + first + i, j);
-        const auto filled = [&](Matrix<double>& m) {
-            return MatrixView<double>(m.data.data(), c.S * keys_now, m.cols, m.ld);
+    for (const Index window : {0, 20}) {
+        const Case c{3, 70, 70, 4, 2, 8, window};
+        const Index room = 83;
+        test::BasicTestBackend<double> be({.threads = 2});
+        const Tensors<double> in(c);
+        const auto whole = oracle(c, in.q, in.k, in.v);
+        Matrix<double> keys(c.S * room, in.k.cols, 2), values(c.S * room, in.v.cols, 2), o(c.S, in.q.cols),
+            q(c.S, in.q.cols);
+        keys.fill(NAN);  // what is not filled yet must not matter
+        values.fill(NAN);
+        const Attention<test::BasicTestBackend<double>> attention(c.config());
+        Attention<test::BasicTestBackend<double>>::Cache cache;
+        const auto decode = [&](Index first, Index count, Index keys_now) {
+            Matrix<double> part(c.S * count, in.q.cols), out(c.S * count, in.q.cols);
+            for (Index s = 0; s < c.S; ++s)
+                for (Index i = 0; i < count; ++i)
+                    for (Index j = 0; j < in.q.cols; ++j) part(s * count + i, j) = in.q(s * c.L + first + i, j);
+            const auto filled = [&](Matrix<double>& m) {
+                return MatrixView<double>(m.data.data(), c.S * keys_now, m.cols, m.ld);
+            };
+            attention.forward(be, c.S, part.view(), filled(keys), filled(values), out.view(), cache, room);
+            double worst = 0;
+            for (Index s = 0; s < c.S; ++s)
+                worst = std::max(worst, test::max_difference(out.view().row_slice(s * count, count),
+                                                             whole.view().row_slice(s * c.L + first, count)));
+            return worst;
         };
-        attention.forward(be, c.S, part.view(), filled(keys), filled(values), out.view(), cache, room);
-        double worst = 0;
-        for (Index s = 0; s < c.S; ++s)
-            worst = std::max(worst, test::max_difference(out.view().row_slice(s * count, count),
-                                                         whole.view().row_slice(s * c.L + first, count)));
-        return worst;
-    };
-    const auto append = [&](Index first, Index count) {
-        for (Index s = 0; s < c.S; ++s)
-            for (Index t = first; t < first + count; ++t)
-                for (Index j = 0; j < in.k.cols; ++j) {
-                    keys(s * room + t, j) = in.k(s * c.K + t, j);
-                    values(s * room + t, j) = in.v(s * c.K + t, j);
-                }
-    };
-    append(0, 30);  // a prompt, then token by token
-    CHECK(decode(0, 30, 30) <= 1e-12);
-    for (Index t = 30; t < c.L; ++t) {
-        append(t, 1);
-        CHECK(decode(t, 1, t + 1) <= 1e-12);
+        const auto append = [&](Index first, Index count) {
+            for (Index s = 0; s < c.S; ++s)
+                for (Index t = first; t < first + count; ++t)
+                    for (Index j = 0; j < in.k.cols; ++j) {
+                        keys(s * room + t, j) = in.k(s * c.K + t, j);
+                        values(s * room + t, j) = in.v(s * c.K + t, j);
+                    }
+        };
+        append(0, 30);  // a prompt, then token by token
+        CHECK(decode(0, 30, 30) <= 1e-12);
+        for (Index t = 30; t < c.L; ++t) {
+            append(t, 1);
+            CHECK(decode(t, 1, t + 1) <= 1e-12);
+        }
     }
 }
 
 TEST_CASE("Attention: a sequence's bits do not depend on the others in the call") {
     // 40 sequences of these are more than are worked on together.
-    for (const Case c : {Case{3, 70, 70, 4, 2, 8}, Case{40, 65, 130, 4, 2, 8}}) {
+    for (const Case c : {Case{3, 70, 70, 4, 2, 8}, Case{40, 65, 130, 4, 2, 8}, Case{40, 65, 130, 4, 2, 8, 50}}) {
         test::TestBackend be({.threads = 2});
         const Tensors<float> in(c);
         const auto together = both_passes(be, c, in);
@@ -239,7 +275,7 @@ TEST_CASE("Attention: a sequence's bits do not depend on the others in the call"
 }
 
 TEST_CASE("Attention: threads do not change bits") {
-    for (const Case c : {Case{2, 65, 65, 4, 2, 16}, Case{1, 3, 90, 6, 2, 5}}) {
+    for (const Case c : {Case{2, 65, 65, 4, 2, 16}, Case{1, 3, 90, 6, 2, 5}, Case{2, 200, 200, 4, 2, 16, 50}}) {
         const Tensors<float> in(c);
         test::check_threads_agree<float>([&](test::TestBackend& be) { return both_passes(be, c, in); });
     }
@@ -264,6 +300,9 @@ TEST_CASE("Attention: mistakes are named with both values") {
     using Layer = Attention<test::TestBackend>;
     CHECK_THROWS_WITH_AS(Layer({3, 2, 4}),
                          "Attention: heads = 3, kv_heads = 2, expected heads to be a multiple of kv_heads", Error);
+    CHECK_THROWS_WITH_AS(Layer({4, 2, 8, -3}), "Attention: window = -3, expected 0 (none) or more", Error);
+    CHECK_THROWS_WITH_AS(Layer({4, 2, 8, 0, -1}), "Attention: scale = -1, expected 0 (1 / sqrt(head_dim)) or more",
+                         Error);
     const Layer attention({4, 2, 8});
     Layer::Cache cache;
     Matrix<float> q(10, 32), k(10, 16), narrow(10, 8), few(8, 16), o(10, 32);

@@ -26,6 +26,7 @@ std::vector<double> frequencies(const RopeConfig& c) {
     std::vector<double> result;
     for (Index i = 0; i < c.head_dim; i += 2) {
         double f = 1.0 / std::pow(c.theta, static_cast<double>(i) / static_cast<double>(c.head_dim));
+        if (c.scaling.kind == RopeScaling::Kind::linear) f /= c.scaling.factor;
         if (c.scaling.kind == RopeScaling::Kind::llama3) {
             const double original = static_cast<double>(c.scaling.original_max_positions);
             const double wave = 2 * pi / f;
@@ -69,6 +70,7 @@ const RopeConfig configs[] = {
     {.head_dim = 64, .max_positions = 64},
     {.head_dim = 34, .theta = 500000, .scaling = {RopeScaling::Kind::llama3, 32, 1, 4, 8192}, .max_positions = 64},
     {.head_dim = 128, .theta = 10000, .scaling = {RopeScaling::Kind::llama3, 8, 1, 4, 64}, .max_positions = 64},
+    {.head_dim = 8, .theta = 10000, .scaling = {.kind = RopeScaling::Kind::linear, .factor = 3}, .max_positions = 64},
 };
 
 template <class B>
@@ -90,7 +92,7 @@ void compare(B& be, double tolerance) {
 
 }  // namespace
 
-TEST_CASE("Rope: both ways against complex numbers, plain and llama3 frequencies") {
+TEST_CASE("Rope: both ways against complex numbers, plain, llama3 and linear frequencies") {
     test::BasicTestBackend<double> d({.threads = 2});
     compare(d, 1e-12);
     test::TestBackend f({.threads = 2});

@@ -68,10 +68,13 @@ private:
             for (hydralora::Index i = 0; i < shape.queries; ++i)
                 for (hydralora::Index h = 0; h < shape.heads; ++h) {
                     const hydralora::Index t = s * shape.queries + i, first = s * shape.keys * shape.kv_heads + h / G;
+                    const hydralora::Index place = shape.keys - shape.queries + i;
+                    hydralora::Index start = shape.starts == nullptr ? 0 : shape.starts[t];
+                    if (shape.window > 0 && place - start >= shape.window) start = place - shape.window + 1;
                     f(Place{static_cast<std::size_t>((t * shape.heads + h) * D),
                             static_cast<std::size_t>(t * shape.heads + h), static_cast<std::size_t>(first * D),
-                            static_cast<std::size_t>(shape.kv_heads * D), static_cast<std::size_t>(D),
-                            shape.starts == nullptr ? 0 : shape.starts[t], shape.keys - shape.queries + i + 1});
+                            static_cast<std::size_t>(shape.kv_heads * D), static_cast<std::size_t>(D), start,
+                            place + 1});
                 }
     }
     static std::size_t key(const Place& at, hydralora::Index j) {

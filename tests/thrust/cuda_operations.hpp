@@ -35,6 +35,9 @@ void operations_agree(const std::string& name, double tolerance) {
                 using B = std::remove_reference_t<decltype(be)>;
                 ops::swiglu<B>(be, side(x), side(y), side(z));
                 ops::swiglu_backward<B>(be, side(x), side(y), side(z), side(dx), side(dy));
+                ops::geglu<B>(be, side(dx), side(z), side(y));
+                ops::geglu_backward<B>(be, side(dx), side(z), side(y), side(dy), side(dx));
+                ops::scale<B>(be, 0.75, side(dx));
                 ops::add<B>(be, side(x), side(dy));
                 ops::dropout<B>(be, side(dy), mask, side(dx), Grad::accumulate);
                 ops::rms_norm<B>(be, side(dx), side(weight), 1e-5, side(y), side(inverse));

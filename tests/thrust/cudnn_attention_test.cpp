@@ -56,6 +56,7 @@ TEST_CASE("cudnn::supported: what is composed instead, and why") {
     };
     const Case cases[] = {
         {"documents", [](AttentionShape& s, const std::int32_t& at) { s.starts = &at; }},
+        {"window of their keys", [](AttentionShape& s, const std::int32_t&) { s.window = s.keys - 1; }},
         {"single query", [](AttentionShape& s, const std::int32_t&) { s.queries = 1; }},
         {"single query", [](AttentionShape& s, const std::int32_t&) { s.sequences = 0; }},
         {"fewer keys", [](AttentionShape& s, const std::int32_t&) { s.keys = 1023; }},

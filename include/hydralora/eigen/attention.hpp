@@ -164,10 +164,14 @@ struct Queries {
 
     MatrixView<const float> q;
     MatrixView<float> o, log_sum_exp;  // (n, D), (n, 1)
-    Index seen;                        // keys [0, seen) are what the first one sees, the next one sees one more
+    Index seen;                        // keys before this are what the first one sees, the next one sees one more
+    Index reach;                       // and of these the last ones, so many
     const std::int32_t* starts;        // or null
 
-    [[nodiscard]] Index first_of(Index i) const { return starts == nullptr ? 0 : static_cast<Index>(starts[i]); }
+    [[nodiscard]] Index first_of(Index i) const {
+        const Index in_window = std::max<Index>(seen + i - reach, 0);
+        return starts == nullptr ? in_window : std::max(in_window, static_cast<Index>(starts[i]));
+    }
     [[nodiscard]] Index first_of(Index row, Index count) const {
         Index first = first_of(row);
         for (Index i = row + 1; i < row + count; ++i) first = std::min(first, first_of(i));
@@ -283,14 +287,15 @@ void forward(B& be, const AttentionShape& shape, MatrixView<const float> q, Matr
     const auto packed = scratch.template matrix<float>(together, head.size());
     const auto spaces = scratch.template matrix<float>(be.threads(), ForwardSpace::size(head));
     const float scale = static_cast<float>(shape.scale());
+    const Index first_block = shape.first_key(0) / head.block, packed_blocks = head.blocks() - first_block;
     for (Index first = 0; first < heads; first += together) {
         const Index count = std::min(together, heads - first);
-        be.tasks(count * head.blocks(), [&](Index task, int) {
-            const Index i = task / head.blocks(), s = (first + i) / shape.kv_heads, h = (first + i) % shape.kv_heads;
+        be.tasks(count * packed_blocks, [&](Index task, int) {
+            const Index i = task / packed_blocks, s = (first + i) / shape.kv_heads, h = (first + i) % shape.kv_heads;
             const auto of = [&](MatrixView<const float> x) {
                 return x.row_slice(s * stride, shape.keys).col_slice(h * D, D);
             };
-            head.put(task % head.blocks(), of(k), of(v), packed.row(i));
+            head.put(first_block + task % packed_blocks, of(k), of(v), packed.row(i));
         });
         be.tasks(count * group * blocks, [&](Index task, int worker) {
             const Index i = task / (group * blocks), s = (first + i) / shape.kv_heads;
@@ -300,7 +305,7 @@ void forward(B& be, const AttentionShape& shape, MatrixView<const float> q, Matr
             ForwardSpace space(spaces.row(worker));
             attend(head, packed.row(i), scale,
                    {q.row_slice(token, n).col_slice(h * D, D), o.row_slice(token, n).col_slice(h * D, D),
-                    log_sum_exp.row_slice(token, n).col_slice(h, 1), shape.keys - L + row + 1,
+                    log_sum_exp.row_slice(token, n).col_slice(h, 1), shape.keys - L + row + 1, shape.reach(),
                     shape.starts == nullptr ? nullptr : shape.starts + token},
                    space);
         });

@@ -54,6 +54,7 @@ struct QueryHead {
     MatrixView<float> dq, dk, dv;
     Grad mode;                   // of dk and dv
     const std::int32_t* starts;  // (L) or null
+    Index reach;                 // keys a query sees at most
 
     /// Keys before the one that query 0 stands at.
     [[nodiscard]] Index before() const { return k.rows - q.rows; }
@@ -98,10 +99,12 @@ struct Blocks {
         float* const p = space.p + row * panel::left_ld;
         float* const ds = space.ds + row * panel::left_ld;
         const Index key = at.first_key + row;
-        const Index seen = std::clamp(key - head.before() - at.first_query, rows.begin, rows.end);
+        const Index own = key - head.before() - at.first_query;  // the query that stands there
+        const Index seen = std::clamp(own, rows.begin, rows.end), last = std::clamp(own + head.reach, seen, rows.end);
         std::fill(p + rows.begin, p + seen, -infinity);
+        std::fill(p + last, p + rows.end, -infinity);
         if (head.starts != nullptr)
-            for (Index i = seen; i < std::min(rows.end, space.queries - at.first_query); ++i)
+            for (Index i = seen; i < std::min(last, space.queries - at.first_query); ++i)
                 if (head.starts[at.first_query + i] > key) p[i] = -infinity;
         for (Index i = rows.begin; i < rows.end; i += W)
             functor::row_map<float>(Solo{}, W, gradients, log_sum_exp + i, delta + i, p + i, ds + i,
@@ -114,12 +117,13 @@ inline void go_back(const QueryHead& head, const Blocks& at, const BackwardSpace
     const auto& kernel = panel::kernel<float>();
     const Index W = space.width, D = space.head_dim, ld = panel::left_ld;
     static constexpr float zeros[panel::most_cols] = {};
-    const RowsOfBlock<BackwardSpace::most_keys> block(kernel, at.keys, [&](Index row, Index) {
-        return Range{std::max(at.first_key + row - head.before() - at.first_query, Index{0}), at.queries};
+    const RowsOfBlock<BackwardSpace::most_keys> block(kernel, at.keys, [&](Index row, Index count) {
+        const Index own = at.first_key + row - head.before() - at.first_query;
+        return Range{std::max(own, Index{0}), std::min(own + count - 1 + head.reach, at.queries)};
     });
     for (Index col = 0; col < at.queries; col += W)
         for (const Rows& rows : block)
-            if (rows.begin <= col) {
+            if (rows.begin <= col && col < rows.end) {
                 const Index place = (at.first_query + col) * D, to = rows.row * ld + col;
                 rows.multiply(D, space.keys + rows.row * ld, space.q_turned + place, zeros, 0, space.p + to, ld);
                 rows.multiply(D, space.values + rows.row * ld, space.do_turned + place, zeros, 0, space.ds + to, ld);
@@ -138,14 +142,15 @@ inline void go_back(const QueryHead& head, const Blocks& at, const BackwardSpace
         }
     for (Index col = 0; col < at.queries; col += W) {
         const Index seen = head.before() + at.first_query + col + W - at.first_key;  // by the last of the panel
-        const Index depth = std::min(seen, at.keys);
+        const Index from = std::max(seen - W + 1 - head.reach, Index{0});            // by the first
+        const Index depth = std::min(seen, at.keys) - from;
         if (depth <= 0) continue;
         float* const dq = space.dq_turned + (at.first_query + col) * D;
         for (Index d = 0; d < D;) {
             const auto& step = kernel.step_for(D - d);
             const Index taken = std::min(step.rows, D - d);
-            step.multiply({taken, depth, space.keys_turned + d * ld, ld, space.ds_panels + col * at.keys, W, dq + d * W,
-                           W, dq + d * W, W});
+            step.multiply({taken, depth, space.keys_turned + d * ld + from, ld,
+                           space.ds_panels + col * at.keys + from * W, W, dq + d * W, W, dq + d * W, W});
             d += taken;
         }
     }
@@ -164,7 +169,8 @@ inline void back(const QueryHead& head, float scale, const BackwardSpace& space)
         std::fill_n(space.dv, keys * space.dims, 0.0f);
         for (Index first = 0; first < L; first += space.most_queries) {
             const Index queries = std::min(space.most_queries, L - first);
-            if (key > head.before() + first + queries - 1) continue;  // after all of them
+            if (key > head.before() + first + queries - 1) continue;          // after all of them
+            if (key + keys + head.reach <= head.before() + first + 1) break;  // before the windows of all, and so on
             if (head.starts != nullptr &&
                 *std::min_element(head.starts + first, head.starts + first + queries) >= key + keys)
                 continue;  // before the documents of all of them
@@ -215,7 +221,7 @@ void backward(B& be, const AttentionShape& shape, MatrixView<const float> q, Mat
         back({queries(q), queries(o), queries(d_o), log_sum_exp.row_slice(s * L, L).col_slice(h, 1), keys(k), keys(v),
               queries(dq), aside ? part_of(head, member, 0) : keys(dk), aside ? part_of(head, member, 1) : keys(dv),
               member > 0 && !aside ? Grad::accumulate : Grad::overwrite,
-              shape.starts == nullptr ? nullptr : shape.starts + s * L},
+              shape.starts == nullptr ? nullptr : shape.starts + s * L, shape.reach()},
              static_cast<float>(shape.scale()), BackwardSpace(L, D, spaces.row(worker)));
     };
     if (!apart) {

@@ -73,11 +73,13 @@ void forward_few(B& be, const AttentionShape& shape, MatrixView<const float> q, 
         const auto token = [&](Index r) { return s * L + r % L; };
         const auto head = [&](Index r) { return kv * group + r / L; };
         for (Index r = begin; r < end; ++r) {
-            const Index t = token(r), first = shape.starts == nullptr ? 0 : static_cast<Index>(shape.starts[t]);
+            const Index t = token(r), in_window = shape.first_key(r % L);
+            const Index first =
+                shape.starts == nullptr ? in_window : std::max(in_window, static_cast<Index>(shape.starts[t]));
             row(r) = {q.row(t) + head(r) * D, first, K - L + r % L + 1, o.row(t) + head(r) * D};
             std::fill_n(row(r).out, D, 0.0f);
         }
-        for (Index key = 0; key < K; key += FewRow::block) {
+        for (Index key = shape.first_key(0) / FewRow::block * FewRow::block; key < K; key += FewRow::block) {
             const Index n = std::min(FewRow::block, K - key);
             in_vectors([&] {
                 for (Index r = begin; r < end; ++r)

@@ -270,24 +270,36 @@ private:
     }
 
     /// c = alpha a b^T + beta c, element by element, in runs of columns.
-    template <class V>
-    void gemm_dots(T alpha, MatrixView<const T> a, const V& b, T beta, MatrixView<T> c) {
+    template <class S>
+    void gemm_dots(T alpha, MatrixView<const T> a, MatrixView<const S> b, T beta, MatrixView<T> c) {
         const Tiles tiles = tiles_of(c.shape(), a.cols);
         pool_.run(tiles.col_count, [&](Index tile, int) {
             const Index s = tile * tiles.cols, cols = std::min(tiles.cols, c.cols - s);
             const auto to = c.col_slice(s, cols);
             if (beta != T{1}) scale(to, beta);
-            if constexpr (is_quant_view<V>) {
+            in_vectors([&] {
                 for (Index i = 0; i < to.rows; ++i)
-                    for (Index j = 0; j < cols; ++j) to(i, j) += alpha * quant::dot(b, s + j, a.row(i));
-                return;
-            } else {
-                in_vectors([&] {
-                    for (Index i = 0; i < to.rows; ++i)
-                        for (Index j = 0; j < cols; ++j)
-                            to(i, j) +=
-                                alpha * functor::row_sum<T>(Solo{}, a.cols, functor::Product{}, a.row(i), b.row(s + j));
-                });
+                    for (Index j = 0; j < cols; ++j)
+                        to(i, j) +=
+                            alpha * functor::row_sum<T>(Solo{}, a.cols, functor::Product{}, a.row(i), b.row(s + j));
+            });
+        });
+    }
+
+    /// The same with b in blocks.
+    void gemm_dots(T alpha, MatrixView<const T> a, const QuantView<host>& b, T beta, MatrixView<T> c) {
+        constexpr Index some = 48;
+        typename arena_type::Frame frame(*this);
+        const auto sums = frame.template matrix<float>(a.rows, quant::dot_sums(a.cols));
+        for (Index i = 0; i < a.rows; ++i) quant::sum_sixteens(a.row(i), a.cols, sums.row(i));
+        pool_.run((c.cols + some - 1) / some, [&](Index task, int) {
+            const Index first = task * some, count = std::min(some, c.cols - first);
+            const auto to = c.col_slice(first, count);
+            if (beta != T{1}) scale(to, beta);
+            for (Index i = 0; i < to.rows; ++i) {
+                float products[some];
+                quant::dot(b, first, count, a.row(i), sums.row(i), products);
+                for (Index j = 0; j < count; ++j) to(i, j) += alpha * products[j];
             }
         });
     }

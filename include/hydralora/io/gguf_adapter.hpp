@@ -6,7 +6,7 @@
 //
 // Files of the architecture "llama" (Llama and Mistral) keep the two halves of a head's rotated dimensions interleaved, so
 // the rows of q_proj's and k_proj's B go where those of the weight went:
-// B.reshape(heads, 2, out / heads / 2, r).swapaxes(1, 2).reshape(out, r). Qwen's architectures keep the order.
+// B.reshape(heads, 2, out / heads / 2, r).swapaxes(1, 2).reshape(out, r). Qwen's and Gemma's architectures keep the order.
 // Source: ggml-org/llama.cpp, convert_lora_to_gguf.py and convert_hf_to_gguf.py (LlamaModel.permute).
 #pragma once
 
@@ -32,7 +32,7 @@ namespace hydralora::io {
 
 /// What a GGUF file must know of the base.
 struct GgufBase {
-    std::string architecture = "llama";  ///< "llama" (Mistral too), "qwen2" or "qwen3"
+    std::string architecture = "llama";  ///< "llama" (Mistral too), "qwen2", "qwen3" or "gemma3"
     Index heads = 0, kv_heads = 0;       ///< query heads; key and value heads
 };
 
@@ -58,8 +58,8 @@ void save_gguf_adapter(const std::filesystem::path& path, const AdapterFileConfi
           "save_gguf_adapter: expected one head without a gate, found ", config.heads, " heads, gate ", config.gate,
           "; export each head, or collapse them");
     const bool rotated = base.architecture == "llama";
-    check(rotated || base.architecture == "qwen2" || base.architecture == "qwen3", "save_gguf_adapter: architecture ",
-          in_quotes(base.architecture), ": expected llama, qwen2 or qwen3");
+    check(rotated || base.architecture == "qwen2" || base.architecture == "qwen3" || base.architecture == "gemma3",
+          "save_gguf_adapter: architecture ", in_quotes(base.architecture), ": expected llama, qwen2, qwen3 or gemma3");
 
     std::deque<std::vector<float>> memory;  // values as float, in the order of the file; stays where it is
     std::vector<NamedTensor> tensors;

@@ -1,11 +1,14 @@
-// config.json of a Hugging Face model directory <-> LlamaConfig: the families Llama, Mistral, Qwen2 and Qwen3, with the
-// keys of transformers 4 (rope_theta, rope_scaling, torch_dtype) and 5 (rope_parameters, dtype). What would change the
-// numbers and is not computed here is refused by name.
+// config.json of a Hugging Face model directory <-> LlamaConfig: the families Llama, Mistral, Qwen2, Qwen3 and Gemma 3's
+// text models, with the keys of transformers 4 (rope_theta, rope_scaling, torch_dtype) and 5 (rope_parameters, dtype). What
+// would change the numbers and is not computed here is refused by name.
 #pragma once
 
-#include <initializer_list>
+#include <algorithm>
+#include <array>
+#include <cmath>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "../model/config.hpp"
 #include "json_view.hpp"
@@ -14,13 +17,17 @@ namespace hydralora::io {
 
 namespace llama_config_detail {
 
-/// [rope_parameters], or in older files [rope_theta] and [rope_scaling].
-inline void read_rope(const JsonView& json, LlamaConfig& c) {
-    const JsonView theta = json["rope_theta"], parameters = json["rope_parameters"];
-    if (theta.exists()) c.rope_theta = theta.number(1e-3, 1e18);
-    if (parameters.exists() && json["rope_scaling"].exists())
-        json["rope_scaling"].refuse("one of rope_parameters and rope_scaling");
-    const JsonView rope = parameters.exists() ? parameters : json["rope_scaling"];
+/// The class of transformers that each architecture is.
+inline constexpr std::array<std::string_view, architecture_names.size()> classes{
+    "LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Gemma3ForCausalLM"};
+
+inline bool flag(const JsonView& value) { return value.exists() && value.boolean(); }
+
+inline double base_of(const JsonView& theta) { return theta.number(1e-3, 1e18); }
+
+/// One set of settings, beside a base that may stand outside of it. `outside`: where.
+inline void read_rope_settings(const JsonView& rope, const JsonView& outside, double& theta, RopeScaling& scaling) {
+    if (outside.exists()) theta = base_of(outside);
     if (!rope.exists()) return;
     for (const auto& [key, value] : rope.object()) {
         bool known = false;
@@ -31,38 +38,105 @@ inline void read_rope(const JsonView& json, LlamaConfig& c) {
         if (!known && !value.is_null()) rope[key].refuse("no such key of rope settings");
     }
     if (rope["rope_theta"].exists()) {
-        const double inner = rope["rope_theta"].number(1e-3, 1e18);
-        if (theta.exists() && c.rope_theta != inner) rope["rope_theta"].refuse("the same number as rope_theta outside");
-        c.rope_theta = inner;
+        const double inner = base_of(rope["rope_theta"]);
+        if (outside.exists() && theta != inner) rope["rope_theta"].refuse("the same number as outside");
+        theta = inner;
     }
     const JsonView kind = rope["rope_type"].exists() ? rope["rope_type"] : rope["type"];
-    if (!kind.exists() && parameters.exists()) return;
-    if (kind.one_of({"default", "llama3"}) == "default") return;
-    c.rope_scaling.kind = RopeScaling::Kind::llama3;
-    c.rope_scaling.factor = rope["factor"].number(1, 1e6);
-    c.rope_scaling.low_freq_factor = rope["low_freq_factor"].number(1e-6, 1e6);
-    c.rope_scaling.high_freq_factor = rope["high_freq_factor"].number(1e-6, 1e6);
-    c.rope_scaling.original_max_positions = rope["original_max_position_embeddings"].integer(1, Index{1} << 24);
-    if (c.rope_scaling.high_freq_factor <= c.rope_scaling.low_freq_factor)
+    if (!kind.exists()) return;
+    const std::string& name = kind.one_of({"default", "llama3", "linear"});
+    if (name == "default") return;
+    scaling.factor = rope["factor"].number(1, 1e6);
+    scaling.kind = RopeScaling::Kind::linear;
+    if (name == "linear") return;
+    scaling.kind = RopeScaling::Kind::llama3;
+    scaling.low_freq_factor = rope["low_freq_factor"].number(1e-6, 1e6);
+    scaling.high_freq_factor = rope["high_freq_factor"].number(1e-6, 1e6);
+    scaling.original_max_positions = rope["original_max_position_embeddings"].integer(1, Index{1} << 24);
+    if (scaling.high_freq_factor <= scaling.low_freq_factor)
         rope["high_freq_factor"].refuse("a number above low_freq_factor");
 }
 
-inline bool flag(const JsonView& value) { return value.exists() && value.boolean(); }
+/// [rope_parameters], or in older files [rope_theta] and [rope_scaling]. Gemma's local layers have settings of their own:
+/// rope_parameters is one set for each kind of layer there, or [rope_local_base_freq] is their base.
+inline void read_rope(const JsonView& json, LlamaConfig& c) {
+    const JsonView parameters = json["rope_parameters"], scaling = json["rope_scaling"], theta = json["rope_theta"];
+    if (parameters.exists() && scaling.exists()) scaling.refuse("one of rope_parameters and rope_scaling");
+    if (scaling.exists() && !scaling["rope_type"].exists()) static_cast<void>(scaling["type"].string());
+    if (c.architecture != Architecture::gemma3)
+        return read_rope_settings(parameters.exists() ? parameters : scaling, theta, c.rope_theta, c.rope_scaling);
+    c.rope_theta = 1e6;
+    c.local_rope_theta = 1e4;
+    const JsonView local_theta = json["rope_local_base_freq"];
+    if (!parameters.exists()) {
+        read_rope_settings(scaling, theta, c.rope_theta, c.rope_scaling);
+        if (local_theta.exists()) c.local_rope_theta = base_of(local_theta);
+        return;
+    }
+    for (const auto& [key, value] : parameters.object())
+        if (key != "full_attention" && key != "sliding_attention")
+            parameters[key].refuse("settings of full_attention and sliding_attention alone");
+    read_rope_settings(parameters["full_attention"], theta, c.rope_theta, c.rope_scaling);
+    RopeScaling local_scaling;
+    const JsonView local = parameters["sliding_attention"];
+    read_rope_settings(local, local_theta, c.local_rope_theta, local_scaling);
+    if (local_scaling.kind != RopeScaling::Kind::none)
+        local["rope_type"].refuse("\"default\": scaling in local layers is not computed");
+}
 
-/// [sliding_window]: of every layer for Mistral; for Qwen where use_sliding_window says so. null is none, and where the
-/// key is missing transformers takes 4096.
+/// [layer_types], of as many layers as there are.
+inline std::vector<AttentionSpan> spans_of(const JsonView& types, Index layers) {
+    if (static_cast<Index>(types.array().size()) != layers)
+        types.refuse(concat("an entry for each of num_hidden_layers = ", layers));
+    std::vector<AttentionSpan> spans;
+    for (std::size_t l = 0; l < types.size(); ++l) {
+        const bool local = types.element(l).one_of({"full_attention", "sliding_attention"}) == "sliding_attention";
+        spans.push_back(local ? AttentionSpan::local : AttentionSpan::global);
+    }
+    return spans;
+}
+
+/// [sliding_window] and the layers that have it: in Mistral all; in Qwen, where use_sliding_window says so, those of
+/// layer_types, or from max_window_layers on; in Gemma those of layer_types, or all but each sliding_window_pattern-th;
+/// in Llama none. Where keys are missing, what transformers takes.
 inline void read_window(const JsonView& json, LlamaConfig& c) {
-    const bool qwen = c.architecture == Architecture::qwen2 || c.architecture == Architecture::qwen3;
-    bool used = c.architecture == Architecture::mistral || (qwen && flag(json["use_sliding_window"]));
-    if (json["layer_types"].exists())
-        for (std::size_t i = 0; i < json["layer_types"].size(); ++i)
-            if (json["layer_types"].element(i).one_of({"full_attention", "sliding_attention"}) == "sliding_attention")
-                used = true;
-    if (!used) return;
-    if (json["sliding_window"].exists())
-        c.sliding_window = json["sliding_window"].integer(1, Index{1} << 30);
-    else if (json.value().find("sliding_window") == nullptr)
-        c.sliding_window = 4096;
+    constexpr Index most = Index{1} << 30;
+    const auto or_else = [&](const char* key, Index missing, Index least) {
+        return json.value().find(key) == nullptr ? missing : json[key].integer(least, most);
+    };
+    const JsonView types = json["layer_types"], size = json["sliding_window"];
+    const bool gemma = c.architecture == Architecture::gemma3, mistral = c.architecture == Architecture::mistral;
+    const bool used = gemma || mistral || (c.architecture != Architecture::llama && flag(json["use_sliding_window"]));
+    const bool none = json.value().find("sliding_window") != nullptr && !size.exists();
+    if (types.exists() && !mistral)
+        c.spans = spans_of(types, c.layers);
+    else if (gemma)
+        c.spans = alternating_spans(c.layers, or_else("sliding_window_pattern", 6, 1));
+    else if (used && !mistral && !none)
+        for (Index l = 0, first = or_else("max_window_layers", 28, 0); l < c.layers; ++l)
+            c.spans.push_back(l >= first ? AttentionSpan::local : AttentionSpan::global);
+    const auto locals = std::count(c.spans.begin(), c.spans.end(), AttentionSpan::local);
+    if (locals > 0 && !used)
+        types.refuse(c.architecture == Architecture::llama ? "\"full_attention\" alone, for a llama has no window"
+                                                           : "\"full_attention\" alone without use_sliding_window");
+    if (locals > 0 && none) size.refuse("the tokens that local layers see");
+    if (locals == c.layers || locals == 0) c.spans.clear();
+    if (locals > 0 || (mistral && !none)) c.sliding_window = or_else("sliding_window", 4096, 1);
+}
+
+/// What a Gemma 3 has beyond a Llama.
+inline void read_gemma(const JsonView& json, LlamaConfig& c) {
+    for (const char* key : {"attn_logit_softcapping", "final_logit_softcapping"})
+        if (json[key].exists()) json[key].refuse("null, for capped scores and logits are not computed");
+    if (flag(json["use_bidirectional_attention"]))
+        json["use_bidirectional_attention"].refuse("false, for attention is causal");
+    c.head_norm = HeadNorm::rms;
+    c.block_norms = BlockNorms::around;
+    c.gate_activation = GateActivation::gelu_tanh;
+    c.embedding_scale = std::sqrt(static_cast<double>(c.width));
+    const JsonView scalar = json["query_pre_attn_scalar"];
+    c.attention_scale = 1 / std::sqrt(scalar.exists() ? scalar.number(1e-6, 1e9) : 256);
+    if (json.value().find("tie_word_embeddings") == nullptr) c.lm_head = LmHead::tied;
 }
 
 }  // namespace llama_config_detail
@@ -73,15 +147,15 @@ inline void read_window(const JsonView& json, LlamaConfig& c) {
     constexpr Index most = Index{1} << 24;
     LlamaConfig c;
     const JsonView type = json["model_type"];
-    c.architecture =
-        parse_enum<Architecture>(type.where(), type.one_of({"llama", "mistral", "qwen2", "qwen3"}), architecture_names);
-    if (json["architectures"].exists() && json["architectures"].size() > 0) {
-        static constexpr std::string_view classes[] = {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM",
-                                                       "Qwen3ForCausalLM"};
-        const auto which = static_cast<std::size_t>(c.architecture);
-        static_cast<void>(json["architectures"].element(0).one_of({classes[which]}));
-    }
-    static_cast<void>(json["hidden_act"].one_of({"silu"}));
+    c.architecture = parse_enum<Architecture>(
+        type.where(), type.one_of({"llama", "mistral", "qwen2", "qwen3", "gemma3_text"}), architecture_names);
+    if (json["architectures"].exists() && json["architectures"].size() > 0)
+        static_cast<void>(json["architectures"].element(0).one_of({enum_name(c.architecture, classes)}));
+    const bool gemma = c.architecture == Architecture::gemma3;
+    if (!gemma)
+        static_cast<void>(json["hidden_act"].one_of({"silu"}));
+    else if (json.value().find("hidden_activation") != nullptr)
+        static_cast<void>(json["hidden_activation"].one_of({"gelu_pytorch_tanh"}));
     if (json["quantization_config"].exists())
         json["quantization_config"].refuse("a model that is not quantised (float32, bfloat16 or float16)");
     if (flag(json["mlp_bias"]))
@@ -96,7 +170,7 @@ inline void read_window(const JsonView& json, LlamaConfig& c) {
     if (c.heads % c.kv_heads != 0) kv_heads.refuse(concat("a divisor of num_attention_heads = ", c.heads));
     if (!head_dim.exists() && c.width % c.heads != 0)
         json["num_attention_heads"].refuse(concat("a divisor of hidden_size = ", c.width, ", or a head_dim"));
-    c.head_dim = head_dim.exists() ? head_dim.integer(2, 65536) : c.width / c.heads;
+    c.head_dim = head_dim.exists() || gemma ? head_dim.integer(2, 65536) : c.width / c.heads;
     if (c.head_dim % 2 != 0) head_dim.refuse("an even number");
     c.feed_forward = json["intermediate_size"].integer(1, Index{1} << 22);
     c.max_positions = json["max_position_embeddings"].integer(1, most);
@@ -110,6 +184,7 @@ inline void read_window(const JsonView& json, LlamaConfig& c) {
     else if (biased)
         json["attention_bias"].refuse("false");
     if (c.architecture == Architecture::qwen3) c.head_norm = HeadNorm::rms;
+    if (gemma) read_gemma(json, c);
     read_rope(json, c);
     read_window(json, c);
     validate(c);
@@ -117,17 +192,26 @@ inline void read_window(const JsonView& json, LlamaConfig& c) {
 }
 
 /// The document of a model with weights of `dtype` ("bfloat16", "float16", "float32"), in keys that transformers 4 and 5
-/// both read. The architecture must be one that the biases and norms belong to.
+/// both read. The architecture must be one that the biases, norms, scales and windows belong to.
 [[nodiscard]] inline Json to_json(const LlamaConfig& c, std::string_view dtype) {
-    static constexpr std::string_view classes[] = {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM",
-                                                   "Qwen3ForCausalLM"};
-    const auto which = static_cast<std::size_t>(c.architecture);
+    using namespace llama_config_detail;
+    const std::string_view name = enum_name(c.architecture, architecture_names);
     const bool qwen2 = c.architecture == Architecture::qwen2, qwen3 = c.architecture == Architecture::qwen3;
-    check((c.head_norm == HeadNorm::rms) == qwen3 && (c.attention_bias == AttentionBias::qkv) == qwen2 &&
-              !(c.architecture == Architecture::mistral && c.attention_bias != AttentionBias::none),
-          "config.json: no model_type has these biases and norms: ", architecture_names[which], " does not");
-    Json json = Json::object({{"architectures", Json::array({std::string(classes[which])})},
-                              {"model_type", std::string(architecture_names[which])},
+    const bool gemma = c.architecture == Architecture::gemma3, mistral = c.architecture == Architecture::mistral;
+    check((c.head_norm == HeadNorm::rms) == (qwen3 || gemma) && (c.attention_bias == AttentionBias::qkv) == qwen2 &&
+              !(mistral && c.attention_bias != AttentionBias::none) && (c.block_norms == BlockNorms::around) == gemma,
+          "config.json: no model_type has these biases and norms: ", name, " does not");
+    check((c.gate_activation == GateActivation::gelu_tanh) == gemma &&
+              c.embedding_scale == (gemma ? std::sqrt(static_cast<double>(c.width)) : 1) &&
+              (c.attention_scale > 0) == gemma && (c.local_rope_theta > 0) == gemma,
+          "config.json: no model_type has this activation and these scales: ", name, " does not");
+    const bool alike = c.spans.empty() || (mistral && c.sliding_window == 0);
+    check(c.rope_scaling.kind != RopeScaling::Kind::factors,
+          "config.json: has no key for RoPE factors that are given one by one");
+    check(mistral ? alike : gemma || qwen2 || qwen3 || c.sliding_window == 0, "config.json: ", name,
+          " has no such sliding_window");
+    Json json = Json::object({{"architectures", Json::array({std::string(enum_name(c.architecture, classes))})},
+                              {"model_type", std::string(name)},
                               {"vocab_size", c.vocabulary},
                               {"hidden_size", c.width},
                               {"num_hidden_layers", c.layers},
@@ -145,11 +229,28 @@ inline void read_window(const JsonView& json, LlamaConfig& c) {
                                {"low_freq_factor", c.rope_scaling.low_freq_factor},
                                {"high_freq_factor", c.rope_scaling.high_freq_factor},
                                {"original_max_position_embeddings", c.rope_scaling.original_max_positions}}));
+    if (c.rope_scaling.kind == RopeScaling::Kind::linear)
+        json.set("rope_scaling", Json::object({{"rope_type", "linear"}, {"factor", c.rope_scaling.factor}}));
     if (c.attention_bias == AttentionBias::qkvo) json.set("attention_bias", true);
     if (c.sliding_window > 0) json.set("sliding_window", c.sliding_window);
+    if (c.sliding_window == 0 && mistral) json.set("sliding_window", Json());
     if (c.sliding_window > 0 && (qwen2 || qwen3)) json.set("use_sliding_window", true);
-    if (c.sliding_window == 0 && c.architecture == Architecture::mistral) json.set("sliding_window", Json());
-    json.set("hidden_act", "silu");
+    if (gemma || (c.sliding_window > 0 && !mistral)) {
+        std::vector<std::string> types;
+        for (Index l = 0; l < c.layers; ++l) types.emplace_back(c.is_local(l) ? "sliding_attention" : "full_attention");
+        json.set("layer_types", types);
+    }
+    if (gemma) {
+        json.set("rope_local_base_freq", c.local_rope_theta);
+        const double scalar = 1 / (c.attention_scale * c.attention_scale), whole = std::round(scalar);
+        if (std::abs(scalar - whole) < 1e-9 * whole)  // transformers takes nothing else
+            json.set("query_pre_attn_scalar", static_cast<Index>(whole));
+        else
+            json.set("query_pre_attn_scalar", scalar);
+        json.set("hidden_activation", "gelu_pytorch_tanh");
+    } else {
+        json.set("hidden_act", "silu");
+    }
     json.set("tie_word_embeddings", c.lm_head == LmHead::tied);
     json.set("dtype", std::string(dtype));
     return json;

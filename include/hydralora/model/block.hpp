@@ -1,5 +1,5 @@
-// One decoder block: x += o(attention(rope(q), rope(k), v)), x += down(silu(gate) * up), each behind an RMSNorm, every linear
-// a frozen weight with an optional adapter. Where the two are joined (model/joined.hpp), the matrices that such a linear
+// One decoder block: x += o(attention(rope(q), rope(k), v)), x += down(act(gate) * up), each behind an RMSNorm and, where
+// norms stand around, ahead of another; every linear a frozen weight with an optional adapter. Where the two are joined (model/joined.hpp), the matrices that such a linear
 // reads have room behind their rows; else none has any.
 //
 //   T tokens = sequences * length, d width, D head_dim, h = heads * D, k = kv_heads * D, f feed_forward
@@ -13,6 +13,7 @@
 #include "../adapter/joined_linear.hpp"
 #include "../backend/compose/add.hpp"
 #include "../nn/attention.hpp"
+#include "../nn/geglu.hpp"
 #include "../nn/rms_norm.hpp"
 #include "../nn/rope.hpp"
 #include "../nn/swiglu.hpp"
@@ -61,7 +62,9 @@ public:
         ActivationBuffer<B> q, k, v;                          // (T, h), (T, k), (T, k), turned
         ActivationBuffer<B> raw_q, raw_k;                     // (T, h), (T, k) before their norms, if any
         ActivationBuffer<B> gate, up, activated;              // (T, f), activated and room
-        typename RmsNorm<B>::Cache attention_norm, q_norm, k_norm, feed_forward_norm;
+        ActivationBuffer<B> raw_attention, raw_feed_forward;  // (T, d) before the norms behind o and down, if any
+        typename RmsNorm<B>::Cache attention_norm, q_norm, k_norm, post_attention_norm, feed_forward_norm,
+            post_feed_forward_norm;
         typename Attention<B>::Cache attention;
     };
     /// The same of the block's adapters, by target. Small: (r + N) numbers a token.
@@ -76,8 +79,14 @@ public:
           weights_(weights),
           attention_norm_({config.width, config.norm_eps}, vector_of<B>(weights.attention_norm)),
           feed_forward_norm_({config.width, config.norm_eps}, vector_of<B>(weights.feed_forward_norm)),
-          attention_({config.heads, config.kv_heads, config.head_dim}),
+          attention_({config.heads, config.kv_heads, config.head_dim,
+                      config.is_local(layer) ? config.sliding_window : 0, config.attention_scale}),
           layer_(layer) {
+        const RmsNormConfig of_rows{config.width, config.norm_eps};
+        if (config.block_norms == BlockNorms::around) {
+            post_attention_norm_.emplace(of_rows, vector_of<B>(weights.post_attention_norm));
+            post_feed_forward_norm_.emplace(of_rows, vector_of<B>(weights.post_feed_forward_norm));
+        }
         if (config.head_norm == HeadNorm::rms) {
             q_norm_.emplace(RmsNormConfig{config.head_dim, config.norm_eps}, vector_of<B>(weights.q_norm));
             k_norm_.emplace(RmsNormConfig{config.head_dim, config.norm_eps}, vector_of<B>(weights.k_norm));
@@ -131,16 +140,21 @@ public:
         rope.rotate(be, c.q.view(), shape.length, shape.past, shape.starts);
         rope.rotate(be, k, shape.length, shape.past, shape.starts);
         attention_.forward(be, shape.sequences, c.q.view(), all_k, all_v, attended, c.attention, 0,
-                           shape.starts);                   // (T, h)
-        project(be, Target::o_proj, attended, x, a, pass);  // (T, d)
+                           shape.starts);  // (T, h)
+        project_row(be, Target::o_proj, post_attention_norm_, attended, c.raw_attention, x, c.post_attention_norm, a,
+                    pass);  // (T, d)
         ops::add(be, ConstView<B>(c.x.view()), x);
 
         be.copy(ConstView<B>(x), c.middle.view());
         feed_forward_norm_.forward(be, c.middle.view(), normed_middle, c.feed_forward_norm);  // (T, d)
         project(be, Target::gate_proj, normed_middle, c.gate.view(), a, pass);                // (T, f)
         project(be, Target::up_proj, normed_middle, c.up.view(), a, pass);                    // (T, f)
-        ops::swiglu(be, c.gate.view(), c.up.view(), activated);                               // (T, f)
-        project(be, Target::down_proj, activated, x, a, pass);                                // (T, d)
+        if (config_.gate_activation == GateActivation::silu)
+            ops::swiglu(be, c.gate.view(), c.up.view(), activated);  // (T, f)
+        else
+            ops::geglu(be, c.gate.view(), c.up.view(), activated);  // (T, f)
+        project_row(be, Target::down_proj, post_feed_forward_norm_, activated, c.raw_feed_forward, x,
+                    c.post_feed_forward_norm, a, pass);  // (T, d)
         ops::add(be, ConstView<B>(c.middle.view()), x);
     }
 
@@ -148,6 +162,7 @@ public:
     /// least; what stands between its rows is scratch of the call.
     void backward(B& be, View<B> dx, const SequenceShape<B>& shape, const Rope<B>& rope, const Cache& c,
                   const AdapterCaches& a, const BlockGradients<B>& grads) const {
+        using Weights = BlockWeights<ParamView<B>>;
         const Index T = dx.rows;
         const auto [normed, attended, normed_middle, activated] = inputs_of(c);
         Scratch<B> scratch(be);
@@ -157,13 +172,17 @@ public:
             const auto dactivated = inner.template matrix<Scalar<B>>(T, config_.feed_forward);  // (T, f)
             const auto dgate = gradient(inner, T, Target::gate_proj);                           // (T, f)
             const auto dup = gradient(inner, T, Target::up_proj);                               // (T, f)
-            unproject(be, Target::down_proj, activated, dx, a, dactivated, grads);
-            ops::swiglu_backward(be, c.gate.view(), c.up.view(), dactivated, dgate, dup);
+            unproject_row(be, Target::down_proj, post_feed_forward_norm_, activated, c.raw_feed_forward, dx,
+                          c.post_feed_forward_norm, a, dactivated, grads, &Weights::post_feed_forward_norm);
+            if (config_.gate_activation == GateActivation::silu)
+                ops::swiglu_backward(be, c.gate.view(), c.up.view(), dactivated, dgate, dup);
+            else
+                ops::geglu_backward(be, c.gate.view(), c.up.view(), dactivated, dgate, dup);
             unproject(be, Target::gate_proj, normed_middle, dgate, a, dnormed, grads);
             unproject(be, Target::up_proj, normed_middle, dup, a, dnormed, grads, Grad::accumulate);
         }
         feed_forward_norm_.backward(be, c.middle.view(), dnormed, c.feed_forward_norm, dx,
-                                    norm_gradient(grads, &BlockWeights<ParamView<B>>::feed_forward_norm),
+                                    norm_gradient(grads, &Weights::feed_forward_norm),
                                     Grad::accumulate);  // (T, d): gradient of `middle`
         {
             Scratch<B> inner(be);
@@ -171,13 +190,13 @@ public:
             const auto dq = gradient(inner, T, Target::q_proj);                             // (T, h)
             const auto dk = gradient(inner, T, Target::k_proj);                             // (T, k)
             const auto dv = gradient(inner, T, Target::v_proj);                             // (T, k)
-            unproject(be, Target::o_proj, attended, dx, a, dattended, grads);
+            unproject_row(be, Target::o_proj, post_attention_norm_, attended, c.raw_attention, dx,
+                          c.post_attention_norm, a, dattended, grads, &Weights::post_attention_norm);
             attention_.backward(be, shape.sequences, c.q.view(), c.k.view(), c.v.view(), attended, dattended,
                                 c.attention, dq, dk, dv, shape.starts);
             rope.rotate_back(be, dq, shape.length, 0, shape.starts);
             rope.rotate_back(be, dk, shape.length, 0, shape.starts);
             if (q_norm_) {
-                using Weights = BlockWeights<ParamView<B>>;
                 unnorm_heads(be, *q_norm_, c.raw_q.view(), c.q_norm, dq, norm_gradient(grads, &Weights::q_norm));
                 unnorm_heads(be, *k_norm_, c.raw_k.view(), c.k_norm, dk, norm_gradient(grads, &Weights::k_norm));
             }
@@ -186,7 +205,7 @@ public:
             unproject(be, Target::v_proj, normed, dv, a, dnormed, grads, Grad::accumulate);
         }
         attention_norm_.backward(be, c.x.view(), dnormed, c.attention_norm, dx,
-                                 norm_gradient(grads, &BlockWeights<ParamView<B>>::attention_norm), Grad::accumulate);
+                                 norm_gradient(grads, &Weights::attention_norm), Grad::accumulate);
     }
 
 private:
@@ -250,6 +269,27 @@ private:
         be.copy(ConstView<B>(close), d);
     }
 
+    /// The same for rows (T, d) that go to the residual stream.
+    void project_row(B& be, Target t, const std::optional<RmsNorm<B>>& norm, View<B> x, ActivationBuffer<B>& raw,
+                     View<B> y, typename RmsNorm<B>::Cache& norm_cache, AdapterCaches& a, const Pass<B>& pass) const {
+        if (!norm) return project(be, t, x, y, a, pass);
+        raw.resize(be, y.rows, y.cols);
+        project(be, t, x, raw.view(), a, pass);
+        norm->forward(be, raw.view(), y, norm_cache);
+    }
+
+    /// dx = the gradient of what such a projection took, from dy behind its norm; dy stays, but for its room.
+    void unproject_row(B& be, Target t, const std::optional<RmsNorm<B>>& norm, ConstView<B> x,
+                       const ActivationBuffer<B>& raw, View<B> dy, const typename RmsNorm<B>::Cache& norm_cache,
+                       const AdapterCaches& a, View<B> dx, const BlockGradients<B>& grads,
+                       ParamView<B> BlockWeights<ParamView<B>>::*norm_weight) const {
+        if (!norm) return unproject(be, t, x, dy, a, dx, grads);
+        Scratch<B> scratch(be);
+        const auto draw = gradient(scratch, dy.rows, t);  // (T, d)
+        norm->backward(be, raw.view(), dy, norm_cache, draw, norm_gradient(grads, norm_weight));
+        unproject(be, t, x, draw, a, dx, grads);
+    }
+
     /// What stands behind x's rows is scratch of the call, and so in unproject behind dy's.
     void project(B& be, Target t, View<B> x, View<B> y, AdapterCaches& a, Pass<B> pass) const {
         const std::size_t i = index_of(t);
@@ -284,7 +324,7 @@ private:
     LlamaConfig config_;
     BlockWeights<StoredView<B>> weights_;
     RmsNorm<B> attention_norm_, feed_forward_norm_;
-    std::optional<RmsNorm<B>> q_norm_, k_norm_;
+    std::optional<RmsNorm<B>> q_norm_, k_norm_, post_attention_norm_, post_feed_forward_norm_;
     Attention<B> attention_;
     std::array<std::optional<Adapter>, target_count> adapters_;  // of targets that are not joined
     std::array<std::optional<JoinedLinear<B, AdapterConfig, ProjectionWeight<B>>>, target_count> joined_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,16 +16,36 @@ namespace hydralora {
 enum class LmHead { tied, own };
 
 /// The published families that this decoder computes. They differ in the members below it alone.
-enum class Architecture { llama, mistral, qwen2, qwen3 };
-inline constexpr std::array<std::string_view, 4> architecture_names{"llama", "mistral", "qwen2", "qwen3"};
+enum class Architecture { llama, mistral, qwen2, qwen3, gemma3 };
+inline constexpr std::array<std::string_view, 5> architecture_names{"llama", "mistral", "qwen2", "qwen3",
+                                                                    "gemma3_text"};
 
 /// Which projections of attention add a frozen bias: Qwen2's are q, k and v; Llama's attention_bias has o too.
 enum class AttentionBias { none, qkv, qkvo };
 
-/// Whether each head of q and k goes through an RMSNorm of its own before it is turned (Qwen3).
+/// Whether each head of q and k goes through an RMSNorm of its own before it is turned (Qwen3, Gemma 3).
 enum class HeadNorm { none, rms };
 
-/// The names in brackets are those of config.json in a Hugging Face model directory.
+/// Where a block's norms stand: before attention and before feed-forward, or behind them too, ahead of the residual sum
+/// (Gemma 3).
+enum class BlockNorms { before, around };
+
+/// What the gate of the feed-forward layer goes through: SiLU, or GELU in its form with tanh (Gemma).
+enum class GateActivation { silu, gelu_tanh };
+
+/// What a layer attends to: all tokens so far (global), or the last ones, `sliding_window` of them (local).
+enum class AttentionSpan { global, local };
+
+/// The pattern of layers in which each `period`-th is global and those between are local (Gemma 3: 6).
+[[nodiscard]] inline std::vector<AttentionSpan> alternating_spans(Index layers, Index period) {
+    std::vector<AttentionSpan> spans;
+    for (Index l = 0; l < layers; ++l)
+        spans.push_back((l + 1) % period == 0 ? AttentionSpan::global : AttentionSpan::local);
+    return spans;
+}
+
+/// The names in brackets are those of config.json in a Hugging Face model directory. Norms are held as the factors they
+/// are; files of Gemma hold them less 1.
 struct LlamaConfig {
     Index vocabulary = 0;                             ///< [vocab_size]
     Index width = 0;                                  ///< residual stream [hidden_size]
@@ -41,9 +62,19 @@ struct LlamaConfig {
     Architecture architecture = Architecture::llama;  ///< [model_type]
     AttentionBias attention_bias = AttentionBias::none;  ///< [attention_bias], or by architecture
     HeadNorm head_norm = HeadNorm::none;                 ///< by architecture
-    Index sliding_window =
-        0;  ///< tokens that attention reaches back, 0: all. Longer sequences are refused [sliding_window]
+    Index sliding_window = 0;                     ///< tokens a local layer sees, 0: no layer is local [sliding_window]
+    std::vector<AttentionSpan> spans = {};        ///< of each layer; empty: of all layers the window's [layer_types]
+    double local_rope_theta = 0;                  ///< of local layers, which then have no scaling; 0: they have
+                                                  ///< rope_theta and rope_scaling too [rope_local_base_freq]
+    BlockNorms block_norms = BlockNorms::before;  ///< by architecture
+    GateActivation gate_activation = GateActivation::silu;  ///< [hidden_act, hidden_activation]
+    double embedding_scale =
+        1;  ///< factor on embeddings where they are looked up, not in a tied head (Gemma: sqrt(width))
+    double attention_scale = 0;  ///< factor of q k^T, 0: 1 / sqrt(head_dim) [query_pre_attn_scalar ^ -0.5]
 
+    [[nodiscard]] bool is_local(Index layer) const {
+        return sliding_window > 0 && (spans.empty() || spans[static_cast<std::size_t>(layer)] == AttentionSpan::local);
+    }
     [[nodiscard]] Index q_width() const { return heads * head_dim; }
     [[nodiscard]] Index kv_width() const { return kv_heads * head_dim; }
 };
@@ -64,6 +95,18 @@ inline void validate(const LlamaConfig& c) {
     check(c.heads % c.kv_heads == 0, "LlamaConfig: heads = ", c.heads, " is not a multiple of kv_heads = ", c.kv_heads);
     check(c.head_dim % 2 == 0, "LlamaConfig: head_dim = ", c.head_dim, ", expected an even number");
     check(c.sliding_window >= 0, "LlamaConfig: sliding_window = ", c.sliding_window, ", expected 0 (none) or more");
+    check(c.spans.empty() || static_cast<Index>(c.spans.size()) == c.layers, "LlamaConfig: spans of ", c.spans.size(),
+          " layers, expected none or ", c.layers);
+    for (std::size_t l = 0; l < c.spans.size(); ++l)
+        check(c.spans[l] == AttentionSpan::global || c.sliding_window > 0, "LlamaConfig: layer ", l,
+              " is local, but there is no sliding_window");
+    const auto factor = [](std::string_view name, double value, double least) {
+        check(value >= least && std::isfinite(value), "LlamaConfig: ", name, " = ", value, ", expected a number from ",
+              least);
+    };
+    factor("local_rope_theta", c.local_rope_theta, 0);
+    factor("attention_scale", c.attention_scale, 0);
+    factor("embedding_scale", c.embedding_scale, 0);
     check(c.norm_eps > 0 && c.norm_eps < 1, "LlamaConfig: norm_eps = ", c.norm_eps, ", expected between 0 and 1");
 }
 

@@ -5,10 +5,12 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "../backend/compose/add.hpp"
+#include "../backend/compose/scale.hpp"
 #include "../nn/cross_entropy.hpp"
 #include "../nn/embedding.hpp"
 #include "block.hpp"
@@ -170,10 +172,9 @@ private:
             return map_params<StoredView<B>>(weights, [](const ParamPath&, const M& m) { return StoredView<B>(m); });
     }
 
-    void check_window(Index tokens) const {
-        check(config_.sliding_window == 0 || tokens <= config_.sliding_window, "Llama: sequences of ", tokens,
-              " tokens reach beyond sliding_window = ", config_.sliding_window,
-              ", which this library does not compute: use at most so many");
+    /// The positions of a layer.
+    [[nodiscard]] const Rope<B>& rope(std::size_t layer) const {
+        return local_rope_ && config_.is_local(static_cast<Index>(layer)) ? *local_rope_ : rope_;
     }
 
     [[nodiscard]] StoredView<B> head_weight() const {
@@ -190,6 +191,7 @@ private:
     LlamaConfig config_;
     Weights weights_;
     Rope<B> rope_;
+    std::optional<Rope<B>> local_rope_;  // of local layers with another base
     RmsNorm<B> norm_;
     std::vector<LlamaBlock<B>> blocks_;
     bool adapted_;
@@ -201,7 +203,6 @@ void Llama<B>::forward(B& be, const TokenBatch<B>& batch, Cache& c, const Pass<B
           "Llama: ", batch.ids.cols, " tokens do not make ", batch.sequences, " sequences of equal length");
     check(batch.length() <= config_.max_positions, "Llama: sequences of ", batch.length(),
           " tokens, the model has max_positions = ", config_.max_positions);
-    check_window(batch.length());
     check(batch.starts.empty() || batch.starts.shape() == batch.ids.shape(), "Llama: starts is (", batch.starts.rows,
           ", ", batch.starts.cols, "), expected (1, ", batch.tokens(), ") or empty");
     run(be, batch.ids, {batch.sequences, batch.length(), 0, batch.starts}, c, pass, nullptr);
@@ -223,7 +224,6 @@ void Llama<B>::decode(B& be, ViewOf<B, const std::int32_t> ids, KeyValueMemory<B
     check(ids.cols >= 1, "Llama: no tokens to decode");
     check(memory.used + ids.cols <= memory.capacity(), "Llama: ", memory.used, " + ", ids.cols,
           " tokens exceed the key-value memory of ", memory.capacity());
-    check_window(memory.used + ids.cols);
     run(be, ids, {1, ids.cols, memory.used, {}}, c, pass, &memory);
     memory.used += ids.cols;
     const ConstView<B> last = c.hidden.view().row_slice(ids.cols - 1, 1);                    // (1, d)
@@ -243,6 +243,8 @@ Llama<B>::Llama(B& be, const LlamaConfig& config, const Weights& weights, const 
       rope_(be, {config.head_dim, config.rope_theta, config.rope_scaling, config.max_positions}),
       norm_({config.width, config.norm_eps}, vector_of<B>(weights.norm)),
       adapted_(adapter_config != nullptr) {
+    if (config.local_rope_theta > 0 && config.sliding_window > 0)
+        local_rope_.emplace(be, RopeConfig{config.head_dim, config.local_rope_theta, {}, config.max_positions});
     check(weights.layers.size() == static_cast<std::size_t>(config.layers), "Llama: weights of ", weights.layers.size(),
           " layers, expected ", config.layers);
     check(adapters == nullptr || adapters->layers.size() == weights.layers.size(), "Llama: adapters of ",
@@ -280,6 +282,7 @@ void Llama<B>::run(B& be, ViewOf<B, const std::int32_t> ids, const SequenceShape
     c.x.resize(be, ids.cols, config_.width);
     c.hidden.resize(be, ids.cols, config_.width);
     Embedding<B>{weights_.embedding}.forward(be, ids, c.x.view());  // (T, d)
+    if (config_.embedding_scale != 1) ops::scale(be, config_.embedding_scale, c.x.view());
     for (std::size_t l = 0; l < blocks_.size(); ++l) {
         auto& block = c.blocks[c.blocks.size() > l ? l : 0];
         if (!c.inputs.empty()) {
@@ -288,9 +291,9 @@ void Llama<B>::run(B& be, ViewOf<B, const std::int32_t> ids, const SequenceShape
         }
         if (decoding) {
             View<B> keys = memory->keys[l].view(), values = memory->values[l].view();
-            blocks_[l].forward(be, c.x.view(), shape, rope_, block, c.adapters[l], c.pass, &keys, &values);
+            blocks_[l].forward(be, c.x.view(), shape, rope(l), block, c.adapters[l], c.pass, &keys, &values);
         } else {
-            blocks_[l].forward(be, c.x.view(), shape, rope_, block, c.adapters[l], c.pass);
+            blocks_[l].forward(be, c.x.view(), shape, rope(l), block, c.adapters[l], c.pass);
         }
     }
     norm_.forward(be, c.x.view(), c.hidden.view(), c.norm);  // (T, d)
@@ -325,13 +328,15 @@ void Llama<B>::backward(B& be, const TokenBatch<B>& batch, double scale, Cache& 
     for (std::size_t l = blocks_.size(); l-- > 0;) {
         if (recomputed && l + 1 < blocks_.size()) {  // the last block's is still there
             be.copy(ConstView<B>(c.inputs[l].view()), c.x.view());
-            blocks_[l].forward(be, c.x.view(), shape, rope_, c.blocks[0], c.adapters[l], c.pass);
+            blocks_[l].forward(be, c.x.view(), shape, rope(l), c.blocks[0], c.adapters[l], c.pass);
         }
         blocks_[l].backward(
-            be, dx, shape, rope_, c.blocks[recomputed ? 0 : l], c.adapters[l],
+            be, dx, shape, rope(l), c.blocks[recomputed ? 0 : l], c.adapters[l],
             {adapters == nullptr ? nullptr : &adapters->layers[l], weights == nullptr ? nullptr : &weights->layers[l]});
     }
-    if (weights != nullptr) Embedding<B>{weights_.embedding}.backward(be, batch.ids, dx, weights->embedding);
+    if (weights == nullptr) return;
+    if (config_.embedding_scale != 1) ops::scale(be, config_.embedding_scale, dx);
+    Embedding<B>{weights_.embedding}.backward(be, batch.ids, dx, weights->embedding);
 }
 
 }  // namespace hydralora

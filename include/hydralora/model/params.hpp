@@ -17,8 +17,11 @@ struct BlockWeights {
     std::array<M, target_count> projections;  // target_shape of each
     std::array<M, target_count> biases;       // (1, out), empty where there is none
     M q_norm, k_norm;                         // (1, D), empty without
+    M post_attention_norm;                    // (1, d), empty without
     M feed_forward_norm;                      // (1, d)
+    M post_feed_forward_norm;                 // (1, d), empty without
 
+    /// Checkpoints call the norm before feed-forward for its place behind attention, unless there is another one.
     template <class F, class... P>
     static void visit_at(const ParamPath& path, F&& f, P&&... p) {
         params_detail::visit_tensor((path / "input_layernorm.weight").with(Role::norm), f, p.attention_norm...);
@@ -29,8 +32,13 @@ struct BlockWeights {
         }
         params_detail::visit_tensor((path / "self_attn.q_norm.weight").with(Role::norm), f, p.q_norm...);
         params_detail::visit_tensor((path / "self_attn.k_norm.weight").with(Role::norm), f, p.k_norm...);
+        const bool around = !(p.post_attention_norm.empty() && ...);
+        const char* const before = around ? "pre_feedforward_layernorm.weight" : "post_attention_layernorm.weight";
         params_detail::visit_tensor((path / "post_attention_layernorm.weight").with(Role::norm), f,
-                                    p.feed_forward_norm...);
+                                    p.post_attention_norm...);
+        params_detail::visit_tensor((path / before).with(Role::norm), f, p.feed_forward_norm...);
+        params_detail::visit_tensor((path / "post_feedforward_layernorm.weight").with(Role::norm), f,
+                                    p.post_feed_forward_norm...);
     }
     template <class N>
     [[nodiscard]] BlockWeights<N> like() const {
@@ -104,6 +112,8 @@ struct LlamaAdapters {
             if (has_bias(c, static_cast<Target>(t))) layer.biases[t] = {1, layer.projections[t].rows};
         }
         if (c.head_norm == HeadNorm::rms) layer.q_norm = layer.k_norm = {1, c.head_dim};
+        if (c.block_norms == BlockNorms::around)
+            layer.post_attention_norm = layer.post_feed_forward_norm = {1, c.width};
     }
     shapes.norm = {1, c.width};
     if (c.lm_head == LmHead::own) shapes.lm_head = {c.vocabulary, c.width};

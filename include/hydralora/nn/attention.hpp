@@ -2,6 +2,7 @@
 // S sequences, L queries and K keys each, D head_dim.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include "../backend/compose/attention.hpp"
@@ -14,10 +15,13 @@ struct AttentionConfig {
     Index heads = 0;
     Index kv_heads = 0;  ///< divides heads; query head h uses key/value head h / (heads / kv_heads)
     Index head_dim = 0;
+    Index window = 0;  ///< a query at position i sees keys j with i - window < j <= i; 0: all up to i
+    double scale = 0;  ///< factor of q k^T; 0: 1 / sqrt(head_dim)
 };
 
-/// o = softmax(q k^T / sqrt(D)) v. Query i of a sequence stands at position K - L + i and sees keys 0 .. that, so
-/// decoding against a cache of keys is the same call. The bits of a sequence do not depend on the others in the call.
+/// o = softmax(scale q k^T) v. Query i of a sequence stands at position K - L + i and sees keys 0 .. that, or the last
+/// ones of these in its window, so decoding against a cache of keys is the same call. With a window the work is that of
+/// the keys seen. The bits of a sequence do not depend on the others in the call.
 template <Backend B>
 class Attention {
 public:
@@ -31,6 +35,9 @@ public:
               "Attention: heads = ", config.heads, ", kv_heads = ", config.kv_heads,
               ", expected heads to be a multiple of kv_heads");
         check(config.head_dim >= 1, "Attention: head_dim = ", config.head_dim, ", expected at least 1");
+        check(config.window >= 0, "Attention: window = ", config.window, ", expected 0 (none) or more");
+        check(config.scale >= 0 && std::isfinite(config.scale), "Attention: scale = ", config.scale,
+              ", expected 0 (1 / sqrt(head_dim)) or more");
     }
 
     /// o (S*L, heads*D) from q (S*L, heads*D), k and v (S*K, kv_heads*D). kv_stride_rows: rows from one sequence's keys
@@ -87,7 +94,9 @@ private:
                 config_.kv_heads,
                 config_.head_dim,
                 0,
-                starts.empty() ? nullptr : starts.data};
+                starts.empty() ? nullptr : starts.data,
+                config_.window,
+                config_.scale};
     }
 
     static void same_shape(const char* name, Shape shape, const char* other, Shape expected) {

@@ -14,6 +14,8 @@ namespace hydralora::panel {
 
 /// Elements of a right side that a product packs at a time: what stays in a last-level cache.
 inline constexpr Index most_packed = Index{1} << 20;
+/// And those of blocks that a thread decodes at a time.
+inline constexpr Index most_decoded = Index{1} << 18;
 
 /// What a product with panels of bfloat16 does with the left side: rounded to bfloat16 too, it is multiplied by the
 /// processor's dot products of bfloat16 where there are any; the sums are floats in any case.
@@ -88,7 +90,7 @@ inline void copy_rounded(const float* from, Index n, float alpha, bool pairs, fl
         for (Index k = 0; k < n; ++k) to[k] = static_cast<float>(bfloat16(to[k]));
 }
 
-/// Depths that are summed at a time before they are added to the result, of a right side that is packed on the way.
+/// Depths that a product packs at a time: all, or in pieces.
 [[nodiscard]] inline Index piece_of(Index depth) {
     constexpr Index deepest = most_packed / (4 * most_cols);
     const Index pieces = std::max(Index{1}, (depth + deepest - 1) / deepest);
@@ -190,61 +192,63 @@ void multiply(B& be, const Layout& at, const P* memory, float alpha, MatrixView<
 template <class B, class S>
 void multiply(B& be, float alpha, MatrixView<const float> a, Op op_b, MatrixView<const S> b, MatrixView<float> c,
               Grad mode) {
-    using product_detail::piece_of;
-    const Index deep = piece_of(a.cols), pieces = std::max(Index{1}, (a.cols + deep - 1) / std::max(Index{1}, deep));
+    const Index deep = product_detail::piece_of(a.cols);
     const Index fit = most_packed / std::max(Index{1}, deep) / most_cols * most_cols;
     const Index most = std::max(fit, most_cols), chunks = (c.cols + most - 1) / most;
     const Index cols = chunks <= 1 ? c.cols : ((c.cols + chunks - 1) / chunks + most_cols - 1) / most_cols * most_cols;
     Scratch<B> scratch(be);
     const auto memory = scratch.template matrix<float>(1, Layout{deep, cols}.size());
-    for (Index col = 0; col < c.cols; col += cols)
-        for (Index piece = 0; piece < pieces; ++piece) {
-            const Index k = piece * deep, depth = std::min(deep, a.cols - k), count = std::min(cols, c.cols - col);
+    for (Index col = 0; col < c.cols; col += cols) {
+        Index k = 0;
+        do {
+            const Index depth = std::min(deep, a.cols - k), count = std::min(cols, c.cols - col);
             const Layout at{depth, count};
             put(be, at, memory.data, op_b, 0,
                 op_b == Op::none ? b.row_slice(k, depth).col_slice(col, count)
                                  : b.row_slice(col, count).col_slice(k, depth));
             multiply(be, at, static_cast<const float*>(memory.data), alpha, a.col_slice(k, depth),
-                     c.col_slice(col, count), piece == 0 ? mode : Grad::accumulate);
-        }
+                     c.col_slice(col, count), k == 0 ? mode : Grad::accumulate);
+            k += deep;
+        } while (k < a.cols);
+    }
 }
 
-/// The same with b in blocks. A task has some columns of c: it decodes what they need of b, one block of the depth after the
-/// other, and multiplies all rows by that while a cache holds it.
+/// The same with b in blocks. A task has some columns of c: it decodes what they need of b into memory of its thread and
+/// multiplies all rows by that, so that no panel crosses from one core's caches to another's.
 template <class B>
 void multiply(B& be, float alpha, MatrixView<const float> a, Op op_b, const QuantView<host>& b, MatrixView<float> c,
               Grad mode) {
     using namespace product_detail;
     if (c.empty()) return;
-    if (a.cols == 0) {
-        for (Index i = 0; mode == Grad::overwrite && i < c.rows; ++i) std::fill_n(c.row(i), c.cols, 0.0f);
-        return;
-    }
-    const Index width = std::max(kernel<float>().cols, quant_run), wide = 2 * width;
-    const Index cols = c.cols >= 8 * wide * be.threads() ? wide : width, runs = (c.cols + cols - 1) / cols;
-    const Index deep = piece_of(a.cols);
+    const Index deep = piece_of(a.cols), unit = std::max(kernel<float>().cols, quant_run);
+    const Index units = (c.cols + unit - 1) / unit,
+                fit = std::max(Index{1}, most_decoded / std::max(Index{1}, deep) / unit);
+    const Index runs = std::min(units, std::max((units + fit - 1) / fit, 2 * Index{be.threads()}));
     Scratch<B> scratch(be);
-    const auto spaces = scratch.template matrix<float>(be.threads(), Workspace::size + most_depth * cols);
+    const Index most = (units + runs - 1) / runs * unit;  // columns of a task
+    const auto spaces = scratch.template matrix<float>(be.threads(), Workspace::size + Layout{deep, most}.size());
     be.tasks(runs, [&](Index run, int worker) {
         const Workspace work(spaces.row(worker));
         float* const panels = spaces.row(worker) + Workspace::size;
-        const Index col = run * cols, count = std::min(cols, c.cols - col);
-        const auto y = c.col_slice(col, count);
-        for (Index piece = 0; piece < a.cols; piece += deep) {
-            const Layout all{std::min(deep, a.cols - piece), count};
-            for (Index block = 0; block < all.blocks; ++block) {
-                const Index k = piece + block * all.block;
-                const Layout at{all.depth_of(block), count};
-                put_part(at, panels, at.depth, {op_b, b, k, at.depth, col, count});
-                const Product<float> product{
-                    at, panels, alpha, k == 0 ? mode : Grad::accumulate, nullptr, LeftSide::as_it_is};
-                for (Index row = 0; row < y.rows; row += slab_rows) {
-                    const Index rows = std::min(slab_rows, y.rows - row);
-                    product.multiply(a.row_slice(row, rows).col_slice(k, at.depth), y.row_slice(row, rows), 0,
-                                     at.panels, work);
-                }
+        const Index larger =
+            units % runs;  // that many tasks have a unit more: the first, so that all threads end alike
+        const Index col = (units / runs * run + std::min(run, larger)) * unit;
+        const Index count = std::min(c.cols - col, (units / runs + (run < larger ? 1 : 0)) * unit);
+        Index k = 0;
+        do {
+            const Layout at{std::min(deep, a.cols - k), count};
+            for (Index block = 0; block < at.blocks; ++block)
+                put_part(at, panels + at.place_of(block, 0), at.depth_of(block),
+                         {op_b, b, k + block * at.block, at.depth_of(block), col, count});
+            const Product<float> product{
+                at, panels, alpha, k == 0 ? mode : Grad::accumulate, nullptr, LeftSide::as_it_is};
+            for (Index row = 0; row < c.rows; row += slab_rows) {
+                const Index rows = std::min(slab_rows, c.rows - row);
+                product.multiply(a.row_slice(row, rows).col_slice(k, at.depth),
+                                 c.row_slice(row, rows).col_slice(col, count), 0, at.panels, work);
             }
-        }
+            k += deep;
+        } while (k < a.cols);
     });
 }
 

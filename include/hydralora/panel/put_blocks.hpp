@@ -47,12 +47,21 @@ void put_turned_blocks(const Layout& at, P* panel, const BlockPart& part, Index 
 
 /// Panels of M = m, `deep` lines from one to the next.
 template <class P>
-void put_blocks(const Layout& at, P* panels, Index deep, const BlockPart& part) {
+void put_block_lines(const Layout& at, P* panels, Index deep, const BlockPart& part) {
     float tile[quant_run * quant_run];
     for (Index i = 0; i < part.count; i += quant_run) {
         const Index lines = std::min(quant_run, part.count - i);
         for (Index col = 0; col < part.cols; col += quant_run) {
             const Index count = std::min(quant_run, part.cols - col);
+            if constexpr (std::is_same_v<P, float>) {
+                if (count == quant_run && at.width >= 16) {
+                    const Index panel = col / at.width, apart = at.width == 16 ? deep * at.width : 16;
+                    quant::decode_apart(part.m, part.k + i, lines, part.col + col,
+                                        panels + panel * deep * at.width + i * at.width + col % at.width, at.width,
+                                        apart);
+                    continue;
+                }
+            }
             quant::decode(part.m, part.k + i, lines, part.col + col, count, tile, quant_run);
             for (Index j = 0; j < count; j += at.width) {
                 P* const panel = panels + (col + j) / at.width * deep * at.width;
@@ -69,25 +78,29 @@ void put_blocks(const Layout& at, P* panels, Index deep, const BlockPart& part) 
 template <class P>
 void put_part(const Layout& at, P* panels, Index deep, const BlockPart& part) {
     using namespace layout_detail;
-    if (part.op == Op::none) return put_blocks(at, panels, deep, part);
+    if (part.op == Op::none) return put_block_lines(at, panels, deep, part);
     for (Index col = 0; col < part.cols; col += at.width)
         put_turned_blocks(at, panels + col * deep, part, part.col + col, std::min(at.width, part.cols - col));
 }
 
-/// Rows [0, ...) of M = op(m), by the threads of the backend. `first` is 0: what is stored in blocks stands before what is
-/// trained.
+/// The part as the first rows of a matrix in panels, by the threads of the backend.
+template <class B, class P>
+void put_blocks(B& be, const Layout& at, P* memory, const BlockPart& part) {
+    const Index wide = std::max(at.width, quant_run), runs = (at.cols + wide - 1) / wide;
+    be.tasks(at.blocks * runs, [&](Index task, int) {
+        const Index block = task / runs, col = task % runs * wide, k = block * at.block, deep = at.depth_of(block);
+        const Index count = std::min(deep, part.count - k);
+        if (count > 0)
+            put_part(at, memory + at.place_of(block, col / at.width), at.paired(deep),
+                     {part.op, part.m, part.k + k, count, part.col + col, std::min(wide, at.cols - col)});
+    });
+}
+
+/// Rows of M from `first` on = op(m). `first` is 0: what is stored in blocks stands before what is trained.
 template <class B, class P>
 void put(B& be, const Layout& at, P* memory, Op op, Index first, const QuantView<host>& m) {
     check(first == 0, "panel::put: a matrix of blocks from row ", first, " on, expected 0");
-    const Index depth = op == Op::none ? m.rows : m.cols, wide = std::max(at.width, quant_run);
-    const Index runs = (at.cols + wide - 1) / wide;
-    be.tasks(at.blocks * runs, [&](Index task, int) {
-        const Index block = task / runs, col = task % runs * wide, k = block * at.block, deep = at.depth_of(block);
-        const Index count = std::min(deep, depth - k);
-        if (count > 0)
-            put_part(at, memory + at.place_of(block, col / at.width), at.paired(deep),
-                     {op, m, k, count, col, std::min(wide, at.cols - col)});
-    });
+    put_blocks(be, at, memory, {op, m, 0, op == Op::none ? m.rows : m.cols, 0, at.cols});
 }
 
 }  // namespace hydralora::panel

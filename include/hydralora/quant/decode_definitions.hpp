@@ -4,165 +4,211 @@
 #include <algorithm>
 #include <cstring>
 
-#include "../core/vector_loops.hpp"
+#include "../core/isa.hpp"
 #include "decode.hpp"
 
 namespace hydralora::quant {
 
-namespace decode_detail {
+/// Rows of a matrix of blocks, wherever they lie; places are found once, not a run at a time.
+struct Rows {
+    const std::uint8_t* begin;  // of the column asked for, in the row that is stored first
+    const float* side;
+    Index ld, first, blocks, first_block;  // blocks: of a whole row, where there is something beside the matrix
+    RowOrder order;
 
-typedef std::int8_t Sixteen __attribute__((vector_size(16), may_alias));
+    Rows(const QuantView<host>& m, Index i)
+        : side(m.side), ld(m.ld), first(m.first_row + i), blocks(m.blocks()), order(m.order) {
+        const BlockRow row = m.row(0);
+        const Index place = order.place_of(m.first_row);
+        begin = row.bytes - place * ld;
+        first_block = row.number - place * blocks;
+    }
+    [[nodiscard]] BlockRow row(Index j) const {
+        const Index place = order.place_of(first + j);
+        return {begin + place * ld, side, place * blocks + first_block};
+    }
+    [[nodiscard]] Rows behind(Index j) const {
+        Rows others = *this;
+        others.first += j;
+        return others;
+    }
+};
 
-/// Places of the first or the second eight bytes of two vectors, by turns.
-template <int First>
-[[nodiscard]] Sixteen interleaved(Sixteen a, Sixteen b) {
-    constexpr int f = First;
-#if defined(__clang__)
-    return __builtin_shufflevector(a, b, f, 16 + f, f + 1, 17 + f, f + 2, 18 + f, f + 3, 19 + f, f + 4, 20 + f, f + 5,
-                                   21 + f, f + 6, 22 + f, f + 7, 23 + f);
-#else
-    return __builtin_shuffle(a, b,
-                             Sixteen{f, 16 + f, f + 1, 17 + f, f + 2, 18 + f, f + 3, 19 + f, f + 4, 20 + f, f + 5,
-                                     21 + f, f + 6, 22 + f, f + 7, 23 + f});
-#endif
-}
+/// What the codes of a format with a table stand for, in memory.
+template <class Format>
+inline constexpr float table_of[16] = {Format::value(0),  Format::value(1),  Format::value(2),  Format::value(3),
+                                       Format::value(4),  Format::value(5),  Format::value(6),  Format::value(7),
+                                       Format::value(8),  Format::value(9),  Format::value(10), Format::value(11),
+                                       Format::value(12), Format::value(13), Format::value(14), Format::value(15)};
 
-/// A matrix of 16 x 16 bytes turned, in four rounds of interleaving.
-inline void turn_bytes(Sixteen (&m)[16]) {
+/// A matrix of 16 x 16 bytes turned, in four rounds of interleaving rows i and i + 8.
+inline void turn_bytes(std::int8_t (&bytes)[16][16]) {
+    typedef std::int8_t Sixteen __attribute__((vector_size(16)));
+    Sixteen m[16];
+    std::memcpy(m, bytes, sizeof m);
 #pragma GCC unroll 4
     for (int round = 0; round < 4; ++round) {
         Sixteen next[16];
 #pragma GCC unroll 8
         for (int i = 0; i < 8; ++i) {
-            next[2 * i] = interleaved<0>(m[i], m[i + 8]);
-            next[2 * i + 1] = interleaved<8>(m[i], m[i + 8]);
+            const Sixteen a = m[i], b = m[i + 8];
+#if defined(__clang__)
+            next[2 * i] = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+            next[2 * i + 1] =
+                __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+#else
+            next[2 * i] = __builtin_shuffle(a, b, Sixteen{0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23});
+            next[2 * i + 1] =
+                __builtin_shuffle(a, b, Sixteen{8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31});
+#endif
         }
 #pragma GCC unroll 16
         for (int i = 0; i < 16; ++i) m[i] = next[i];
     }
+    std::memcpy(bytes, m, sizeof m);
 }
 
-/// Rows [0, rows) of one run, `count` elements of each, as columns of `to`: sixteen at most.
-template <class Format>
-void turn_run(Format format, const BlockRow* row, Index rows, Index col, Index count, float* to, Index ld) {
-    Run runs[16];
-    for (Index j = 0; j < rows; ++j) unpack_run(format, row[j], col, runs[j]);
-    for (Index half = 0; half < 2 && half * 16 < count; ++half) {
-        Sixteen codes[16] = {};
-        float scale[16] = {}, offset[16] = {};
-        for (Index j = 0; j < rows; ++j) {
-            std::memcpy(&codes[j], runs[j].code + half * 16, 16);
-            scale[j] = runs[j].scale[half];
-            offset[j] = runs[j].offset[half];
-        }
-        turn_bytes(codes);
-        const Index lines = std::min(Index{16}, count - half * 16);
-        for (Index k = 0; k < lines; ++k) {
-            std::int8_t line[16];
-            std::memcpy(line, &codes[k], 16);
-            float* const target = to + (half * 16 + k) * ld;
-            if (rows == 16) {
-                for (int j = 0; j < 16; ++j) target[j] = scale[j] * value_of<Format>(line[j]) + offset[j];
-            } else if (rows == 8) {
-                for (int j = 0; j < 8; ++j) target[j] = scale[j] * value_of<Format>(line[j]) + offset[j];
-            } else {
-                for (Index j = 0; j < rows; ++j) target[j] = scale[j] * value_of<Format>(line[j]) + offset[j];
-            }
-        }
-    }
-}
+}  // namespace hydralora::quant
 
-/// The same of plain elements.
+#if defined(__x86_64__)
+#define HYDRALORA_ROWS_ISA avx2
+#define HYDRALORA_ROWS_TARGET [[gnu::target("avx2,fma")]]
+#define HYDRALORA_ROWS_LANES 8
+#include "decode_rows.hpp"
+#undef HYDRALORA_ROWS_ISA
+#undef HYDRALORA_ROWS_TARGET
+#undef HYDRALORA_ROWS_LANES
+#endif
+#define HYDRALORA_ROWS_ISA baseline
+#define HYDRALORA_ROWS_TARGET
+#define HYDRALORA_ROWS_LANES 4
+#include "decode_rows.hpp"
+#undef HYDRALORA_ROWS_ISA
+#undef HYDRALORA_ROWS_TARGET
+#undef HYDRALORA_ROWS_LANES
+
+namespace hydralora::quant {
+
+namespace decode_detail {
+
+/// Whole runs of blocks in this process's instructions.
 template <class Format>
-void turn_plain(Format format, const BlockRow* row, Index rows, Index col, Index count, float* to, Index ld) {
-    float run[quant_run];
-    for (Index j = 0; j < rows; ++j) {
-        decode_run(format, row[j], col, count, run);
-        for (Index k = 0; k < count; ++k) to[k * ld + j] = run[k];
-    }
+void decode_runs(Format format, const Rows& from, Index rows, Index col, float* to, Index ld, Index apart) {
+#if defined(__x86_64__)
+    if (isa() != Isa::baseline) return avx2::decode_runs(format, from, rows, col, to, ld, apart);
+#endif
+    baseline::decode_runs(format, from, rows, col, to, ld, apart);
+}
+template <class Format>
+void turn_runs(Format format, const Rows& from, Index col, Index count, float* to, Index ld) {
+#if defined(__x86_64__)
+    if (isa() != Isa::baseline) return avx2::turn_runs(format, from, col, count, to, ld);
+#endif
+    baseline::turn_runs(format, from, col, count, to, ld);
+}
+template <class Format>
+void dot_runs(Format format, const Rows& from, Index rows, Index cols, const float* x, const float* sums, float* y) {
+#if defined(__x86_64__)
+    if (isa() != Isa::baseline) return avx2::dot_runs(format, from, rows, cols, x, sums, y);
+#endif
+    baseline::dot_runs(format, from, rows, cols, x, sums, y);
 }
 
 }  // namespace decode_detail
 
 HYDRALORA_INLINE void decode(const QuantView<host>& m, Index i, Index rows, Index col, Index count, float* to,
                              Index ld) {
-    const QuantView<host>::Rows all(m);
+    const Rows from(m, i);
     with_format(m.format, [&](auto format) {
-        in_vectors([&] {
+        Index k = 0;
+        if constexpr (!is_plain<decltype(format)>)
+            for (; k + quant_run <= count; k += quant_run)
+                decode_detail::decode_runs(format, from, rows, col + k, to + k, ld, 16);
+        for (; k < count; k += quant_run)
             for (Index j = 0; j < rows; ++j) {
-                const BlockRow row = all[i + j];
-                float* const target = to + j * ld;
-                Index k = 0;
-                for (; k + quant_run <= count; k += quant_run) decode_run(format, row, col + k, quant_run, target + k);
-                if (k == count) continue;
                 float run[quant_run];
-                decode_run(format, row, col + k, count - k, run);
-                std::copy_n(run, count - k, target + k);
+                const Index n = std::min(quant_run, count - k);
+                decode_run(format, from.row(j), col + k, n, run);
+                std::copy_n(run, n, to + j * ld + k);
             }
-        });
+    });
+}
+
+HYDRALORA_INLINE void decode_apart(const QuantView<host>& m, Index i, Index rows, Index col, float* to, Index ld,
+                                   Index apart) {
+    const Rows from(m, i);
+    with_format(m.format, [&](auto format) {
+        if constexpr (is_plain<decltype(format)>) {
+            for (Index j = 0; j < rows; ++j) {
+                float run[quant_run];
+                decode_run(format, from.row(j), col, quant_run, run);
+                std::copy_n(run, 16, to + j * ld);
+                std::copy_n(run + 16, 16, to + j * ld + apart);
+            }
+        } else {
+            decode_detail::decode_runs(format, from, rows, col, to, ld, apart);
+        }
     });
 }
 
 HYDRALORA_INLINE void decode_turned(const QuantView<host>& m, Index i, Index rows, Index col, Index count, float* to,
                                     Index ld) {
-    const QuantView<host>::Rows all(m);
-    BlockRow row[most_turned];
-    for (Index j = 0; j < rows; ++j) row[j] = all[i + j];
     with_format(m.format, [&](auto format) {
-        in_vectors([&] {
-            for (Index j = 0; j < rows; j += 16) {
-                const Index some = std::min(Index{16}, rows - j);
-                for (Index k = 0; k < count; k += quant_run) {
-                    const Index n = std::min(quant_run, count - k);
-                    if constexpr (is_plain<decltype(format)>)
-                        decode_detail::turn_plain(format, row + j, some, col + k, n, to + k * ld + j, ld);
-                    else
-                        decode_detail::turn_run(format, row + j, some, col + k, n, to + k * ld + j, ld);
-                }
+        Index j = 0;
+        const Rows from(m, i);
+        if constexpr (!is_plain<decltype(format)>)
+            for (; j + 16 <= rows; j += 16)
+                for (Index k = 0; k < count; k += quant_run)
+                    decode_detail::turn_runs(format, from.behind(j), col + k, std::min(quant_run, count - k),
+                                             to + k * ld + j, ld);
+        for (; j < rows; ++j)
+            for (Index k = 0; k < count; k += quant_run) {
+                float run[quant_run];
+                const Index n = std::min(quant_run, count - k);
+                decode_run(format, from.row(j), col + k, n, run);
+                for (Index t = 0; t < n; ++t) to[(k + t) * ld + j] = run[t];
             }
-        });
     });
 }
 
-HYDRALORA_INLINE float dot(const QuantView<host>& m, Index i, const float* x) {
-    const BlockRow row = m.row(i);
-    float sum = 0;
+HYDRALORA_INLINE void sum_sixteens(const float* x, Index cols, float* sums) {
+    for (Index s = 0; s < dot_sums(cols); ++s) {
+        float sum = 0;
+        for (Index k = s * 16; k < std::min(cols, s * 16 + 16); ++k) sum += x[k];
+        sums[s] = sum;
+    }
+}
+
+HYDRALORA_INLINE void dot(const QuantView<host>& m, Index i, Index rows, const float* x, const float* sums, float* y) {
+    const Rows from(m, i);
     with_format(m.format, [&](auto format) {
-        in_vectors([&] {
-            float sums[16] = {}, run[quant_run];
-            Index k = 0;
-            for (; k + quant_run <= m.cols; k += quant_run) {
-                decode_run(format, row, k, quant_run, run);
-                for (int j = 0; j < 16; ++j) sums[j] += run[j] * x[k + j];
-                for (int j = 0; j < 16; ++j) sums[j] += run[j + 16] * x[k + j + 16];
+        const Index whole = is_plain<decltype(format)> ? 0 : m.cols / quant_run * quant_run;
+        if constexpr (is_plain<decltype(format)>)
+            std::fill_n(y, rows, 0.0f);
+        else
+            decode_detail::dot_runs(format, from, rows, whole, x, sums, y);
+        for (Index k = whole; k < m.cols; k += quant_run)
+            for (Index j = 0; j < rows; ++j) {
+                float run[quant_run];
+                const Index n = std::min(quant_run, m.cols - k);
+                decode_run(format, from.row(j), k, n, run);
+                for (Index t = 0; t < n; ++t) y[j] += run[t] * x[k + t];
             }
-            if (k < m.cols) {
-                decode_run(format, row, k, m.cols - k, run);
-                for (Index j = 0; j < m.cols - k; ++j) sums[j % 16] += run[j] * x[k + j];
-            }
-            for (int width = 8; width > 0; width /= 2)
-                for (int j = 0; j < width; ++j) sums[j] += sums[j + width];
-            sum = sums[0];
-        });
     });
-    return sum;
 }
 
 HYDRALORA_INLINE bool all_finite(const QuantView<host>& m) {
+    const Rows from(m, 0);
     bool finite = true;
     with_format(m.format, [&](auto format) {
-        in_vectors([&] {
-            for (Index i = 0; i < m.rows && finite; ++i) {
-                const BlockRow row = m.row(i);
+        for (Index i = 0; i < m.rows && finite; ++i)
+            for (Index k = 0; k < m.cols; k += quant_run) {
                 float sum = 0, run[quant_run] = {};
-                for (Index k = 0; k < m.cols; k += quant_run) {
-                    const Index n = std::min(quant_run, m.cols - k);
-                    decode_run(format, row, k, n, run);
-                    for (Index j = 0; j < n; ++j) sum += run[j] - run[j];  // 0, or NaN for what is not finite
-                }
-                finite = sum == 0;
+                const Index n = std::min(quant_run, m.cols - k);
+                decode_run(format, from.row(i), k, n, run);
+                for (Index j = 0; j < n; ++j) sum += run[j] - run[j];  // 0, or NaN for what is not finite
+                finite = finite && sum == 0;
             }
-        });
     });
     return finite;
 }

@@ -7,7 +7,7 @@
 //     static void unpack(const std::uint8_t* block, Index run, quant::Run& to);  one of its runs
 //
 // (legacy_blocks.hpp, k_blocks.hpp, table_blocks.hpp, own_blocks.hpp), and everything else is written over that. Two things
-// a format may have besides: `static float value(std::int8_t code)` where codes are places in a table of floats, and two more
+// a format may have besides: `static float value(std::int8_t code)` where codes are places, 0 to 15, in a table of floats, and two more
 // arguments of unpack, `const float* side, Index number`, where the scale of block `number` of a matrix stands beside it.
 #pragma once
 
@@ -96,10 +96,16 @@ struct Run {
     }
 };
 
+/// Whether codes are places, 0 to 15, in a table.
+template <class Format>
+inline constexpr bool has_table = requires(std::int8_t code) {
+    Format::value(code);
+};
+
 /// What a code of a format stands for.
 template <class Format>
 [[nodiscard]] HYDRALORA_HD float value_of(std::int8_t code) {
-    if constexpr (requires { Format::value(code); })
+    if constexpr (has_table<Format>)
         return Format::value(code);
     else
         return static_cast<float>(code);

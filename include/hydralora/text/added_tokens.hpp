@@ -35,7 +35,12 @@ public:
         std::vector<std::uint32_t> order;
         for (std::uint32_t i = 0; i < texts.size(); ++i) order.push_back(i);
         const auto reversed_less = [&](std::uint32_t a, std::uint32_t b) {
-            return std::lexicographical_compare(texts[a].rbegin(), texts[a].rend(), texts[b].rbegin(), texts[b].rend());
+            // Bytes as `step` compares them; a char may be signed.
+            const auto less = [](char x, char y) {
+                return static_cast<unsigned char>(x) < static_cast<unsigned char>(y);
+            };
+            return std::lexicographical_compare(texts[a].rbegin(), texts[a].rend(), texts[b].rbegin(), texts[b].rend(),
+                                                less);
         };
         std::stable_sort(order.begin(), order.end(), reversed_less);
 

@@ -14,6 +14,7 @@
 
 #include "../core/check.hpp"
 #include "../io/quote.hpp"
+#include "join_symbols.hpp"
 #include "unicode.hpp"
 #include "vocabulary.hpp"
 
@@ -54,25 +55,14 @@ private:
 /// must not reach the model as control tokens, so `as_text` is the default; a chat template needs `recognised`.
 enum class Specials { as_text, recognised };
 
-/// What one call to encode needs, kept from word to word.
-struct BpeScratch {
-    static constexpr std::uint32_t end = ~0u;
-    struct Symbol {
-        std::uint32_t slot, previous, next;  // slot = none: joined to the one before
-    };
-    struct Candidate {
-        std::uint32_t rank, at, joined;
-    };
-    std::vector<Symbol> symbols;
-    std::vector<Candidate> queue;  // a heap, the least (rank, at) first
-};
-
 class Bpe {
 public:
-    enum class Unknown { each, fused };
+    /// What becomes of characters without token: the unknown token for each or for each run, if there is one, else
+    /// nothing, their neighbours being neighbours; or nothing, and no rule joins what stands around them.
+    enum class Unknown { each, fused, gap };
     struct Options {
         std::string unknown;  // "": none
-        Unknown fuse = Unknown::each;
+        Unknown unknowns = Unknown::each;
         bool byte_fallback = false;
         bool whole_words_first = false;  // `ignore_merges`
     };
@@ -80,7 +70,8 @@ public:
     Bpe() = default;
     Bpe(Vocabulary vocabulary, std::vector<Merge> merges, Options options)
         : vocabulary_(std::move(vocabulary)),
-          merges_(std::move(merges), vocabulary_.size()),
+          merges_(std::move(merges), vocabulary_.size() + 1),  // and a row without rules for `gap`
+
           options_(std::move(options)),
           unknown_(options_.unknown.empty() ? Vocabulary::none : vocabulary_.find(options_.unknown)) {
         for (std::uint32_t c = 0; c < common_.size(); ++c) {
@@ -88,13 +79,12 @@ public:
             append_utf8(text, c);
             common_[c] = vocabulary_.find(text);
         }
-        for (unsigned b = 0; b < 256; ++b) {
-            constexpr char digits[] = "0123456789ABCDEF";
-            bytes_[b] = vocabulary_.find(std::string{'<', '0', 'x', digits[b >> 4], digits[b & 15], '>'});
-        }
+        bytes_ = byte_slots(vocabulary_);
     }
 
     [[nodiscard]] const Vocabulary& vocabulary() const { return vocabulary_; }
+    /// The number of rules; of those for one pair one counts.
+    [[nodiscard]] std::size_t merges() const { return merges_.all().size(); }
 
     /// Says which slots are special tokens. As text, such a token is written with those that it is joined from, at last
     /// with none that is special, and the ids of other tokens stay the Python package's. A character has no such parts:
@@ -143,7 +133,7 @@ public:
     }
 
     /// Appends the ids of a word.
-    void encode(std::string_view text, std::vector<std::int32_t>& ids, BpeScratch& scratch,
+    void encode(std::string_view text, std::vector<std::int32_t>& ids, JoinScratch& scratch,
                 Specials specials = Specials::as_text) const {
         if (text.empty()) return;
         check(text.size() < std::numeric_limits<std::uint32_t>::max(), "Tokenizer: a word of ", text.size(),
@@ -154,10 +144,12 @@ public:
                 ids.push_back(vocabulary_.id(slot));
                 return;
             }
-        first_symbols(text, scratch.symbols);
-        join(scratch);
+        first_symbols(text, scratch);
+        join_symbols(scratch, [&](std::uint32_t at) {
+            return merges_.find(scratch.symbols[at].slot, scratch.symbols[scratch.symbols[at].next].slot);
+        });
         for (const auto& symbol : scratch.symbols) {
-            if (symbol.slot == Vocabulary::none) continue;
+            if (symbol.slot == Vocabulary::none || symbol.slot == gap()) continue;
             if (const Special* special = specials == Specials::as_text ? special_of(symbol.slot) : nullptr)
                 for (const std::uint32_t part : special->parts) ids.push_back(vocabulary_.id(part));
             else
@@ -166,13 +158,12 @@ public:
     }
 
 private:
-    using Symbol = BpeScratch::Symbol;
-    using Candidate = BpeScratch::Candidate;
     struct Special {
         std::uint32_t slot;
         std::vector<std::uint32_t> parts;  // what it is written with as text
     };
 
+    [[nodiscard]] std::uint32_t gap() const { return static_cast<std::uint32_t>(vocabulary_.size()); }
     [[nodiscard]] const Special* special_of(std::uint32_t slot) const {
         const auto found = std::lower_bound(specials_.begin(), specials_.end(), slot,
                                             [](const Special& special, std::uint32_t s) { return special.slot < s; });
@@ -194,12 +185,10 @@ private:
 
     /// One symbol a character. A character without token becomes its bytes, else the unknown token, else nothing; the
     /// unknown token waits for the next known character, and byte tokens overtake it, as in the Python package.
-    void first_symbols(std::string_view text, std::vector<Symbol>& symbols) const {
+    void first_symbols(std::string_view text, JoinScratch& scratch) const {
+        auto& symbols = scratch.symbols;
         symbols.clear();
-        const auto put = [&](std::uint32_t slot) {
-            const auto at = static_cast<std::uint32_t>(symbols.size());
-            symbols.push_back({slot, at - 1, at + 1});  // the first has no previous: 0 - 1 = end
-        };
+        const auto put = [&](std::uint32_t slot) { scratch.put(slot); };
         bool waiting = false;
         for (std::size_t i = 0; i < text.size();) {
             const Character c = character_at(text, i);
@@ -211,54 +200,17 @@ private:
                 put(slot);
             } else if (has_bytes(character)) {
                 for (const char b : character) put(bytes_[static_cast<unsigned char>(b)]);
+            } else if (options_.unknowns == Unknown::gap) {
+                put(gap());
             } else if (!options_.unknown.empty()) {
                 check(unknown_ != Vocabulary::none, "Tokenizer: no token for ", io::in_quotes(character),
                       ", and the unknown token ", io::in_quotes(options_.unknown), " is not in the vocabulary");
-                if (waiting && options_.fuse == Unknown::each) put(unknown_);
+                if (waiting && options_.unknowns == Unknown::each) put(unknown_);
                 waiting = true;
             }
         }
         if (waiting) put(unknown_);
-        if (!symbols.empty()) symbols.back().next = BpeScratch::end;
-    }
-
-    /// Joins what the rules join. A candidate may be out of date when its turn comes: it counts if the pair that stands
-    /// there now makes the same token, which is the package's test.
-    void join(BpeScratch& scratch) const {
-        auto& symbols = scratch.symbols;
-        auto& queue = scratch.queue;
-        const auto later = [](const Candidate& a, const Candidate& b) {
-            return a.rank != b.rank ? a.rank > b.rank : a.at > b.at;
-        };
-        const auto rule = [&](std::uint32_t at) {
-            return merges_.find(symbols[at].slot, symbols[symbols[at].next].slot);
-        };
-        queue.clear();
-        for (std::uint32_t at = 0; at + 1 < symbols.size(); ++at)
-            if (const Merge* merge = rule(at)) queue.push_back({merge->rank, at, merge->joined});
-        std::make_heap(queue.begin(), queue.end(), later);
-        const auto offer = [&](std::uint32_t at) {
-            if (const Merge* merge = rule(at)) {
-                queue.push_back({merge->rank, at, merge->joined});
-                std::push_heap(queue.begin(), queue.end(), later);
-            }
-        };
-        while (!queue.empty()) {
-            const Candidate best = queue.front();
-            std::pop_heap(queue.begin(), queue.end(), later);
-            queue.pop_back();
-            Symbol& left = symbols[best.at];
-            if (left.slot == Vocabulary::none || left.next == BpeScratch::end) continue;
-            const Merge* merge = rule(best.at);
-            if (merge == nullptr || merge->joined != best.joined) continue;
-            Symbol& right = symbols[left.next];
-            left.slot = best.joined;
-            left.next = right.next;
-            right.slot = Vocabulary::none;
-            if (left.next != BpeScratch::end) symbols[left.next].previous = best.at;
-            if (left.previous != BpeScratch::end) offer(left.previous);
-            if (left.next != BpeScratch::end) offer(best.at);
-        }
+        if (!symbols.empty()) symbols.back().next = JoinScratch::end;
     }
 
     Vocabulary vocabulary_;

@@ -167,6 +167,10 @@ struct SplitByPattern {
     Pattern pattern;
 };
 enum class Digits { together, single };
+/// Cuts runs of punctuation and of the signs $ + < = > ^ ~ | off.
+struct SplitPunctuation {};
+/// Cuts every three ASCII digits off.
+struct SplitThreeDigits {};
 /// Puts a space before every word that does not begin with one.
 struct PrefixSpace {};
 /// Writes the bytes of every word in the byte alphabet.
@@ -177,7 +181,8 @@ struct Metaspace {
     Prepend prepend;
     bool split;
 };
-using PreTokenStep = std::variant<SplitByPattern, Digits, PrefixSpace, ToByteLevel, Metaspace>;
+using PreTokenStep =
+    std::variant<SplitByPattern, Digits, SplitPunctuation, SplitThreeDigits, PrefixSpace, ToByteLevel, Metaspace>;
 
 namespace words_detail {
 
@@ -214,16 +219,43 @@ inline void apply(const SplitByPattern& step, Words& words, GrowthLimit&) {
     cut(words, [&](std::string_view word, std::size_t i) { return match_end(step.pattern, word, i); });
 }
 
-inline void apply(const Digits& step, Words& words, GrowthLimit&) {
+/// Cuts between characters that are `special` and those that are not, and, if `single`, between all that are.
+template <class Special>
+void cut_runs(Words& words, bool single, Special&& special) {
     cut(words, [&](std::string_view word, std::size_t i) {
-        const auto is_digit = [](Character c) { return (properties(c.code) & digit) != 0; };
         Character c = character_at(word, i);
-        const bool digits = is_digit(c);
+        const bool first = special(c);
         do {
             i += c.bytes;
-            if (i == word.size() || (digits && step == Digits::single)) break;
+            if (i == word.size() || (first && single)) break;
             c = character_at(word, i);
-        } while (is_digit(c) == digits);
+        } while (special(c) == first);
+        return i;
+    });
+}
+
+inline void apply(const Digits& step, Words& words, GrowthLimit&) {
+    cut_runs(words, step == Digits::single, [](Character c) { return (properties(c.code) & digit) != 0; });
+}
+
+inline void apply(const SplitPunctuation&, Words& words, GrowthLimit&) {
+    cut_runs(words, false, [](Character c) {
+        constexpr std::string_view signs = "$+<=>^~|";
+        return (properties(c.code) & punctuation) != 0 ||
+               (c.code < 0x80 && signs.find(static_cast<char>(c.code)) != std::string_view::npos);
+    });
+}
+
+inline void apply(const SplitThreeDigits&, Words& words, GrowthLimit&) {
+    cut(words, [](std::string_view word, std::size_t i) {
+        const auto three_at = [&](std::size_t k) {
+            const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+            return k + 3 <= word.size() && std::all_of(word.begin() + static_cast<std::ptrdiff_t>(k),
+                                                       word.begin() + static_cast<std::ptrdiff_t>(k + 3), is_digit);
+        };
+        if (three_at(i)) return i + 3;
+        while (++i < word.size() && !three_at(i)) {
+        }
         return i;
     });
 }

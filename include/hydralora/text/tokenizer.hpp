@@ -17,9 +17,11 @@
 #include "added_tokens.hpp"
 #include "bpe.hpp"
 #include "decode.hpp"
+#include "join_symbols.hpp"
 #include "normalise.hpp"
 #include "pre_tokenise.hpp"
 #include "tokenizer_file.hpp"
+#include "tokenizer_parts.hpp"
 
 namespace hydralora::text {
 
@@ -50,12 +52,14 @@ public:
     [[nodiscard]] static Tokenizer parse(std::string_view json_text, std::string_view file) {
         return Tokenizer(parse_tokenizer_file(json_text, file));
     }
+    /// What a reader of another file made.
+    explicit Tokenizer(TokenizerParts parts) : parts_(std::make_shared<const TokenizerParts>(std::move(parts))) {}
 
     /// Appends the ids of the text, without prefix and suffix.
     void encode(std::string_view text, std::vector<std::int32_t>& ids, Specials specials = Specials::as_text,
                 Position position = Position::first) const {
         const auto plain = [&](const AddedToken& token) { return token.special && specials == Specials::as_text; };
-        BpeScratch scratch;
+        JoinScratch scratch;
         Words words;
         GrowthLimit normal_limit = Normaliser::limit(text.size()), words_limit = PreTokeniser::limit(text.size());
         for (const auto& piece : parts_->verbatim.split(text, plain)) {
@@ -121,8 +125,6 @@ public:
     [[nodiscard]] std::span<const std::int32_t> suffix() const { return parts_->suffix; }
 
 private:
-    explicit Tokenizer(TokenizerParts parts) : parts_(std::make_shared<const TokenizerParts>(std::move(parts))) {}
-
     [[nodiscard]] const Vocabulary& vocabulary() const { return parts_->model.vocabulary(); }
     [[nodiscard]] const AddedToken* added_of(std::int32_t id) const {
         const auto found = std::lower_bound(parts_->added.begin(), parts_->added.end(), id,

@@ -93,7 +93,7 @@ inline constexpr std::size_t most_added = std::size_t{1} << 16, most_added_bytes
         if (json[affix].exists() && !json[affix].string().empty()) json[affix].refuse("null or \"\"");
     Bpe::Options options;
     if (json["unk_token"].exists()) options.unknown = json["unk_token"].string();
-    options.fuse = flag(json["fuse_unk"], false) ? Bpe::Unknown::fused : Bpe::Unknown::each;
+    options.unknowns = flag(json["fuse_unk"], false) ? Bpe::Unknown::fused : Bpe::Unknown::each;
     options.byte_fallback = flag(json["byte_fallback"], false);
     options.whole_words_first = flag(json["ignore_merges"], false);
     Vocabulary vocabulary = read_vocabulary(json["vocab"]);
@@ -209,14 +209,16 @@ inline void read_post_processor(const JsonView& json, TokenizerParts& parts) {
     parts.normaliser = read_normaliser(json["normalizer"]);
     parts.pre_tokeniser = read_pre_tokeniser(json["pre_tokenizer"]);
     parts.decoder = read_decoder(json["decoder"]);
-    parts.model = read_model(json["model"]);
-    const Vocabulary& vocabulary = parts.model.vocabulary();
-    std::vector<AddedToken> added = read_added_tokens(json["added_tokens"], vocabulary);
+    Bpe model = read_model(json["model"]);
+    std::vector<AddedToken> added = read_added_tokens(json["added_tokens"], model.vocabulary());
     std::vector<std::uint32_t> specials;
     for (const AddedToken& token : added)
-        if (const std::uint32_t slot = vocabulary.find(token.content); token.special && slot != Vocabulary::none)
+        if (const std::uint32_t slot = model.vocabulary().find(token.content);
+            token.special && slot != Vocabulary::none)
             specials.push_back(slot);
-    parts.model.set_specials(std::move(specials));
+    model.set_specials(std::move(specials));
+    parts.model = std::move(model);
+    const Vocabulary& vocabulary = parts.model.vocabulary();
     place_added_tokens(std::move(added), json["added_tokens"], parts);
     if (vocabulary.size() > 0) parts.size = vocabulary.id(static_cast<std::uint32_t>(vocabulary.size() - 1)) + 1;
     if (!parts.added.empty()) parts.size = std::max<Index>(parts.size, parts.added.back().id + 1);

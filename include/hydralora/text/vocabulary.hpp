@@ -2,9 +2,11 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -49,6 +51,15 @@ public:
         return found != by_content_.end() && found->head == start && content(found->slot) == wanted ? found->slot
                                                                                                     : none;
     }
+    /// Two tokens of one text that is not empty, if there are such.
+    [[nodiscard]] std::optional<std::pair<std::uint32_t, std::uint32_t>> find_double() const {
+        for (std::size_t i = 1; i < by_content_.size(); ++i) {
+            const Key &a = by_content_[i - 1], &b = by_content_[i];
+            if (a.head == b.head && !content(a.slot).empty() && content(a.slot) == content(b.slot))
+                return std::minmax(a.slot, b.slot);
+        }
+        return std::nullopt;
+    }
     [[nodiscard]] std::uint32_t slot_of(std::int32_t id) const {
         if (id < 0) return none;
         const auto guess = static_cast<std::uint32_t>(id);  // right where the ids have no gap
@@ -75,5 +86,14 @@ private:
     std::vector<Token> tokens_;    // by id
     std::vector<Key> by_content_;  // by head, then content
 };
+
+/// The slots of <0x00> .. <0xFF>, which stand for bytes; `none` where there is no such token.
+[[nodiscard]] inline std::array<std::uint32_t, 256> byte_slots(const Vocabulary& vocabulary) {
+    constexpr char digits[] = "0123456789ABCDEF";
+    std::array<std::uint32_t, 256> slots{};
+    for (unsigned b = 0; b < 256; ++b)
+        slots[b] = vocabulary.find(std::string{'<', '0', 'x', digits[b >> 4], digits[b & 15], '>'});
+    return slots;
+}
 
 }  // namespace hydralora::text

@@ -155,9 +155,10 @@ public:
         using namespace cuda_detail;
         use();
         if constexpr (has_wide_rows<F>)
-            block_rows_kernel<<<blocks(n, 1), block_size, 0, stream_>>>(n, f);
+            block_rows_kernel<<<blocks(n, 1), cuda_detail::block_size, 0, stream_>>>(n, f);
         else
-            warp_rows_kernel<<<blocks(n, block_size / warp_size), block_size, 0, stream_>>>(n, f);
+            warp_rows_kernel<<<blocks(n, cuda_detail::block_size / warp_size), cuda_detail::block_size, 0, stream_>>>(
+                n, f);
         check_cuda(cudaGetLastError(), "starting a row-wise kernel");
     }
     template <class Key, class Allocator>

@@ -30,7 +30,7 @@ void check_cudnn(cudnnStatus_t status, const char* what) {
 enum Uid : std::int64_t { uid_q = 1, uid_k, uid_v, uid_o, uid_statistics, uid_do, uid_dq, uid_dk, uid_dv };
 
 /// All that distinguishes two graphs of calls that the rule lets through.
-using Key = std::array<Index, 16>;
+using Key = std::array<Index, 17>;
 
 Key key_of(const Problem& problem) {
     const AttentionShape& s = problem.shape;
@@ -43,6 +43,7 @@ Key key_of(const Problem& problem) {
             s.kv_heads,
             s.head_dim,
             s.kv_stride(),
+            bit_cast<Index>(s.scale()),
             ld.q,
             ld.k,
             ld.v,

@@ -52,6 +52,7 @@ inline constexpr int least_cudnn_version = 91600;
         return "cuDNN's backward pass in a fixed order needs 9.18.1 on compute capability 10.x";
 
     if (shape.starts != nullptr) return "a sequence holds several documents";
+    if (shape.slides()) return "queries see a window of their keys";
     if (shape.sequences < 1 || shape.queries < 2)
         return "a single query a sequence: each length of a growing cache would be a plan of its own";
     if (shape.keys < shape.queries) return "there are fewer keys than queries";

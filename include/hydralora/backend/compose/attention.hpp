@@ -16,14 +16,25 @@ namespace hydralora {
 
 /// Query i of a sequence stands at position keys - queries + i and sees keys 0 .. that. Row j of sequence s lies at row
 /// s * kv_stride_rows + j of k and v (0: keys), so keys can be the filled part of a longer cache. Where a sequence holds
-/// several documents, query t sees keys from starts[t] on, the first of its document.
+/// several documents, query t sees keys from starts[t] on, the first of its document. With a window, a query sees the last
+/// `window` of its keys alone, its own among them.
 struct AttentionShape {
     Index sequences = 1, queries = 0, keys = 0, heads = 1, kv_heads = 1, head_dim = 0;
     Index kv_stride_rows = 0;
     const std::int32_t* starts = nullptr;  // (sequences * queries), in the backend's memory
+    Index window = 0;                      // 0: all keys
+    double score_scale = 0;                // factor of q k^T, 0: 1 / sqrt(head_dim)
 
     [[nodiscard]] Index kv_stride() const { return kv_stride_rows > 0 ? kv_stride_rows : keys; }
-    [[nodiscard]] double scale() const { return 1.0 / std::sqrt(static_cast<double>(head_dim)); }
+    [[nodiscard]] double scale() const {
+        return score_scale > 0 ? score_scale : 1.0 / std::sqrt(static_cast<double>(head_dim));
+    }
+    /// Whether there is a query that does not see a key for the window.
+    [[nodiscard]] bool slides() const { return window > 0 && window < keys; }
+    /// Keys that a query sees at most.
+    [[nodiscard]] Index reach() const { return slides() ? window : keys; }
+    /// The first key in the window of query i.
+    [[nodiscard]] Index first_key(Index i) const { return std::max<Index>(keys - queries + i + 1 - reach(), 0); }
 };
 
 /// How attention is cut: queries a block, and scores held at a time unless one sequence needs more. These are for a CPU's
@@ -36,23 +47,27 @@ struct AttentionCut {
 namespace attention_detail {
 
 /// One query head of each group, a block of queries, some sequences: matrix b = (sequence, kv head) has `rows` rows of
-/// scores.
+/// scores, of the keys from `first_key` on.
 struct Block {
-    Index rows, cols;     // of a matrix of scores: queries of the block, keys up to its end
-    Index first_visible;  // keys the block's first query sees
+    Index rows, cols;     // of a matrix of scores: queries of the block, keys that any of them sees
+    Index first_key;      // of the block's first query
+    Index reach;          // keys a query sees at most
+    Index first_visible;  // behind the last key that the block's first query sees
     Index first_token;    // row of q of the block's first query in the first sequence
     Index queries, kv_heads, group, member;
     const std::int32_t* starts;
 
     struct Place {
-        Index token, head, first, visible;  // keys [first, visible) are seen
+        Index token, head, first, visible;  // columns [first, visible) are seen
     };
     HYDRALORA_HD Place place(Index row) const {
         const Index b = row / rows, i = row - b * rows;
         const Index sequence = b / kv_heads, kv_head = b - sequence * kv_heads;
         const Index token = first_token + sequence * queries + i;
-        return {token, kv_head * group + member, starts == nullptr ? 0 : static_cast<Index>(starts[token]),
-                first_visible + i};
+        const Index visible = first_visible + i, in_window = visible > reach ? visible - reach : 0;
+        const Index start = starts == nullptr ? 0 : static_cast<Index>(starts[token]);
+        const Index first = start > in_window ? start : in_window;
+        return {token, kv_head * group + member, first - first_key, visible - first_key};
     }
 };
 
@@ -150,17 +165,18 @@ template <class B>
 /// cut of a sequence does not depend on the others.
 template <class Visit>
 void for_each_block(const AttentionCut& cut, const AttentionShape& shape, Visit&& visit) {
-    const Index widest = shape.kv_heads * std::min(cut.queries, shape.queries) * shape.keys;
+    const Index most_rows = std::min(cut.queries, shape.queries);
+    const Index widest = shape.kv_heads * most_rows * std::min(shape.keys, shape.reach() + most_rows - 1);
     const Index together =
         std::clamp(cut.scores / std::max<Index>(widest, 1), Index{1}, std::max<Index>(shape.sequences, 1));
     const Index blocks = (shape.queries + cut.queries - 1) / cut.queries;
     for (Index s = 0; s < shape.sequences; s += together) {
         for (Index b = blocks - 1; b >= 0; --b) {
             const Index q0 = b * cut.queries, rows = std::min(cut.queries, shape.queries - q0);
-            const Index before = shape.keys - shape.queries + q0;
+            const Index before = shape.keys - shape.queries + q0, first = shape.first_key(q0);
             visit(s, std::min(together, shape.sequences - s), q0,
-                  Block{rows, before + rows, before + 1, s * shape.queries + q0, shape.queries, shape.kv_heads,
-                        shape.heads / shape.kv_heads, 0, shape.starts});
+                  Block{rows, before + rows - first, first, shape.reach(), before + 1, s * shape.queries + q0,
+                        shape.queries, shape.kv_heads, shape.heads / shape.kv_heads, 0, shape.starts});
         }
     }
 }
@@ -193,8 +209,9 @@ void compose(B& be, const AttentionShape& shape, ConstView<B> q, ConstView<B> k,
         const auto memory =
             scratch.template matrix<T>(n * shape.kv_heads * block.rows, block.cols);  // (n*kv_heads*rows, cols)
         const auto p = scores_of<T, space>(memory.data, block);
-        const auto keys = heads_of(k, s * stride, block.cols, stride, D, 1, 0);
-        const auto values = heads_of(v, s * stride, block.cols, stride, D, 1, 0);
+        const Index first = s * stride + block.first_key;
+        const auto keys = heads_of(k, first, block.cols, stride, D, 1, 0);
+        const auto values = heads_of(v, first, block.cols, stride, D, 1, 0);
         for (; block.member < block.group; ++block.member) {
             const Index row = s * shape.queries + q0;
             const auto queries = heads_of(q, row, block.rows, shape.queries, D, block.group, block.member);
@@ -219,6 +236,10 @@ void compose_backward(B& be, const AttentionShape& shape, ConstView<B> q, ConstV
     Scratch<B> kept(be);
     const auto delta = kept.template matrix<A>(q.rows, shape.heads);  // (S*L, heads)
     be.rows(q.rows, functor::HeadDots<T, A>{do_.data, o.data, delta.data, shape.heads, D, do_.ld, o.ld, delta.ld});
+    if (shape.slides()) {  // no block reaches every key
+        be.fill(dk, T{});
+        be.fill(dv, T{});
+    }
     for_each_block(cut_of(be), shape, [&](Index s, Index n, Index q0, Block block) {
         Scratch<B> scratch(be);
         const BatchCount batch{n, shape.kv_heads};
@@ -228,11 +249,12 @@ void compose_backward(B& be, const AttentionShape& shape, ConstView<B> q, ConstV
             scratch.template matrix<T>(n * shape.kv_heads * block.rows, block.cols);  // (n*kv_heads*rows, cols)
         const auto p = scores_of<T, space>(memory.data, block);
         const auto dp = scores_of<T, space>(gradient.data, block);
-        const auto keys = heads_of(k, s * K, block.cols, K, D, 1, 0),
-                   values = heads_of(v, s * K, block.cols, K, D, 1, 0);
-        const auto dkeys = heads_of(dk, s * K, block.cols, K, D, 1, 0),
-                   dvalues = heads_of(dv, s * K, block.cols, K, D, 1, 0);
-        const bool last_block = q0 + block.rows == shape.queries;  // the first one visited: it reaches every key
+        const Index first = s * K + block.first_key;
+        const auto keys = heads_of(k, first, block.cols, K, D, 1, 0),
+                   values = heads_of(v, first, block.cols, K, D, 1, 0);
+        const auto dkeys = heads_of(dk, first, block.cols, K, D, 1, 0),
+                   dvalues = heads_of(dv, first, block.cols, K, D, 1, 0);
+        const bool last_block = q0 + block.rows == shape.queries;  // the first one visited
         for (; block.member < block.group; ++block.member) {
             const Index row = s * shape.queries + q0;
             const auto queries = heads_of(q, row, block.rows, shape.queries, D, block.group, block.member);
@@ -254,7 +276,7 @@ void compose_backward(B& be, const AttentionShape& shape, ConstView<B> q, ConstV
 
 namespace ops {
 
-/// o (S*L, heads*D) = softmax(q k^T / sqrt(D)) v, causal; q like o, k and v (S*K, kv_heads*D). log_sum_exp (S*L,
+/// o (S*L, heads*D) = softmax(scale q k^T) v, causal; q like o, k and v (S*K, kv_heads*D). log_sum_exp (S*L,
 /// heads).
 template <Backend B>
 void attention(B& be, const AttentionShape& shape, ConstView<B> q, ConstView<B> k, ConstView<B> v, View<B> o,

@@ -1,0 +1,136 @@
+// Rows of blocks in vectors. One text, which decode_definitions.hpp includes once for each kind of processor, as panel/tile.hpp
+// is: hence no guard; included by itself the file is empty.
+//
+//   HYDRALORA_ROWS_ISA     a namespace, named for the instructions
+//   HYDRALORA_ROWS_TARGET  the attribute, or nothing
+//   HYDRALORA_ROWS_LANES   floats a vector holds, a literal: 8 with AVX2, else 4
+#if defined(HYDRALORA_ROWS_ISA)
+
+namespace hydralora::quant::HYDRALORA_ROWS_ISA {
+
+inline constexpr int lanes = HYDRALORA_ROWS_LANES;
+typedef float Vector __attribute__((vector_size(HYDRALORA_ROWS_LANES * 4)));
+typedef float Loose __attribute__((vector_size(HYDRALORA_ROWS_LANES * 4), aligned(4), may_alias));
+
+/// `lanes` codes as floats.
+HYDRALORA_ROWS_TARGET [[gnu::always_inline]] inline Vector floats_of(const std::int8_t* codes) {
+#if HYDRALORA_ROWS_LANES == 8 && defined(__GNUC__) && !defined(__clang__)
+    // g++ makes single elements of __builtin_convertvector from 8 bytes
+    typedef char Sixteen __attribute__((vector_size(16)));
+    typedef long long Two __attribute__((vector_size(16)));
+    long long eight;
+    std::memcpy(&eight, codes, 8);
+    return __builtin_convertvector(__builtin_ia32_pmovsxbd256((Sixteen)Two{eight, 0}), Vector);
+#else
+    typedef std::int8_t Codes __attribute__((vector_size(HYDRALORA_ROWS_LANES)));
+    typedef std::int32_t Wide __attribute__((vector_size(HYDRALORA_ROWS_LANES * 4)));
+    Codes narrow;
+    std::memcpy(&narrow, codes, sizeof narrow);
+    return __builtin_convertvector(__builtin_convertvector(narrow, Wide), Vector);
+#endif
+}
+
+/// What `lanes` codes of a format stand for.
+template <class Format>
+HYDRALORA_ROWS_TARGET [[gnu::always_inline]] inline Vector values_of(const std::int8_t* codes) {
+    if constexpr (!has_table<Format>) {
+        return floats_of(codes);
+    } else {
+#if HYDRALORA_ROWS_LANES == 8
+        // two halves of the table, of which an element's fourth bit chooses
+        typedef std::int32_t Places __attribute__((vector_size(32)));
+        Vector lower, upper;
+        std::memcpy(&lower, table_of<Format>, sizeof lower);
+        std::memcpy(&upper, table_of<Format> + 8, sizeof upper);
+        const Places places = __builtin_convertvector(floats_of(codes), Places);
+        return places > 7 ? __builtin_ia32_permvarsf256(upper, places) : __builtin_ia32_permvarsf256(lower, places);
+#else
+        constexpr auto& table = table_of<Format>;
+        return Vector{table[codes[0]], table[codes[1]], table[codes[2]], table[codes[3]]};
+#endif
+    }
+}
+
+/// Rows of runs: 32 elements of each, the second sixteen `apart` elements behind the first.
+template <class Format>
+HYDRALORA_ROWS_TARGET [[gnu::flatten]] void decode_runs(Format format, const Rows& from, Index rows, Index col,
+                                                        float* to, Index ld, Index apart) {
+    for (Index j = 0; j < rows; ++j) {
+        Run run;
+        unpack_run(format, from.row(j), col, run);
+#pragma GCC unroll 2
+        for (int half = 0; half < 2; ++half) {
+            float* const target = to + j * ld + half * apart;
+            const Vector scale = run.scale[half] - Vector{}, offset = run.offset[half] - Vector{};
+#pragma GCC unroll 4
+            for (int v = 0; v < 16; v += lanes)
+                *reinterpret_cast<Loose*>(target + v) = scale * values_of<Format>(run.code + half * 16 + v) + offset;
+        }
+    }
+}
+
+/// Sixteen rows of one run, `count` elements of each, as sixteen columns of `to`.
+template <class Format>
+HYDRALORA_ROWS_TARGET [[gnu::flatten]] void turn_runs(Format format, const Rows& from, Index col, Index count,
+                                                      float* to, Index ld) {
+    std::int8_t codes[2][16][16];
+    float scales[2][16], offsets[2][16];
+    for (int j = 0; j < 16; ++j) {
+        Run run;
+        unpack_run(format, from.row(j), col, run);
+        for (int half = 0; half < 2; ++half) {
+            std::memcpy(codes[half][j], run.code + half * 16, 16);
+            scales[half][j] = run.scale[half];
+            offsets[half][j] = run.offset[half];
+        }
+    }
+    for (Index half = 0; half < 2 && half * 16 < count; ++half) {
+        turn_bytes(codes[half]);
+        Vector scale[16 / lanes], offset[16 / lanes];
+#pragma GCC unroll 4
+        for (int v = 0; v < 16 / lanes; ++v) {
+            scale[v] = *reinterpret_cast<const Loose*>(scales[half] + v * lanes);
+            offset[v] = *reinterpret_cast<const Loose*>(offsets[half] + v * lanes);
+        }
+        const Index lines = std::min(Index{16}, count - half * 16);
+        for (Index k = 0; k < lines; ++k) {
+            float* const target = to + (half * 16 + k) * ld;
+#pragma GCC unroll 4
+            for (int v = 0; v < 16 / lanes; ++v)
+                *reinterpret_cast<Loose*>(target + v * lanes) =
+                    scale[v] * values_of<Format>(codes[half][k] + v * lanes) + offset[v];
+        }
+    }
+}
+
+/// y[j] = row j times x (cols): codes times x, then scale and offset once for each sixteen.
+template <class Format>
+HYDRALORA_ROWS_TARGET [[gnu::flatten]] void dot_runs(Format format, const Rows& from, Index rows, Index cols,
+                                                     const float* x, const float* sums, float* y) {
+    for (Index j = 0; j < rows; ++j) {
+        const BlockRow row = from.row(j);
+        Vector total{};
+        float rest = 0;
+        for (Index k = 0; k < cols; k += quant_run) {
+            Run run;
+            unpack_run(format, row, k, run);
+#pragma GCC unroll 2
+            for (int half = 0; half < 2; ++half) {
+                Vector part{};
+#pragma GCC unroll 4
+                for (int v = 0; v < 16; v += lanes)
+                    part += values_of<Format>(run.code + half * 16 + v) *
+                            *reinterpret_cast<const Loose*>(x + k + half * 16 + v);
+                total += (run.scale[half] - Vector{}) * part;
+                rest += run.offset[half] * sums[k / 16 + half];
+            }
+        }
+        float sum = 0;
+        for (int v = 0; v < lanes; ++v) sum += total[v];
+        y[j] = sum + rest;
+    }
+}
+
+}  // namespace hydralora::quant::HYDRALORA_ROWS_ISA
+
+#endif
