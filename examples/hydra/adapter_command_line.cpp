@@ -82,7 +82,8 @@ Subcommand add_report(CLI::App& app) {
 Subcommand add_inspect(CLI::App& app) {
     const auto options = std::make_shared<InspectOptions>();
     CLI::App& i = *app.add_subcommand("inspect", "what a file or directory holds; several runs: compared");
-    i.add_option("paths", options->paths, "safetensors file, or directory of an adapter, model, checkpoint or run")
+    i.add_option("paths", options->paths,
+                 "safetensors or GGUF file, or directory of an adapter, model, checkpoint or run")
         ->required()
         ->type_name("PATH");
     return {&i, [options] { return Command(*options); }};
@@ -141,7 +142,17 @@ Subcommand add_merge(CLI::App& app) {
         ->required()
         ->type_name("ADAPTER");
     w.add_option("--base", options->base, "model directory or GGUF file")->required()->type_name("BASE");
-    w.add_option("--out", options->out, "model directory, a new one")->required()->type_name("DIR");
+    w.add_option("--out", options->out, "model directory, a new one; of a GGUF file such a file")
+        ->required()
+        ->type_name("PATH");
+    w.add_option_function<std::string>(
+         "--to",
+         [options](const std::string& name) {
+             options->to = hydralora::parse_enum<MergeType>("--to", name, merge_type_names);
+         },
+         "what the adapted matrices of a GGUF file become; all others stay as they are")
+        ->type_name("f32|f16|bf16|q8_0")
+        ->default_str("f16");
     w.add_option("--threads", options->threads, "0: all processors");
     return {&w, [options] { return Command(*options); }};
 }

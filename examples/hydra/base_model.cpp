@@ -52,8 +52,8 @@ void write_model(const std::filesystem::path& directory, const Json& config, dou
 Index planned_positions(Index most, Index wanted) { return std::min(most, std::max(Index{4096}, wanted)); }
 
 bool is_gguf(const std::filesystem::path& base) {
-    std::error_code unused;
-    return io::path_exists(base) && !std::filesystem::is_directory(base, unused);
+    std::error_code error;
+    return io::path_exists(base) && !std::filesystem::is_directory(base, error);
 }
 
 BaseModel load_base(HostBackend& be, const std::filesystem::path& path, Index positions) {

@@ -28,8 +28,8 @@ Vocabulary Vocabulary::absent(std::string why) {
 }
 
 std::int32_t Vocabulary::known(std::int32_t id) const {
-    check(id >= 0 && id < tokens_.model_size, tokens_.directory, ": tokenizer.json makes token ", id,
-          ", but config.json has vocab_size = ", tokens_.model_size,
+    check(id >= 0 && id < tokens_.model_size, tokens_.directory, ": ", tokens_.places.tokens, " makes token ", id,
+          ", but ", tokens_.places.size, " = ", tokens_.model_size,
           ": the model has no such token; take the tokenizer that belongs to this model");
     return id;
 }
@@ -87,9 +87,8 @@ std::span<const std::int32_t> Vocabulary::start() const {
 
 std::int32_t Vocabulary::eos() const {
     check_present();
-    check(tokens_.eos.has_value(), tokens_.directory,
-          ": names no end-of-text token, which every text ends with; set eos_token in tokenizer_config.json or "
-          "eos_token_id in config.json");
+    check(tokens_.eos.has_value(), tokens_.directory, ": names no end-of-text token, which every text ends with; set ",
+          tokens_.places.eos);
     return known(*tokens_.eos);
 }
 
@@ -99,14 +98,14 @@ std::optional<std::int32_t> Vocabulary::control(const Segment& segment, ChatForm
     const std::string_view name = enum_name(format, text::chat_format_names);
     if (segment.piece == Piece::bos) {
         check(tokens_.bos.has_value(), tokens_.directory, ": names no beginning-of-text token, which the chat format ",
-              name, " needs; set bos_token in tokenizer_config.json, or choose another format with --chat: ",
-              text::chat_format_list());
+              name, " needs; set ", tokens_.places.bos,
+              ", or choose another format with --chat: ", text::chat_format_list());
         return known(*tokens_.bos);
     }
     if (is_bytes()) return std::nullopt;
     const auto id = tokenizer_->find(segment.text);
-    check(id.has_value() || segment.piece == Piece::mark, tokens_.directory, ": tokenizer.json has no token ",
-          io::in_quotes(segment.text), ", which the chat format ", name,
+    check(id.has_value() || segment.piece == Piece::mark, tokens_.directory, ": ", tokens_.places.tokens,
+          " has no token ", io::in_quotes(segment.text), ", which the chat format ", name,
           " needs; choose another with --chat: ", text::chat_format_list());
     return id ? std::optional(known(*id)) : std::nullopt;
 }
@@ -231,6 +230,19 @@ Vocabulary load_vocabulary(const std::filesystem::path& directory, const io::Jso
         tokens.bos = static_cast<std::int32_t>(config["bos_token_id"].integer(0, most_tokens));
     if (!tokens.bos && !tokenizer.prefix().empty()) tokens.bos = tokenizer.prefix().front();
     tokens.chat_template = read_template(directory, names);
+    return {std::move(tokenizer), std::move(tokens)};
+}
+
+Vocabulary load_vocabulary(const io::GgufFile& file, Index model_size) {
+    auto [tokenizer, said] = text::tokenizer_from_gguf(file);
+    check(tokenizer.size() <= model_size, file.name(), ": field ", io::in_quotes(gguf_places.tokens),
+          ": expected at most ", model_size, " tokens, which is the rows of the embedding, found ", tokenizer.size());
+    ModelTokens tokens{.bos = said.bos, .eos = said.eos, .stops = std::move(said.ends)};
+    if (!tokens.eos && !tokens.stops.empty()) tokens.eos = tokens.stops.front();
+    tokens.chat_template = std::move(said.chat_template);
+    tokens.model_size = model_size;
+    tokens.directory = file.name();
+    tokens.places = gguf_places;
     return {std::move(tokenizer), std::move(tokens)};
 }
 

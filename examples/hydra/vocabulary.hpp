@@ -26,13 +26,24 @@ inline constexpr hydralora::Index byte_vocabulary = 257;
 /// As a label: nothing is learned at this position.
 inline constexpr std::int32_t ignored = -100;
 
-/// What the files beside a tokenizer say about its tokens.
+/// What the places are called where a vocabulary comes from, for messages.
+struct VocabularyPlaces {
+    std::string_view tokens, size, bos, eos;
+};
+inline constexpr VocabularyPlaces directory_places{"tokenizer.json", "config.json has vocab_size",
+                                                   "bos_token in tokenizer_config.json",
+                                                   "eos_token in tokenizer_config.json or eos_token_id in config.json"};
+inline constexpr VocabularyPlaces gguf_places{"tokenizer.ggml.tokens", "the rows of the embedding",
+                                              "tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id"};
+
+/// What the files beside a tokenizer, or the fields beside its tokens, say about them.
 struct ModelTokens {
     std::optional<std::int32_t> bos, eos;
-    std::vector<std::int32_t> stops{};              ///< eos_token_id of config.json and generation_config.json
+    std::vector<std::int32_t> stops{};              ///< of config.json and generation_config.json; of the fields
     std::optional<std::string> chat_template{};     ///< never run, only recognised
     hydralora::Index model_size = byte_vocabulary;  ///< vocab_size: rows of the embedding
-    std::string directory{};                        ///< for messages
+    std::string directory{};                        ///< or file, for messages
+    VocabularyPlaces places = directory_places;     ///< in it
 };
 
 class Vocabulary {
@@ -100,5 +111,8 @@ private:
 
 /// Of a model directory: bytes where config.json says "tokens": "bytes", else tokenizer.json with the files beside it.
 [[nodiscard]] Vocabulary load_vocabulary(const std::filesystem::path& directory, const hydralora::io::JsonView& config);
+
+/// Of a GGUF file, whose embedding has `model_size` rows. Its template is recognised as that of a directory is.
+[[nodiscard]] Vocabulary load_vocabulary(const hydralora::io::GgufFile& file, hydralora::Index model_size);
 
 }  // namespace hydra

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "adapter/joined_case.hpp"
+#include "support/block_matrix.hpp"
 #include "support/finite_difference.hpp"
 #include "support/message_of.hpp"
 #include "support/same_bits.hpp"
@@ -183,6 +184,53 @@ TEST_CASE("W0 in panels of bfloat16 is the same layer in half the memory, where 
               "PackedJoinedWeight: panels of bfloat16 keep a matrix that is stored in bfloat16, found one in the "
               "parameter type; pack it as PanelStorage::compute");
     }
+}
+
+TEST_CASE("W0 in blocks, read where it lies, is the layer of its decoded values, with the same bits for any threads") {
+    const AdapterConfig shapes[] = {{.in = 320, .out = 517, .rank = 8, .heads = 3, .alpha = 16},
+                                    {.in = 1024, .out = 90, .rank = 4, .heads = 8, .dropout = 0.1}};
+    for (const auto& config : shapes)
+        for (const Index tokens : {1, 3, 13, 150, 300}) {
+            Draw draw(77);
+            const test::BlockMatrix blocks(config.in == 1024 ? QuantFormat::q4_k : QuantFormat::q4_1, config.out,
+                                           config.in, draw);
+            const auto values = blocks.values();
+            const auto run = [&](const StoredView<F>& w0, PanelStorage storage, int threads) {
+                F be({.threads = threads});
+                Draw numbers(78);
+                AdapterCase<F> c(be, config, tokens, numbers);
+                Matrix<float> bias(1, config.out);
+                numbers.normal(bias.view());
+                PackedJoinedWeight<F> weight(be, config, {.storage = storage});
+                weight.put_frozen(be, w0);
+                const JoinedLinear layer(be, weight, c.adapter(), bias.cview());
+                Results r{Matrix<float>(tokens, config.out), Matrix<float>(tokens, config.in), make_params(be, config)};
+                Matrix<float> x(tokens, config.in, layer.x_ld() - config.in),
+                    dy(tokens, config.out, layer.dy_ld() - config.out);
+                be.copy(c.x.view(), x.view());
+                be.copy(c.dy.view(), dy.view());
+                layer.forward(be, x.view(), r.y.view(), c.cache, c.pass);
+                layer.backward(be, x.view(), dy.view(), c.cache, r.dx.view(), views(r.grads));
+                if (storage == PanelStorage::in_place)  // no copy of W0 for either direction
+                    CHECK(PackedJoinedWeight<F>(be, config).bytes() - weight.bytes() >= 8 * config.in * config.out);
+                return r;
+            };
+            const Results expected = run(values.view(), PanelStorage::compute, 2);
+            const Results found = run(blocks.view(), PanelStorage::in_place, 1);
+            CHECK(relative_difference(found.y.view(), expected.y.view()) <= 1e-5);
+            CHECK(relative_difference(found.dx.view(), expected.dx.view()) <= 1e-5);
+            visit([&](const ParamPath& path, const auto& a,
+                      const auto& b) { CHECK_MESSAGE(relative_difference(a.view(), b.view()) <= 1e-5, path.name()); },
+                  found.grads, expected.grads);
+            for (int threads = 2; threads <= 4; ++threads) {
+                const Results again = run(blocks.view(), PanelStorage::in_place, threads);
+                CHECK(same_bits(again.y.view(), found.y.view()));
+                CHECK(same_bits(again.dx.view(), found.dx.view()));
+                visit([](const ParamPath& path, const auto& a,
+                         const auto& b) { CHECK_MESSAGE(same_bits(a.view(), b.view()), path.name()); },
+                      again.grads, found.grads);
+            }
+        }
 }
 
 TEST_CASE("1, 2, 3 and 4 threads give the same bits") {

@@ -1,8 +1,11 @@
-// Bytes as a GGUF file: opened, every field and every tensor read.
+// Bytes as a GGUF file: opened, every field and every tensor read, and its tokenizer, if it has one, used.
 #include <hydralora/io/gguf.hpp>
+#include <hydralora/text/tokenizer_gguf.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <string>
 #include <vector>
 
 namespace {
@@ -49,6 +52,20 @@ void read_field(const GgufFile& file, const GgufField& field) {
     }
 }
 
+void use_tokenizer(const GgufFile& file) {
+    const auto [tokenizer, tokens] = text::tokenizer_from_gguf(file);
+    const auto known = [&, &tokenizer = tokenizer](std::int32_t id) {
+        if (id < 0 || id >= tokenizer.size()) std::abort();
+    };
+    for (const std::int32_t id : tokenizer.prefix()) known(id);
+    for (const std::int32_t id : tokens.ends) known(id);
+    for (const auto specials : {text::Specials::as_text, text::Specials::recognised}) {
+        const auto ids = tokenizer.encode("aab ab  12'll\n</s><s>\u00e9\U0001f600\xff", specials);
+        for (const std::int32_t id : ids) known(id);
+        static_cast<void>(tokenizer.decode(ids, text::Decode::with_specials));
+    }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -71,6 +88,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                 continue;  // integers
             }
         }
+        use_tokenizer(file);
     } catch (const Error&) {
         return 0;
     }

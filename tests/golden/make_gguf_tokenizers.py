@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes gguf_tokenizer/*: pip install gguf==0.19.0 xllamacpp==2026.10.11549; python3 make_gguf_tokenizers.py
+"""Makes gguf_tokenizer/* and two seeds of fuzz/corpus/gguf: pip install gguf==0.19.0 xllamacpp==2026.10.11549; python3 make_gguf_tokenizers.py
 
 NAME.gguf are small vocabularies without tensors, made from those of make_tokenizers.py; what llama.cpp, run on the same
 fields and the tensors of a tiny model, makes of texts is
@@ -226,7 +226,21 @@ def check_names(fields, expected):
         print("   ", name, "as", fields["pre"], "" if family == base else "but for merges and BOS")
 
 
+def fuzz_seeds():
+    """The smallest files of either kind, where the fuzz test of GGUF files begins."""
+    corpus = here.parent / "fuzz/corpus/gguf"
+    write(corpus / "scored.gguf", {
+        "model": "llama", "tokens": ["<unk>", "<s>", "</s>", "\u2581", "a", "b", "ab", "<0x0A>", "x"],
+        "scores": [0.0, 0.0, 0.0, -1.0, -1.0, -2.0, -3.0, 0.0, 0.0],
+        "token_type": [UNKNOWN, CONTROL, CONTROL, NORMAL, NORMAL, NORMAL, NORMAL, BYTE, USER]}, tensors=False)
+    write(corpus / "ranked.gguf", {
+        "model": "gpt2", "pre": "llama-bpe", "tokens": ["a", "b", "ab", "\u0120", "</s>"],
+        "token_type": [NORMAL, NORMAL, NORMAL, NORMAL, CONTROL], "merges": ["a b"], "bos_token_id": 4,
+        "chat_template": "[INST]"}, tensors=False)
+
+
 def main():
+    fuzz_seeds()
     out.mkdir(exist_ok=True)
     many = golden_texts()
     special = {"texts": texts}

@@ -4,7 +4,9 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <string>
+#include <utility>
 
 #include "scratch.hpp"
 
@@ -79,8 +81,12 @@ TEST_CASE("settings of rope: old and new keys, and what is refused") {
     CHECK(read(with("rope_parameters", R"({"rope_type": "default", "rope_theta": 500})")).rope_theta == 500);
     CHECK(has(refusal("rope_parameters", R"({"rope_type": "default", "rope_theta": 7})"), "rope_theta"));
     CHECK(refusal("rope_scaling", R"({"type": "yarn", "factor": 4.0})") ==
-          "config.json: \"rope_scaling.type\": expected one of \"default\", \"llama3\", found \"yarn\"");
-    CHECK(has(refusal("rope_scaling", R"({"type": "linear", "factor": 4.0})"), "found \"linear\""));
+          "config.json: \"rope_scaling.type\": expected one of \"default\", \"llama3\", \"linear\", found \"yarn\"");
+    const LlamaConfig linear = read(with("rope_scaling", R"({"type": "linear", "factor": 4.0})"));
+    CHECK(linear.rope_scaling.kind == RopeScaling::Kind::linear);
+    CHECK(linear.rope_scaling.factor == 4);
+    CHECK(has(refusal("rope_scaling", R"({"type": "linear"})"), "\"rope_scaling.factor\": expected a number"));
+    CHECK(has(refusal("rope_scaling", R"({"factor": 4.0})"), "\"rope_scaling.type\": expected a string"));
     CHECK(has(refusal("rope_scaling", R"({"rope_type": "dynamic", "factor": 4.0})"), "found \"dynamic\""));
     CHECK(has(refusal("rope_parameters", R"({"full_attention": {"rope_type": "default"}})"), "full_attention"));
     CHECK(has(refusal("rope_parameters", R"({"rope_type": "default", "partial_rotary_factor": 0.5})"), "partial"));
@@ -99,20 +105,119 @@ TEST_CASE("families") {
     };
     CHECK(read(family("qwen2", "")).attention_bias == AttentionBias::qkv);
     CHECK(read(family("qwen2", R"(,"sliding_window": 16, "use_sliding_window": false)")).sliding_window == 0);
-    CHECK(read(family("qwen2", R"(,"sliding_window": 16, "use_sliding_window": true)")).sliding_window == 16);
     CHECK(read(family("qwen3", "")).head_norm == HeadNorm::rms);
     CHECK(read(family("qwen3", R"(,"attention_bias": true)")).attention_bias == AttentionBias::qkvo);
     CHECK(read(family("mistral", R"(,"sliding_window": 16)")).sliding_window == 16);
     CHECK(read(family("mistral", R"(,"sliding_window": null)")).sliding_window == 0);
     CHECK(read(family("mistral", "")).sliding_window == 4096);  // as transformers' MistralConfig() has it
-    CHECK(read(family("qwen2", R"(,"use_sliding_window": true)")).sliding_window == 4096);
     CHECK(read(family("llama", R"(,"attention_bias": true)")).attention_bias == AttentionBias::qkvo);
     CHECK(has(error_of([&] { read(family("gemma2", "")); }), "found \"gemma2\""));
     CHECK(has(error_of([&] { read(family("qwen2", R"(,"architectures": ["LlamaForCausalLM"])")); }),
               "expected one of \"Qwen2ForCausalLM\", found \"LlamaForCausalLM\""));
-    for (const char* add : {R"(,"layer_types": ["full_attention", "chunked_attention"])", R"(,"mlp_bias": true)",
-                            R"(,"quantization_config": {"bits": 4})", R"(,"attention_bias": true)"})
+    for (const char* add :
+         {R"(,"mlp_bias": true)", R"(,"quantization_config": {"bits": 4})", R"(,"attention_bias": true)"})
         CHECK(has(error_of([&] { read(family("mistral", add)); }), "config.json: "));
+}
+
+/// As transformers 5.24 has them: seen from the attention weights of random models with these settings.
+TEST_CASE("which layers see a window") {
+    const auto family = [](const std::string& type, const std::string& add) {
+        std::string text = with("architectures");
+        text.replace(text.find("\"llama\""), 7, "\"" + type + "\"");
+        return text.insert(text.size() - 1, "," + add);
+    };
+    const auto layers = [&](const std::string& type, const std::string& add) {
+        const LlamaConfig c = read(family(type, add));
+        return std::pair(c.is_local(0) ? c.sliding_window : 0, c.is_local(1) ? c.sliding_window : 0);
+    };
+    using Layers = std::pair<Index, Index>;
+    CHECK(layers("mistral", R"("sliding_window": 16)") == Layers{16, 16});
+    CHECK(layers("mistral", R"("sliding_window": 16, "layer_types": ["full_attention", "full_attention"])") ==
+          Layers{16, 16});
+    CHECK(layers("mistral", R"("sliding_window": null)") == Layers{0, 0});
+    for (const std::string qwen : {"qwen2", "qwen3"}) {
+        const std::string used = R"("sliding_window": 5, "use_sliding_window": true)";
+        CHECK(layers(qwen, R"("sliding_window": 5)") == Layers{0, 0});
+        CHECK(layers(qwen, used) == Layers{0, 0});  // from max_window_layers = 28 on
+        CHECK(layers(qwen, used + R"(, "max_window_layers": 1)") == Layers{0, 5});
+        CHECK(layers(qwen, used + R"(, "max_window_layers": 0)") == Layers{5, 5});
+        CHECK(layers(qwen, used + R"(, "layer_types": ["sliding_attention", "full_attention"])") == Layers{5, 0});
+        CHECK(layers(qwen, R"("use_sliding_window": true, "max_window_layers": 1)") == Layers{0, 4096});
+        CHECK(layers(qwen, R"("sliding_window": null, "use_sliding_window": true, "max_window_layers": 1)") ==
+              Layers{0, 0});
+        CHECK(has(error_of([&] {
+                      layers(qwen, R"("sliding_window": 5, "layer_types": ["sliding_attention", "full_attention"])");
+                  }),
+                  "\"layer_types\": expected \"full_attention\" alone without use_sliding_window"));
+        CHECK(has(error_of([&] { layers(qwen, used + R"(, "layer_types": ["full_attention"])"); }),
+                  "expected an entry for each of num_hidden_layers = 2, found an array of 1 elements"));
+        CHECK(has(error_of([&] { layers(qwen, used + R"(, "layer_types": ["full_attention", "chunked_attention"])"); }),
+                  "\"layer_types[1]\": expected one of \"full_attention\", \"sliding_attention\", found"));
+    }
+    CHECK(layers("llama", R"("sliding_window": 5, "layer_types": ["full_attention", "full_attention"])") ==
+          Layers{0, 0});
+    CHECK(has(error_of([&] { layers("llama", R"("layer_types": ["sliding_attention", "full_attention"])"); }),
+              "for a llama has no window"));
+}
+
+TEST_CASE("Gemma 3's text models") {
+    const auto gemma = [](const std::string& add = "", const std::string& without = "") {
+        const Json document = parse_json(with("architectures"), "x");
+        Json changed;
+        for (const auto& [name, old] : *document.get_if<Json::Object>())
+            if (name != without && name != "tie_word_embeddings" && name != "hidden_act") changed.set(name, old);
+        changed.set("model_type", "gemma3_text").set("num_hidden_layers", 7);
+        std::string text = to_text(changed);
+        if (!add.empty()) text.insert(text.size() - 1, "," + add);
+        return text;
+    };
+    const LlamaConfig c = read(gemma());
+    CHECK(c.architecture == Architecture::gemma3);
+    CHECK(c.lm_head == LmHead::tied);
+    CHECK(c.head_norm == HeadNorm::rms);
+    CHECK(c.block_norms == BlockNorms::around);
+    CHECK(c.gate_activation == GateActivation::gelu_tanh);
+    CHECK(c.embedding_scale == std::sqrt(24.0));
+    CHECK(c.attention_scale == 1.0 / 16);  // query_pre_attn_scalar is 256 where it is missing
+    CHECK(c.sliding_window == 4096);
+    CHECK((c.is_local(0) && c.is_local(4) && !c.is_local(5) && c.is_local(6)));
+    CHECK(c.rope_theta == 500);
+    CHECK(c.local_rope_theta == 1e4);
+    CHECK(read(gemma("", "rope_theta")).rope_theta == 1e6);
+    CHECK(read(gemma(R"("rope_local_base_freq": 30)")).local_rope_theta == 30);
+    CHECK(read(gemma(R"("query_pre_attn_scalar": 64, "tie_word_embeddings": false)")).attention_scale == 1.0 / 8);
+    CHECK(read(gemma(R"("tie_word_embeddings": false)")).lm_head == LmHead::own);
+    CHECK(!read(gemma(R"("sliding_window_pattern": 2)")).is_local(1));
+    CHECK(read(gemma(R"("sliding_window_pattern": 1)")).sliding_window == 0);
+    CHECK(read(gemma(R"("rope_scaling": {"rope_type": "linear", "factor": 8.0})")).rope_scaling.factor == 8);
+    const LlamaConfig five = read(gemma(R"("rope_parameters": {"full_attention": {"rope_type": "linear", "factor": 8.0,
+        "rope_theta": 500}, "sliding_attention": {"rope_type": "default", "rope_theta": 7}}, "attention_bias": true)"));
+    CHECK(five.rope_scaling.kind == RopeScaling::Kind::linear);
+    CHECK(five.local_rope_theta == 7);
+    CHECK(five.attention_bias == AttentionBias::qkvo);
+
+    const auto refused = [&](const std::string& add, const std::string& without = "") {
+        return error_of([&] { read(gemma(add, without)); });
+    };
+    CHECK(refused(R"("final_logit_softcapping": 30.0)") ==
+          "config.json: \"final_logit_softcapping\": expected null, for capped scores and logits are not computed, "
+          "found 30.0");
+    CHECK(has(refused(R"("attn_logit_softcapping": 50)"), "\"attn_logit_softcapping\": expected null"));
+    CHECK(has(refused(R"("use_bidirectional_attention": true)"), "expected false, for attention is causal"));
+    CHECK(has(refused(R"("hidden_activation": "gelu")"), "expected one of \"gelu_pytorch_tanh\""));
+    CHECK(has(refused("", "head_dim"), "\"head_dim\": expected an integer"));
+    CHECK(has(refused(R"("sliding_window": null)"), "\"sliding_window\": expected the tokens that local layers see"));
+    CHECK(has(refused(R"("sliding_window_pattern": 0)"), "\"sliding_window_pattern\": expected an integer in [1, "));
+    CHECK(has(refused(R"("rope_parameters": {"sliding_attention": {"rope_type": "linear", "factor": 2.0}})"),
+              "scaling in local layers is not computed"));
+    CHECK(has(refused(R"("rope_parameters": {"rope_type": "default"})"),
+              "expected settings of full_attention and sliding_attention alone"));
+    CHECK(has(refused(R"("query_pre_attn_scalar": 0)"), "\"query_pre_attn_scalar\": expected a number"));
+    CHECK(has(error_of([&] {
+                  std::string whole = gemma();
+                  read(whole.replace(whole.find("gemma3_text"), 11, "gemma3"));
+              }),
+              "found \"gemma3\""));
 }
 
 TEST_CASE("what is out of range is refused with its place") {
@@ -152,6 +257,10 @@ TEST_CASE("writing and reading again") {
     c.attention_bias = AttentionBias::qkv;
     c.sliding_window = 12;
     CHECK(again(c).sliding_window == 12);
+    CHECK(again(c).spans.empty());
+    c.spans = {AttentionSpan::local, AttentionSpan::global};
+    CHECK(again(c).spans == c.spans);
+    c.spans.clear();
     c.architecture = Architecture::qwen3;
     c.attention_bias = AttentionBias::none;
     c.head_norm = HeadNorm::rms;
@@ -159,6 +268,32 @@ TEST_CASE("writing and reading again") {
     c.architecture = Architecture::mistral;
     c.head_norm = HeadNorm::none;
     CHECK(again(c).sliding_window == 12);
+    c.spans = {AttentionSpan::local, AttentionSpan::global};
+    CHECK(has(error_of([&] { static_cast<void>(to_json(c, "float32")); }), "mistral has no such sliding_window"));
+    c.spans.clear();
     c.sliding_window = 0;
     CHECK(again(c).sliding_window == 0);
+    c.architecture = Architecture::llama;
+    c.sliding_window = 3;
+    CHECK(has(error_of([&] { static_cast<void>(to_json(c, "float32")); }), "llama has no such sliding_window"));
+
+    LlamaConfig g = read(with());
+    g.architecture = Architecture::gemma3;
+    g.rope_scaling = {.kind = RopeScaling::Kind::linear, .factor = 3};
+    g.head_norm = HeadNorm::rms;
+    g.sliding_window = 12;
+    g.spans = {AttentionSpan::local, AttentionSpan::global};
+    g.local_rope_theta = 700;
+    g.block_norms = BlockNorms::around;
+    g.gate_activation = GateActivation::gelu_tanh;
+    g.attention_scale = 1 / std::sqrt(168.0);
+    CHECK(has(error_of([&] { static_cast<void>(to_json(g, "float32")); }), "no model_type has this activation"));
+    g.embedding_scale = std::sqrt(24.0);
+    CHECK(again(g).spans == g.spans);
+    CHECK(again(g).attention_scale == g.attention_scale);
+    CHECK(again(g).local_rope_theta == 700);
+    CHECK(again(g).rope_scaling.factor == 3);
+    CHECK(*to_json(g, "float32").find("query_pre_attn_scalar") == Json(168));
+    g.block_norms = BlockNorms::before;
+    CHECK(has(error_of([&] { static_cast<void>(to_json(g, "float32")); }), "no model_type has these biases"));
 }

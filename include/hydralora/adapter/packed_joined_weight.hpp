@@ -59,8 +59,9 @@ public:
     }
     /// y = x (T, depth()) [W0; rest] + bias, or y += that
     void multiply(B& be, ConstView<B> x, View<B> y, Grad mode, ConstParamView<B> bias) const {
-        frozen_.multiply(be, x.col_slice(0, frozen_.depth()), y, mode, bias);
-        if (rest_) rest_->multiply(be, x.col_slice(depth_, rest_->depth()), y, Grad::accumulate, {});
+        const auto frozen = x.col_slice(0, frozen_.depth());
+        if (!rest_) return frozen_.multiply(be, frozen, y, mode, bias);
+        frozen_.multiply(be, frozen, y, mode, bias, *rest_, x.col_slice(depth_, rest_->depth()));
     }
 
 private:

@@ -227,8 +227,6 @@ public:
 
 private:
     static constexpr std::align_val_t alignment{64};
-    static constexpr Index few_rows =
-        4;  // below so many tokens against a weight, packing it would cost more than the product
 
     struct Tiles {
         Index rows, cols, row_count, col_count;
@@ -258,7 +256,7 @@ private:
         check_product(op_a, op_b, a, b, c);
         check(op_a == Op::none || !is_stored<V>,
               "EigenBackend: gemm with a transposed and b in 16 bits or blocks is not offered");
-        if (op_b == Op::transpose && c.rows < few_rows) return gemm_dots(alpha, a, b, beta, c);
+        if (op_b == Op::transpose && c.rows < panel::few_tokens) return gemm_dots(alpha, a, b, beta, c);
         if constexpr (std::is_same_v<T, float>) {
             const Grad mode = beta == T{0} ? Grad::overwrite : Grad::accumulate;
             if (beta != T{1} && !(op_a == Op::none && beta == T{0})) scale(c, beta);

@@ -85,6 +85,19 @@ inline void read_rope(const GgufSettings& model, const GgufParts& parts, LlamaCo
     }
 }
 
+/// Which layers are local: all that have a window, unless a pattern says so, a flag a layer or the period of global ones.
+inline void read_window(const GgufSettings& model, LlamaConfig& c) {
+    constexpr std::string_view pattern = "attention.sliding_window_pattern";
+    c.sliding_window = model.integer("attention.sliding_window", 0, Index{1} << 30, 0);
+    if (c.sliding_window == 0) return;
+    if (const GgufField* flags = model.find(pattern); flags != nullptr && flags->type == GgufType::array) {
+        for (const bool local : model.flags_of_layers(pattern, c.layers))
+            c.spans.push_back(local ? AttentionSpan::local : AttentionSpan::global);
+    } else if (flags != nullptr || c.architecture == Architecture::gemma3) {
+        c.spans = alternating_spans(c.layers, model.integer(pattern, 1, 4096, 6));
+    }
+}
+
 /// Gemma 3's: the pattern of local and global layers and the base of local ones are in newer files alone.
 inline void read_gemma(const GgufSettings& model, LlamaConfig& c) {
     c.head_norm = HeadNorm::rms;
@@ -95,9 +108,7 @@ inline void read_gemma(const GgufSettings& model, LlamaConfig& c) {
     const Index scaled_by = c.layers == 62 ? c.width / c.heads : c.head_dim;
     c.attention_scale = 1 / std::sqrt(static_cast<double>(scaled_by));
     c.attention_scale = model.number("attention.scale", 0, 1e6, c.attention_scale);
-    if (c.sliding_window == 0) return;
-    c.spans = alternating_spans(c.layers, model.integer("attention.sliding_window_pattern", 1, c.layers + 4096, 6));
-    c.local_rope_theta = model.number("rope.freq_base_swa", 1e-3, 1e18, 1e4);
+    if (c.sliding_window > 0) c.local_rope_theta = model.number("rope.freq_base_swa", 1e-3, 1e18, 1e4);
 }
 
 }  // namespace gguf_detail
@@ -135,7 +146,7 @@ inline void read_gemma(const GgufSettings& model, LlamaConfig& c) {
     c.max_positions = model.integer("context_length", 1, most);
     c.norm_eps = model.number("attention.layer_norm_rms_epsilon", 1e-20, 0.5);
     read_rope(model, parts, c);
-    c.sliding_window = model.integer("attention.sliding_window", 0, Index{1} << 30, 0);
+    read_window(model, c);
 
     const auto embedding = parts.find("token_embd.weight");
     check(embedding.entry != nullptr, file.name(),

@@ -113,6 +113,13 @@ public:
         if (field(name).type != GgufType::boolean) refuse(name, "true or false");
         return file_.value<bool>(concat(prefix_, name));
     }
+    /// An array with one for each of `count` layers.
+    [[nodiscard]] std::vector<bool> flags_of_layers(std::string_view name, Index count) const {
+        const GgufField& f = field(name);
+        if (f.type != GgufType::array || f.element != GgufType::boolean || f.count != static_cast<std::uint64_t>(count))
+            refuse(name, concat("a flag for each of ", count, " layers"));
+        return file_.values<bool>(f.key);
+    }
     [[nodiscard]] std::string_view text(std::string_view name) const {
         if (field(name).type != GgufType::string) refuse(name, "a string");
         return file_.value<std::string_view>(concat(prefix_, name));

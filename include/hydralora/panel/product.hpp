@@ -17,6 +17,9 @@ inline constexpr Index most_packed = Index{1} << 20;
 /// And those of blocks that a thread decodes at a time.
 inline constexpr Index most_decoded = Index{1} << 18;
 
+/// Products of fewer rows with a matrix as it is stored are made row by row of it: packing would cost more than they do.
+inline constexpr Index few_tokens = 4;
+
 /// What a product with panels of bfloat16 does with the left side: rounded to bfloat16 too, it is multiplied by the
 /// processor's dot products of bfloat16 where there are any; the sums are floats in any case.
 enum class LeftSide { as_it_is, rounded };
@@ -213,11 +216,19 @@ void multiply(B& be, float alpha, MatrixView<const float> a, Op op_b, MatrixView
     }
 }
 
-/// The same with b in blocks. A task has some columns of c: it decodes what they need of b into memory of its thread and
-/// multiplies all rows by that, so that no panel crosses from one core's caches to another's.
+/// A further product with a matrix in panels: x (m, depth) M (depth, n).
+struct PanelTerm {
+    const Layout* at = nullptr;  // null: there is none
+    const float* memory = nullptr;
+    MatrixView<const float> x = {};
+};
+
+/// The same with b in blocks; c = alpha a op(b) + bias + rest, bias (n) or null, which it is where c is added to. A task has some
+/// columns of c: it decodes what they need of b into memory of its thread and multiplies all rows by that, so that no panel
+/// crosses from one core's caches to another's.
 template <class B>
 void multiply(B& be, float alpha, MatrixView<const float> a, Op op_b, const QuantView<host>& b, MatrixView<float> c,
-              Grad mode) {
+              Grad mode, const float* bias = nullptr, const PanelTerm& rest = {}) {
     using namespace product_detail;
     if (c.empty()) return;
     const Index deep = piece_of(a.cols), unit = std::max(kernel<float>().cols, quant_run);
@@ -230,18 +241,21 @@ void multiply(B& be, float alpha, MatrixView<const float> a, Op op_b, const Quan
     be.tasks(runs, [&](Index run, int worker) {
         const Workspace work(spaces.row(worker));
         float* const panels = spaces.row(worker) + Workspace::size;
-        const Index larger =
-            units % runs;  // that many tasks have a unit more: the first, so that all threads end alike
+        const Index larger = units % runs;  // so many tasks have a unit more: the first, so that all threads end alike
         const Index col = (units / runs * run + std::min(run, larger)) * unit;
         const Index count = std::min(c.cols - col, (units / runs + (run < larger ? 1 : 0)) * unit);
         Index k = 0;
         do {
             const Layout at{std::min(deep, a.cols - k), count};
-            for (Index block = 0; block < at.blocks; ++block)
+            for (Index block = 0; block < at.blocks && at.depth > 0; ++block)
                 put_part(at, panels + at.place_of(block, 0), at.depth_of(block),
                          {op_b, b, k + block * at.block, at.depth_of(block), col, count});
-            const Product<float> product{
-                at, panels, alpha, k == 0 ? mode : Grad::accumulate, nullptr, LeftSide::as_it_is};
+            const Product<float> product{at,
+                                         panels,
+                                         alpha,
+                                         k == 0 ? mode : Grad::accumulate,
+                                         k == 0 && bias != nullptr ? bias + col : nullptr,
+                                         LeftSide::as_it_is};
             for (Index row = 0; row < c.rows; row += slab_rows) {
                 const Index rows = std::min(slab_rows, c.rows - row);
                 product.multiply(a.row_slice(row, rows).col_slice(k, at.depth),
@@ -249,6 +263,14 @@ void multiply(B& be, float alpha, MatrixView<const float> a, Op op_b, const Quan
             }
             k += deep;
         } while (k < a.cols);
+        if (rest.at == nullptr) return;
+        const Product<float> further{*rest.at, rest.memory, 1, Grad::accumulate, nullptr, LeftSide::as_it_is};
+        const Index width = rest.at->width;
+        for (Index row = 0; row < c.rows; row += slab_rows) {
+            const Index rows = std::min(slab_rows, c.rows - row);
+            further.multiply(rest.x.row_slice(row, rows), c.row_slice(row, rows), col / width,
+                             (col + count + width - 1) / width, work);
+        }
     });
 }
 

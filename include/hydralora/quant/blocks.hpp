@@ -12,7 +12,10 @@
 
 namespace hydralora {
 
-/// f(description of the format); every branch returns the same type.
+/// f(description of the format); every branch returns the same type. f may be for the host alone.
+#if defined(__CUDACC__)
+#pragma nv_exec_check_disable
+#endif
 template <class F>
 HYDRALORA_HD decltype(auto) with_format(QuantFormat format, F&& f) {
     switch (format) {

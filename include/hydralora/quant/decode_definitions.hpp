@@ -7,39 +7,14 @@
 #include "../core/isa.hpp"
 #include "decode.hpp"
 
+#if defined(__CUDACC__)
+#pragma nv_diagnostic push
+#pragma nv_diag_suppress 1675  // it leaves loops to the host compiler as they are
+#endif
+
 namespace hydralora::quant {
 
-/// Rows of a matrix of blocks, wherever they lie; places are found once, not a run at a time.
-struct Rows {
-    const std::uint8_t* begin;  // of the column asked for, in the row that is stored first
-    const float* side;
-    Index ld, first, blocks, first_block;  // blocks: of a whole row, where there is something beside the matrix
-    RowOrder order;
-
-    Rows(const QuantView<host>& m, Index i)
-        : side(m.side), ld(m.ld), first(m.first_row + i), blocks(m.blocks()), order(m.order) {
-        const BlockRow row = m.row(0);
-        const Index place = order.place_of(m.first_row);
-        begin = row.bytes - place * ld;
-        first_block = row.number - place * blocks;
-    }
-    [[nodiscard]] BlockRow row(Index j) const {
-        const Index place = order.place_of(first + j);
-        return {begin + place * ld, side, place * blocks + first_block};
-    }
-    [[nodiscard]] Rows behind(Index j) const {
-        Rows others = *this;
-        others.first += j;
-        return others;
-    }
-};
-
-/// What the codes of a format with a table stand for, in memory.
-template <class Format>
-inline constexpr float table_of[16] = {Format::value(0),  Format::value(1),  Format::value(2),  Format::value(3),
-                                       Format::value(4),  Format::value(5),  Format::value(6),  Format::value(7),
-                                       Format::value(8),  Format::value(9),  Format::value(10), Format::value(11),
-                                       Format::value(12), Format::value(13), Format::value(14), Format::value(15)};
+using Rows = QuantView<host>::Rows;
 
 /// A matrix of 16 x 16 bytes turned, in four rounds of interleaving rows i and i + 8.
 inline void turn_bytes(std::int8_t (&bytes)[16][16]) {
@@ -93,42 +68,44 @@ namespace decode_detail {
 
 /// Whole runs of blocks in this process's instructions.
 template <class Format>
-void decode_runs(Format format, const Rows& from, Index rows, Index col, float* to, Index ld, Index apart) {
+void decode_runs(Format format, const Rows& from, Index first, Index rows, Index col, float* to, Index ld,
+                 Index apart) {
 #if defined(__x86_64__)
-    if (isa() != Isa::baseline) return avx2::decode_runs(format, from, rows, col, to, ld, apart);
+    if (isa() != Isa::baseline) return avx2::decode_runs(format, from, first, rows, col, to, ld, apart);
 #endif
-    baseline::decode_runs(format, from, rows, col, to, ld, apart);
+    baseline::decode_runs(format, from, first, rows, col, to, ld, apart);
 }
 template <class Format>
-void turn_runs(Format format, const Rows& from, Index col, Index count, float* to, Index ld) {
+void turn_runs(Format format, const Rows& from, Index first, Index col, Index count, float* to, Index ld) {
 #if defined(__x86_64__)
-    if (isa() != Isa::baseline) return avx2::turn_runs(format, from, col, count, to, ld);
+    if (isa() != Isa::baseline) return avx2::turn_runs(format, from, first, col, count, to, ld);
 #endif
-    baseline::turn_runs(format, from, col, count, to, ld);
+    baseline::turn_runs(format, from, first, col, count, to, ld);
 }
 template <class Format>
-void dot_runs(Format format, const Rows& from, Index rows, Index cols, const float* x, const float* sums, float* y) {
+void dot_runs(Format format, const Rows& from, Index first, Index rows, Index cols, const float* x, const float* sums,
+              float* y) {
 #if defined(__x86_64__)
-    if (isa() != Isa::baseline) return avx2::dot_runs(format, from, rows, cols, x, sums, y);
+    if (isa() != Isa::baseline) return avx2::dot_runs(format, from, first, rows, cols, x, sums, y);
 #endif
-    baseline::dot_runs(format, from, rows, cols, x, sums, y);
+    baseline::dot_runs(format, from, first, rows, cols, x, sums, y);
 }
 
 }  // namespace decode_detail
 
 HYDRALORA_INLINE void decode(const QuantView<host>& m, Index i, Index rows, Index col, Index count, float* to,
                              Index ld) {
-    const Rows from(m, i);
+    const Rows from(m);
     with_format(m.format, [&](auto format) {
         Index k = 0;
         if constexpr (!is_plain<decltype(format)>)
             for (; k + quant_run <= count; k += quant_run)
-                decode_detail::decode_runs(format, from, rows, col + k, to + k, ld, 16);
+                decode_detail::decode_runs(format, from, i, rows, col + k, to + k, ld, 16);
         for (; k < count; k += quant_run)
             for (Index j = 0; j < rows; ++j) {
                 float run[quant_run];
                 const Index n = std::min(quant_run, count - k);
-                decode_run(format, from.row(j), col + k, n, run);
+                decode_run(format, from[i + j], col + k, n, run);
                 std::copy_n(run, n, to + j * ld + k);
             }
     });
@@ -136,17 +113,17 @@ HYDRALORA_INLINE void decode(const QuantView<host>& m, Index i, Index rows, Inde
 
 HYDRALORA_INLINE void decode_apart(const QuantView<host>& m, Index i, Index rows, Index col, float* to, Index ld,
                                    Index apart) {
-    const Rows from(m, i);
+    const Rows from(m);
     with_format(m.format, [&](auto format) {
         if constexpr (is_plain<decltype(format)>) {
             for (Index j = 0; j < rows; ++j) {
                 float run[quant_run];
-                decode_run(format, from.row(j), col, quant_run, run);
+                decode_run(format, from[i + j], col, quant_run, run);
                 std::copy_n(run, 16, to + j * ld);
                 std::copy_n(run + 16, 16, to + j * ld + apart);
             }
         } else {
-            decode_detail::decode_runs(format, from, rows, col, to, ld, apart);
+            decode_detail::decode_runs(format, from, i, rows, col, to, ld, apart);
         }
     });
 }
@@ -155,17 +132,17 @@ HYDRALORA_INLINE void decode_turned(const QuantView<host>& m, Index i, Index row
                                     Index ld) {
     with_format(m.format, [&](auto format) {
         Index j = 0;
-        const Rows from(m, i);
+        const Rows from(m);
         if constexpr (!is_plain<decltype(format)>)
             for (; j + 16 <= rows; j += 16)
                 for (Index k = 0; k < count; k += quant_run)
-                    decode_detail::turn_runs(format, from.behind(j), col + k, std::min(quant_run, count - k),
+                    decode_detail::turn_runs(format, from, i + j, col + k, std::min(quant_run, count - k),
                                              to + k * ld + j, ld);
         for (; j < rows; ++j)
             for (Index k = 0; k < count; k += quant_run) {
                 float run[quant_run];
                 const Index n = std::min(quant_run, count - k);
-                decode_run(format, from.row(j), col + k, n, run);
+                decode_run(format, from[i + j], col + k, n, run);
                 for (Index t = 0; t < n; ++t) to[(k + t) * ld + j] = run[t];
             }
     });
@@ -180,32 +157,32 @@ HYDRALORA_INLINE void sum_sixteens(const float* x, Index cols, float* sums) {
 }
 
 HYDRALORA_INLINE void dot(const QuantView<host>& m, Index i, Index rows, const float* x, const float* sums, float* y) {
-    const Rows from(m, i);
+    const Rows from(m);
     with_format(m.format, [&](auto format) {
         const Index whole = is_plain<decltype(format)> ? 0 : m.cols / quant_run * quant_run;
         if constexpr (is_plain<decltype(format)>)
             std::fill_n(y, rows, 0.0f);
         else
-            decode_detail::dot_runs(format, from, rows, whole, x, sums, y);
+            decode_detail::dot_runs(format, from, i, rows, whole, x, sums, y);
         for (Index k = whole; k < m.cols; k += quant_run)
             for (Index j = 0; j < rows; ++j) {
                 float run[quant_run];
                 const Index n = std::min(quant_run, m.cols - k);
-                decode_run(format, from.row(j), k, n, run);
+                decode_run(format, from[i + j], k, n, run);
                 for (Index t = 0; t < n; ++t) y[j] += run[t] * x[k + t];
             }
     });
 }
 
 HYDRALORA_INLINE bool all_finite(const QuantView<host>& m) {
-    const Rows from(m, 0);
+    const Rows from(m);
     bool finite = true;
     with_format(m.format, [&](auto format) {
         for (Index i = 0; i < m.rows && finite; ++i)
             for (Index k = 0; k < m.cols; k += quant_run) {
                 float sum = 0, run[quant_run] = {};
                 const Index n = std::min(quant_run, m.cols - k);
-                decode_run(format, from.row(i), k, n, run);
+                decode_run(format, from[i], k, n, run);
                 for (Index j = 0; j < n; ++j) sum += run[j] - run[j];  // 0, or NaN for what is not finite
                 finite = finite && sum == 0;
             }
@@ -214,3 +191,7 @@ HYDRALORA_INLINE bool all_finite(const QuantView<host>& m) {
 }
 
 }  // namespace hydralora::quant
+
+#if defined(__CUDACC__)
+#pragma nv_diagnostic pop
+#endif

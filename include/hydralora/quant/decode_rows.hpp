@@ -12,52 +12,39 @@ inline constexpr int lanes = HYDRALORA_ROWS_LANES;
 typedef float Vector __attribute__((vector_size(HYDRALORA_ROWS_LANES * 4)));
 typedef float Loose __attribute__((vector_size(HYDRALORA_ROWS_LANES * 4), aligned(4), may_alias));
 
-/// `lanes` codes as floats.
-HYDRALORA_ROWS_TARGET [[gnu::always_inline]] inline Vector floats_of(const std::int8_t* codes) {
+/// What `lanes` codes of a format stand for.
+template <class Format>
+HYDRALORA_ROWS_TARGET [[gnu::always_inline]] inline Vector values_of(const std::int8_t* codes) {
 #if HYDRALORA_ROWS_LANES == 8 && defined(__GNUC__) && !defined(__clang__)
     // g++ makes single elements of __builtin_convertvector from 8 bytes
     typedef char Sixteen __attribute__((vector_size(16)));
     typedef long long Two __attribute__((vector_size(16)));
     long long eight;
     std::memcpy(&eight, codes, 8);
-    return __builtin_convertvector(__builtin_ia32_pmovsxbd256((Sixteen)Two{eight, 0}), Vector);
-#else
-    typedef std::int8_t Codes __attribute__((vector_size(HYDRALORA_ROWS_LANES)));
-    typedef std::int32_t Wide __attribute__((vector_size(HYDRALORA_ROWS_LANES * 4)));
-    Codes narrow;
-    std::memcpy(&narrow, codes, sizeof narrow);
-    return __builtin_convertvector(__builtin_convertvector(narrow, Wide), Vector);
-#endif
-}
-
-/// What `lanes` codes of a format stand for.
-template <class Format>
-HYDRALORA_ROWS_TARGET [[gnu::always_inline]] inline Vector values_of(const std::int8_t* codes) {
-    if constexpr (!has_table<Format>) {
-        return floats_of(codes);
+    const auto wide = __builtin_ia32_pmovsxbd256((Sixteen)Two{eight, 0});
+    if constexpr (requires { Format::value(std::int8_t{}); }) {
+        const auto value = [](int code) { return Format::value(static_cast<std::int8_t>(code)); };
+        const Vector low{value(0), value(1), value(2), value(3), value(4), value(5), value(6), value(7)};
+        const Vector high{value(8), value(9), value(10), value(11), value(12), value(13), value(14), value(15)};
+        return __builtin_shuffle(low, high, wide);
     } else {
-#if HYDRALORA_ROWS_LANES == 8
-        // two halves of the table, of which an element's fourth bit chooses
-        typedef std::int32_t Places __attribute__((vector_size(32)));
-        Vector lower, upper;
-        std::memcpy(&lower, table_of<Format>, sizeof lower);
-        std::memcpy(&upper, table_of<Format> + 8, sizeof upper);
-        const Places places = __builtin_convertvector(floats_of(codes), Places);
-        return places > 7 ? __builtin_ia32_permvarsf256(upper, places) : __builtin_ia32_permvarsf256(lower, places);
-#else
-        constexpr auto& table = table_of<Format>;
-        return Vector{table[codes[0]], table[codes[1]], table[codes[2]], table[codes[3]]};
-#endif
+        return __builtin_convertvector(wide, Vector);
     }
+#else
+    Vector values;
+#pragma GCC unroll 8  // else g++ writes and reads memory
+    for (int i = 0; i < lanes; ++i) values[i] = value_of<Format>(codes[i]);
+    return values;
+#endif
 }
 
 /// Rows of runs: 32 elements of each, the second sixteen `apart` elements behind the first.
 template <class Format>
-HYDRALORA_ROWS_TARGET [[gnu::flatten]] void decode_runs(Format format, const Rows& from, Index rows, Index col,
-                                                        float* to, Index ld, Index apart) {
+HYDRALORA_ROWS_TARGET [[gnu::flatten]] void decode_runs(Format format, const Rows& from, Index first, Index rows,
+                                                        Index col, float* to, Index ld, Index apart) {
     for (Index j = 0; j < rows; ++j) {
         Run run;
-        unpack_run(format, from.row(j), col, run);
+        unpack_run(format, from[first + j], col, run);
 #pragma GCC unroll 2
         for (int half = 0; half < 2; ++half) {
             float* const target = to + j * ld + half * apart;
@@ -71,13 +58,13 @@ HYDRALORA_ROWS_TARGET [[gnu::flatten]] void decode_runs(Format format, const Row
 
 /// Sixteen rows of one run, `count` elements of each, as sixteen columns of `to`.
 template <class Format>
-HYDRALORA_ROWS_TARGET [[gnu::flatten]] void turn_runs(Format format, const Rows& from, Index col, Index count,
-                                                      float* to, Index ld) {
+HYDRALORA_ROWS_TARGET [[gnu::flatten]] void turn_runs(Format format, const Rows& from, Index first, Index col,
+                                                      Index count, float* to, Index ld) {
     std::int8_t codes[2][16][16];
     float scales[2][16], offsets[2][16];
     for (int j = 0; j < 16; ++j) {
         Run run;
-        unpack_run(format, from.row(j), col, run);
+        unpack_run(format, from[first + j], col, run);
         for (int half = 0; half < 2; ++half) {
             std::memcpy(codes[half][j], run.code + half * 16, 16);
             scales[half][j] = run.scale[half];
@@ -105,10 +92,10 @@ HYDRALORA_ROWS_TARGET [[gnu::flatten]] void turn_runs(Format format, const Rows&
 
 /// y[j] = row j times x (cols): codes times x, then scale and offset once for each sixteen.
 template <class Format>
-HYDRALORA_ROWS_TARGET [[gnu::flatten]] void dot_runs(Format format, const Rows& from, Index rows, Index cols,
-                                                     const float* x, const float* sums, float* y) {
+HYDRALORA_ROWS_TARGET [[gnu::flatten]] void dot_runs(Format format, const Rows& from, Index first, Index rows,
+                                                     Index cols, const float* x, const float* sums, float* y) {
     for (Index j = 0; j < rows; ++j) {
-        const BlockRow row = from.row(j);
+        const BlockRow row = from[first + j];
         Vector total{};
         float rest = 0;
         for (Index k = 0; k < cols; k += quant_run) {

@@ -7,12 +7,13 @@
 //     static void unpack(const std::uint8_t* block, Index run, quant::Run& to);  one of its runs
 //
 // (legacy_blocks.hpp, k_blocks.hpp, table_blocks.hpp, own_blocks.hpp), and everything else is written over that. Two things
-// a format may have besides: `static float value(std::int8_t code)` where codes are places, 0 to 15, in a table of floats, and two more
+// a format may have besides: `static float value(std::int8_t code)` where codes are places in a table of floats, and two more
 // arguments of unpack, `const float* side, Index number`, where the scale of block `number` of a matrix stands beside it.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 #include "../core/precision.hpp"
@@ -81,10 +82,9 @@ struct BlockRow {
         : bytes(b), side(s), number(n) {}
 };
 
-/// A run as it is stored: element j is scale[j / 16] * value(code[j]) + offset[j / 16], value(code) the code itself unless
-/// the format has a table. Decoded so it is the value of the format's
-/// reference to the last bit, whether or not a compiler makes one operation of the two: with an offset the product is exact
-/// in a float; without one the offset is -0, which changes nothing.
+/// A run as it is stored: element j is scale[j / 16] * value(code[j]) + offset[j / 16], value(code) the code itself unless the
+/// format has a table. Decoded so it is the value of the format's reference to the last bit, whether or not a compiler makes
+/// one operation of the two: with an offset the product is exact in a float; without one the offset is -0, which changes nothing.
 struct Run {
     std::int8_t code[quant_run];
     float scale[2];
@@ -96,16 +96,10 @@ struct Run {
     }
 };
 
-/// Whether codes are places, 0 to 15, in a table.
-template <class Format>
-inline constexpr bool has_table = requires(std::int8_t code) {
-    Format::value(code);
-};
-
 /// What a code of a format stands for.
 template <class Format>
 [[nodiscard]] HYDRALORA_HD float value_of(std::int8_t code) {
-    if constexpr (has_table<Format>)
+    if constexpr (requires { Format::value(code); })
         return Format::value(code);
     else
         return static_cast<float>(code);

@@ -29,18 +29,10 @@ struct Q4_1 {
     }
 };
 
-/// Fifth bits of 16 elements, element j's in bit j, as 0 or 16: eight bytes of a word at a time.
+/// The fifth bits of a run, element j's in bit j, as 0 or 16.
 struct FifthBits {
-    std::uint8_t bit[16];
-
-    HYDRALORA_HD explicit FifthBits(const std::uint8_t* from) {
-        for (int half = 0; half < 2; ++half) {
-            const std::uint64_t own = from[half] * 0x0101010101010101u & 0x8040201008040201u;  // byte j has bit j alone
-            const std::uint64_t bits = (own + 0x7f7f7f7f7f7f7f7fu) >> 3 & 0x1010101010101010u;
-            for (int j = 0; j < 8; ++j) bit[half * 8 + j] = static_cast<std::uint8_t>(bits >> 8 * j);
-        }
-    }
-    HYDRALORA_HD int operator[](int j) const { return bit[j]; }
+    std::uint32_t bits;
+    HYDRALORA_HD int operator[](int j) const { return static_cast<int>((bits >> j & 1u) << 4); }
 };
 
 /// [d f16][fifth bits, 4 bytes][16 bytes as Q4_0]: d (q - 16)
@@ -49,10 +41,10 @@ struct Q5_0 {
 
     HYDRALORA_HD static void unpack(const std::uint8_t* block, Index, Run& to) {
         to.scaled(half_at(block));
-        const FifthBits low(block + 2), high(block + 4);
+        const FifthBits fifths{word_at(block + 2)};
         const Bytes codes(block + 6);
-        for (int j = 0; j < 16; ++j) to.code[j] = code_of(((codes[j] & 15) | low[j]) - 16);
-        for (int j = 0; j < 16; ++j) to.code[j + 16] = code_of((codes[j] >> 4 | high[j]) - 16);
+        for (int j = 0; j < 16; ++j) to.code[j] = code_of(((codes[j] & 15) | fifths[j]) - 16);
+        for (int j = 0; j < 16; ++j) to.code[j + 16] = code_of((codes[j] >> 4 | fifths[j + 16]) - 16);
     }
 };
 
@@ -62,10 +54,10 @@ struct Q5_1 {
 
     HYDRALORA_HD static void unpack(const std::uint8_t* block, Index, Run& to) {
         to.scaled(half_at(block), half_at(block + 2));
-        const FifthBits low(block + 4), high(block + 6);
+        const FifthBits fifths{word_at(block + 4)};
         const Bytes codes(block + 8);
-        for (int j = 0; j < 16; ++j) to.code[j] = code_of((codes[j] & 15) | low[j]);
-        for (int j = 0; j < 16; ++j) to.code[j + 16] = code_of(codes[j] >> 4 | high[j]);
+        for (int j = 0; j < 16; ++j) to.code[j] = code_of((codes[j] & 15) | fifths[j]);
+        for (int j = 0; j < 16; ++j) to.code[j + 16] = code_of(codes[j] >> 4 | fifths[j + 16]);
     }
 };
 

@@ -58,7 +58,7 @@ struct NF4 {
         to.scaled(float_at(block));
         own_detail::nf4_codes(block + 4 + run * 16, to);
     }
-    [[nodiscard]] HYDRALORA_HD static constexpr float value(std::int8_t code) { return nf4_value(code); }
+    [[nodiscard]] HYDRALORA_HD static float value(std::int8_t code) { return nf4_value(code); }
 };
 
 /// The table beside a matrix of nested scales: values of the scales' codes, the offset, and a scale of each 256 scales. Scale
@@ -84,7 +84,7 @@ struct NestedNF4 {
         to.scaled(NestedScales::scale(side, number, block[0]));
         own_detail::nf4_codes(block + 1 + run * 16, to);
     }
-    [[nodiscard]] HYDRALORA_HD static constexpr float value(std::int8_t code) { return nf4_value(code); }
+    [[nodiscard]] HYDRALORA_HD static float value(std::int8_t code) { return nf4_value(code); }
 };
 
 /// [scale f32][64 signed bytes, -127 to 127]: scale q, 8.5 bits an element

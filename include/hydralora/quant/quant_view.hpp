@@ -40,14 +40,26 @@ struct QuantView {
     QuantView(const std::uint8_t* bytes, QuantFormat f, Index r, Index c, RowOrder o = {}, const float* s = nullptr)
         : data(bytes), format(f), rows(r), cols(c), ld(row_bytes(f, c)), order(o), side(s) {}
 
-    /// Of a whole row, where something stands beside the matrix that they are counted for; else 0.
-    [[nodiscard]] HYDRALORA_HD Index blocks() const { return side != nullptr ? ld / block_size(format).bytes : 0; }
-    /// Row i of this part; element first_col is in the block that it begins with.
-    [[nodiscard]] HYDRALORA_HD quant::BlockRow row(Index i) const {
-        const BlockSize block = block_size(format);
-        const Index place = order.place_of(first_row + i), skipped = first_col / block.elements;
-        return {data + place * ld + skipped * block.bytes, side, place * blocks() + skipped};
-    }
+    /// The rows of this part; element first_col is the first of each.
+    struct Rows {
+        const std::uint8_t* begin;
+        const float* side;
+        RowOrder order;
+        Index ld, blocks, first_row, first_block;  // blocks: of a whole row
+
+        HYDRALORA_HD explicit Rows(const QuantView& m)
+            : side(m.side), order(m.order), ld(m.ld), first_row(m.first_row) {
+            const BlockSize block = block_size(m.format);
+            first_block = m.first_col / block.elements;
+            blocks = side != nullptr ? ld / block.bytes : 0;
+            begin = m.data + first_block * block.bytes;
+        }
+        [[nodiscard]] HYDRALORA_HD quant::BlockRow operator[](Index i) const {
+            const Index place = order.place_of(first_row + i);
+            return {begin + place * ld, side, place * blocks + first_block};
+        }
+    };
+    [[nodiscard]] HYDRALORA_HD quant::BlockRow row(Index i) const { return Rows(*this)[i]; }
 
     [[nodiscard]] QuantView row_slice(Index begin, Index count) const {
         QuantView part = *this;

@@ -1,4 +1,5 @@
-// Text to token ids and back, as the Python package `tokenizers` does it from the same tokenizer.json.
+// Text to token ids and back, as the Python package `tokenizers` does it from the same tokenizer.json. Of a GGUF file
+// (tokenizer_gguf.hpp) as llama.cpp does it.
 #pragma once
 
 #include <algorithm>

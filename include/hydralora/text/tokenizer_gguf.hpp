@@ -204,7 +204,11 @@ void place_tokens(const GgufFile& file, const std::vector<TokenType>& types, Tok
 }  // namespace gguf_tokenizer
 
 /// The tokenizer that the file's metadata describe. Ids are llama.cpp's, with these exceptions: no text is joined to a
-/// control token; characters newer than Unicode 15 are letters and digits as the Python package `tokenizers` has them.
+/// control token, a byte or the unknown token; of user-defined tokens that overlap the leftmost counts; characters newer
+/// than Unicode 15, and the long s in contractions, are what the Python package `tokenizers` takes them for.
+///
+///     const auto file = hydralora::io::GgufFile::open("model.gguf");
+///     const auto [tokenizer, tokens] = hydralora::text::tokenizer_from_gguf(file);
 [[nodiscard]] inline GgufTokenizer tokenizer_from_gguf(const io::GgufFile& file) {
     using namespace gguf_tokenizer;
     const auto kind = file.value<std::string_view>(model_key);

@@ -5,7 +5,7 @@
 
 namespace hydralora::cuda_detail {
 
-inline constexpr int block_size = 256, warp_size = 32;
+inline constexpr int threads_a_block = 256, warp_size = 32;
 
 /// The 32 threads of a warp. Sums are made in one order whichever thread asks.
 struct Warp {
@@ -30,12 +30,12 @@ struct Warp {
 /// The threads of a block.
 struct Block {
     __device__ static int rank() { return static_cast<int>(threadIdx.x); }
-    __device__ static constexpr int size() { return block_size; }
+    __device__ static constexpr int size() { return threads_a_block; }
     template <class T>
     __device__ static T sum(T value) {
         T* const slots = slots_of(Warp::sum(value));
         T all = slots[0];
-        for (int w = 1; w < block_size / warp_size; ++w) all += slots[w];
+        for (int w = 1; w < threads_a_block / warp_size; ++w) all += slots[w];
         __syncthreads();  // nobody writes the next value before all have read this one
         return all;
     }
@@ -43,7 +43,7 @@ struct Block {
     __device__ static T max(T value) {
         T* const slots = slots_of(Warp::max(value));
         T all = slots[0];
-        for (int w = 1; w < block_size / warp_size; ++w) all = slots[w] > all ? slots[w] : all;
+        for (int w = 1; w < threads_a_block / warp_size; ++w) all = slots[w] > all ? slots[w] : all;
         __syncthreads();
         return all;
     }
@@ -53,7 +53,7 @@ private:
     /// One value a warp, visible to all threads.
     template <class T>
     __device__ static T* slots_of(T of_warp) {
-        __shared__ T slots[block_size / warp_size];
+        __shared__ T slots[threads_a_block / warp_size];
         if (Warp::rank() == 0) slots[threadIdx.x / warp_size] = of_warp;
         __syncthreads();
         return slots;
@@ -68,13 +68,13 @@ inline constexpr bool has_wide_rows = requires {
 
 template <class F>
 __global__ void each_kernel(Index n, F f) {
-    const Index step = static_cast<Index>(gridDim.x) * block_size;
-    for (Index i = static_cast<Index>(blockIdx.x) * block_size + threadIdx.x; i < n; i += step) f(i);
+    const Index step = static_cast<Index>(gridDim.x) * threads_a_block;
+    for (Index i = static_cast<Index>(blockIdx.x) * threads_a_block + threadIdx.x; i < n; i += step) f(i);
 }
 
 template <class F>
 __global__ void warp_rows_kernel(Index n, F f) {
-    constexpr int warps = block_size / warp_size;
+    constexpr int warps = threads_a_block / warp_size;
     const Index step = static_cast<Index>(gridDim.x) * warps;
     for (Index row = static_cast<Index>(blockIdx.x) * warps + threadIdx.x / warp_size; row < n; row += step) {
         f(Warp{}, row);

@@ -147,7 +147,8 @@ public:
     template <class F>
     void each(Index n, const F& f) {
         use();
-        cuda_detail::each_kernel<<<blocks(n, cuda_detail::block_size), cuda_detail::block_size, 0, stream_>>>(n, f);
+        cuda_detail::each_kernel<<<blocks(n, cuda_detail::threads_a_block), cuda_detail::threads_a_block, 0, stream_>>>(
+            n, f);
         cuda_detail::check_cuda(cudaGetLastError(), "starting an element-wise kernel");
     }
     template <class F>
@@ -155,10 +156,9 @@ public:
         using namespace cuda_detail;
         use();
         if constexpr (has_wide_rows<F>)
-            block_rows_kernel<<<blocks(n, 1), cuda_detail::block_size, 0, stream_>>>(n, f);
+            block_rows_kernel<<<blocks(n, 1), threads_a_block, 0, stream_>>>(n, f);
         else
-            warp_rows_kernel<<<blocks(n, cuda_detail::block_size / warp_size), cuda_detail::block_size, 0, stream_>>>(
-                n, f);
+            warp_rows_kernel<<<blocks(n, threads_a_block / warp_size), threads_a_block, 0, stream_>>>(n, f);
         check_cuda(cudaGetLastError(), "starting a row-wise kernel");
     }
     template <class Key, class Allocator>

@@ -44,6 +44,12 @@ public:
         if (bias.empty()) return;
         be.rows(y.rows, functor::AddBias<Scalar<B>, ParamScalar<B>, AccumScalar<B>>{bias.data, y.data, y.cols, y.ld});
     }
+    /// y = x M + x_rest rest + bias, or y += that
+    void multiply(B& be, ConstView<B> x, View<B> y, Grad mode, ConstParamView<B> bias, const PackedMatrix& rest,
+                  ConstView<B> x_rest) const {
+        multiply(be, x, y, mode, bias);
+        rest.multiply(be, x_rest, y, Grad::accumulate, {});
+    }
 
 private:
     Op op_;
@@ -104,6 +110,22 @@ public:
             panel::multiply(be, at_, halves_.view().data, 1, x, y, mode, added,
                             storage_ == PanelStorage::bfloat16 ? panel::LeftSide::as_it_is : panel::LeftSide::rounded);
         }
+    }
+
+    /// y = x M + x_rest rest + bias, or y += that; rest: of floats, with as many columns
+    void multiply(B& be, ConstView<B> x, View<B> y, Grad mode, ConstParamView<B> bias, const PackedMatrix& rest,
+                  ConstView<B> x_rest) const {
+        const bool decoded = storage_ == PanelStorage::in_place && stored_.storage() == Storage::blocks &&
+                             (op_ == Op::none || x.rows >= panel::few_tokens);
+        if (!decoded) {
+            multiply(be, x, y, mode, bias);
+            return rest.multiply(be, x_rest, y, Grad::accumulate, {});
+        }
+        stored_.visit([&](auto m) {
+            if constexpr (is_quant_view<decltype(m)>)
+                panel::multiply(be, 1, x, op_, m, y, mode, bias.empty() ? nullptr : bias.data,
+                                {&rest.at_, rest.floats_.view().data, x_rest});
+        });
     }
 
 private:

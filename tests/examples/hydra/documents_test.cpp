@@ -6,8 +6,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include <hydralora/io/gguf.hpp>
+#include <hydralora/io/gguf_writer.hpp>
 #include <hydralora/io/json.hpp>
 #include <hydralora/io/json_view.hpp>
 
@@ -19,6 +23,10 @@
 
 using namespace hydra;
 using hydralora::Index;
+using hydralora::io::GgufArray;
+using hydralora::io::GgufFields;
+using hydralora::io::GgufFile;
+using hydralora::io::GgufScalar;
 using hydralora::io::Json;
 using hydralora::io::JsonView;
 using hydralora::text::ChatFormat;
@@ -39,6 +47,40 @@ Vocabulary open(const std::filesystem::path& directory) {
 }
 std::filesystem::path golden(const std::string& name) {
     return std::filesystem::path(HYDRALORA_TEST_DATA "/golden") / name;
+}
+
+/// The tokenizer of golden/chat_chatml and what stands beside it, as fields of a GGUF file.
+GgufFields chatml_fields() {
+    const auto read = [](const char* name) { return hydralora::io::read_json(golden("chat_chatml") / name); };
+    const Json file = read("tokenizer.json"), beside = read("tokenizer_config.json");
+    const JsonView tokenizer(file, "tokenizer.json"), config(beside, "tokenizer_config.json");
+    const JsonView vocabulary = tokenizer["model"]["vocab"], merges = tokenizer["model"]["merges"];
+    std::vector<std::string> tokens(vocabulary.object().size()), rules;
+    for (const auto& [content, id] : vocabulary.object())
+        tokens.at(static_cast<std::size_t>(*id.get_if<std::int64_t>())) = content;
+    for (std::size_t i = 0; i < merges.size(); ++i)
+        rules.push_back(merges.array()[i].is_array()
+                            ? merges.element(i).element(0).string() + ' ' + merges.element(i).element(1).string()
+                            : merges.element(i).string());
+    std::vector<std::int32_t> types(tokens.size(), 1);
+    for (std::size_t i = 0; i < 3; ++i) types[i] = 3;  // <|endoftext|> <|im_start|> <|im_end|>
+    const auto text = [](std::string t) { return GgufScalar(std::move(t)); };
+    return {{"tokenizer.ggml.model", text("gpt2")},
+            {"tokenizer.ggml.pre", text("gpt-2")},
+            {"tokenizer.ggml.tokens", GgufArray(tokens)},
+            {"tokenizer.ggml.token_type", GgufArray(types)},
+            {"tokenizer.ggml.merges", GgufArray(rules)},
+            {"tokenizer.ggml.eos_token_id", GgufScalar(std::uint32_t{2})},
+            {"tokenizer.chat_template", text(config["chat_template"].string())}};
+}
+Vocabulary open(const GgufFields& fields, Index model_size = 360) {
+    std::string bytes;
+    hydralora::io::write_gguf([&](auto part) { bytes += hydralora::io::as_text(part); }, fields, {});
+    return load_vocabulary(GgufFile(hydralora::io::as_byte_span(bytes), "m.gguf"), model_size);
+}
+GgufFields without(GgufFields fields, std::string_view key) {
+    std::erase_if(fields, [&](const auto& field) { return field.first == key; });
+    return fields;
 }
 
 Ids ids_of(const JsonView& list) {
@@ -63,8 +105,11 @@ const Conversation pair{{Speaker::user, "Hello"}, {Speaker::assistant, "Hi!"}};
 }  // namespace
 
 TEST_CASE("documents: conversations have the ids and the mask that transformers gives them") {
-    for (const char* name : {"chat_chatml", "chat_llama2", "chat_mistral"}) {
-        const Vocabulary vocabulary = open(golden(name));
+    const std::pair<const char*, Vocabulary> models[] = {{"chat_chatml", open(golden("chat_chatml"))},
+                                                         {"chat_llama2", open(golden("chat_llama2"))},
+                                                         {"chat_mistral", open(golden("chat_mistral"))},
+                                                         {"chat_chatml", open(chatml_fields())}};
+    for (const auto& [name, vocabulary] : models) {
         const auto format = vocabulary.chat_format("");
         REQUIRE(format.has_value());
         const std::string path = (golden(name) / "conversations.json").string();
@@ -227,6 +272,36 @@ TEST_CASE("vocabulary: what is missing is named") {
     CHECK(has(refused(""), "tokenizer_config.json: expected an object"));
     std::filesystem::remove(model.folder / "tokenizer.json");
     CHECK(has(refused(""), path + ": has no tokenizer.json"));
+}
+
+TEST_CASE("vocabulary: a GGUF file's fields") {
+    const Vocabulary whole = open(chatml_fields()), directory = open(golden("chat_chatml"));
+    CHECK(whole.size() == 360);
+    CHECK(whole.eos() == 2);
+    CHECK(whole.start().empty());
+    CHECK(whole.stops() == Ids{2, 0});  // the spelling of <|endoftext|> says that it ends a text
+    CHECK(whole.stops(ChatFormat::chatml) == Ids{2, 0});
+    CHECK(whole.chat_format("") == ChatFormat::chatml);
+    for (const std::int32_t id : {0, 1, 2, 3, 100}) CHECK(whole.is_control(id) == directory.is_control(id));
+    CHECK(whole.encode("<|im_end|> 12 a\n") == directory.encode("<|im_end|> 12 a\n"));
+    CHECK(open(without(chatml_fields(), "tokenizer.chat_template")).chat_format("") == ChatFormat::hydralora);
+    CHECK(open(without(chatml_fields(), "tokenizer.ggml.eos_token_id")).eos() == 2);  // as spelt
+
+    GgufFields started = chatml_fields();
+    started.emplace_back("tokenizer.ggml.bos_token_id", GgufScalar(std::uint32_t{1}));
+    started.emplace_back("tokenizer.ggml.add_bos_token", GgufScalar(true));
+    CHECK(open(started).start().size() == 1);
+
+    CHECK(open(chatml_fields(), 400).size() == 400);
+    CHECK(error_of([] { (void)open(chatml_fields(), 359); }) ==
+          "m.gguf: field \"tokenizer.ggml.tokens\": expected at most 359 tokens, which is the rows of the embedding, "
+          "found "
+          "360");
+    CHECK(has(error_of([&] { (void)speech_of(whole, "llama3"); }),
+              "m.gguf: names no beginning-of-text token, which the chat format llama3 needs; set "
+              "tokenizer.ggml.bos_token_id, or choose"));
+    CHECK(has(error_of([&] { (void)speech_of(open(started), "llama3"); }),
+              "m.gguf: tokenizer.ggml.tokens has no token \"<|start_header_id|>\""));
 }
 
 TEST_CASE("an example as people see it: what is trained in brackets, nothing that a terminal would obey") {

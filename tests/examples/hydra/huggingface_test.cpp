@@ -14,6 +14,7 @@
 #include "choices.hpp"
 #include "commands.hpp"
 #include "documents.hpp"
+#include "import.hpp"
 #include "logits.hpp"
 #include "memory_plan.hpp"
 #include "session.hpp"
@@ -44,11 +45,27 @@ LlamaConfig model_config(Index vocabulary) {
     return c;
 }
 
+/// The same of Gemma 3's family, with windows shorter than most examples.
+LlamaConfig gemma_config() {
+    LlamaConfig c = model_config(384);
+    c.architecture = Architecture::gemma3;
+    c.attention_bias = AttentionBias::none;
+    c.head_norm = HeadNorm::rms;
+    c.block_norms = BlockNorms::around;
+    c.gate_activation = GateActivation::gelu_tanh;
+    c.sliding_window = 8;
+    c.spans = alternating_spans(c.layers, 2);
+    c.local_rope_theta = 100;
+    c.embedding_scale = 4;
+    c.attention_scale = 0.25;
+    return c;
+}
+
 /// A directory with config.json, model.safetensors in bfloat16, tokenizer.json and tokenizer_config.json.
-void make_model(const std::filesystem::path& folder, Index vocabulary = 384) {
+void make_model(const std::filesystem::path& folder, const LlamaConfig& config = model_config(384)) {
     std::filesystem::create_directories(folder);
     hydra::HostBackend be({.threads = 1});
-    const LlamaConfig config = model_config(vocabulary);
+    const float less = config.architecture == Architecture::gemma3 ? 1 : 0;
     auto weights = make_buffers(be, weight_shapes(config));
     initialise(be, weights, config, Seed{3});
     std::vector<std::vector<bfloat16>> rounded;
@@ -57,7 +74,7 @@ void make_model(const std::filesystem::path& folder, Index vocabulary = 384) {
         [&](const ParamPath& path, const ParamBuffer<hydra::HostBackend>& m) {
             auto& values = rounded.emplace_back();
             for (Index i = 0; i < m.size(); ++i)
-                values.emplace_back(m.view().data[i] * (path.role == Role::norm ? 1 : 8));
+                values.emplace_back(path.role == Role::norm ? m.view().data[i] - less : m.view().data[i] * 8);
             const bool vector = path.role == Role::norm || path.role == Role::bias;
             tensors.push_back(io::reshaped(io::named_tensor(path.name(), std::span<const bfloat16>(values)),
                                            vector ? io::TensorShape{m.cols()} : io::TensorShape(m.shape())));
@@ -246,6 +263,70 @@ TEST_CASE("questions that are none") {
     CHECK(hydra::read_questions(by_text, "q.json").front().answer == 1);
 }
 
+TEST_CASE("a Gemma 3 is planned, trained by adapters and whole, and merged; norms are written as its files have them") {
+    make_model(folder() / "gemma", gemma_config());
+    auto options = options_for("gemma_lora");
+    options.base = folder() / "gemma";
+    options.adapter.adapter.heads = 1;
+    options.adapter.adapter.gate = Gate::none;
+    options.loop.adamw.lr = 1e-2;
+    hydra::HostBackend be({.threads = 1});
+    const auto base = io::open_llama(be, options.base);
+    CHECK(base.config.is_local(0));
+    CHECK(!base.config.is_local(1));
+    const auto weight_bytes = static_cast<Index>(std::filesystem::file_size(options.base / "model.safetensors"));
+    const auto plan = hydra::memory_plan(base.config, weight_bytes, PanelStorage::bfloat16, 0, options);
+    LlamaConfig without = base.config;
+    without.block_norms = BlockNorms::before;
+    // Two matrices (T, d) a layer before the norms behind, and their 1 / rms.
+    const Index tokens = options.loop.batch * options.loop.sequence_length;
+    CHECK(plan.activations -
+              hydra::memory_plan(without, weight_bytes, PanelStorage::bfloat16, 0, options).activations >=
+          3 * 2 * tokens * (16 + 1) * 4);
+    REQUIRE(hydra::train(options, {}) == Outcome::done);
+
+    hydra::MergeOptions merge;
+    merge.adapter = options.loop.out / "adapter";
+    merge.base = options.base;
+    merge.out = folder() / "gemma_merged";
+    merge.threads = 1;
+    hydra::run_merge(merge);
+    hydra::Session adapted(options.base, merge.adapter, hydra::host_options(1)),
+        merged(merge.out, {}, hydra::host_options(1)), bare(options.base, {}, hydra::host_options(1));
+    const auto logits = [](hydra::Session& session) {
+        std::vector<std::int32_t> ids;
+        for (std::int32_t i = 0; i < 60; ++i) ids.push_back(i * 37 % 384);
+        Llama<hydra::HostBackend>::Cache cache;
+        session.model().forward(session.backend(), {host_view(std::as_const(ids).data(), 1, 60), {}, 1, {}}, cache);
+        test::Matrix<float> all(60, 384);
+        session.model().logits(session.backend(), cache, all.view());
+        return all;
+    };
+    const auto expected = logits(adapted);
+    const double apart = test::max_difference(logits(bare).view(), expected.view());
+    CHECK(test::max_difference(logits(merged).view(), expected.view()) < 0.2 * apart);
+
+    options.method = hydra::Method::full;
+    options.loop.out = folder() / "gemma_full";
+    options.loop.steps = 2;
+    options.loop.adamw.lr = 1e-3;
+    REQUIRE(hydra::train(options, {}) == Outcome::done);
+    const auto trained = io::open_llama(be, options.loop.out / "model");
+    visit(
+        [](const ParamPath& path, const StoredView<hydra::HostBackend>& now,
+           const StoredView<hydra::HostBackend>& before) {
+            if (path.role != Role::norm) return;
+            double most = 0;
+            for (Index i = 0; i < now.cols; ++i)
+                most = std::max(most, std::abs(static_cast<double>(vector_of<hydra::HostBackend>(now)(0, i)) -
+                                               static_cast<double>(vector_of<hydra::HostBackend>(before)(0, i))));
+            CAPTURE(path.name());
+            CHECK(most > 0);
+            CHECK(most < 0.1);
+        },
+        trained.views, base.views);
+}
+
 TEST_CASE("--logits writes the logits of a token file, and refuses what is none") {
     hydra::Session session(folder() / "model", {}, hydra::host_options(2));
     const std::vector<std::int64_t> ids{1, 2, 3, 4, 5, 383};
@@ -278,7 +359,7 @@ TEST_CASE("--logits writes the logits of a token file, and refuses what is none"
 
 TEST_CASE("a model with fewer rows than its tokenizer has tokens is refused where such a token comes up") {
     const ScratchDirectory scratch;
-    make_model(scratch / "small", 300);
+    make_model(scratch / "small", model_config(300));
     auto options = options_for("unused");
     options.base = scratch / "small";
     options.loop.out = scratch / "run";
