@@ -5,6 +5,20 @@
 
 namespace hydra {
 
+namespace {
+
+void add_quantise(CLI::App& app, std::optional<Quantise>& quantise) {
+    app.add_option_function<std::string>(
+           "--quantise",
+           [&quantise](const std::string& name) {
+               quantise = hydralora::parse_enum<Quantise>("--quantise", name, quantise_names);
+           },
+           "the base's linear layers when they are loaded; unless given, as the adapter was trained on them")
+        ->type_name("none|nf4|nf4-nested|int8");
+}
+
+}  // namespace
+
 Subcommand add_evaluate(CLI::App& app) {
     const auto options = std::make_shared<EvaluateOptions>();
     CLI::App& e = *app.add_subcommand("eval", "score a base or an adapter on files, domain by domain");
@@ -12,6 +26,7 @@ Subcommand add_evaluate(CLI::App& app) {
     e.add_option("data", options->data, "files as for train")->required()->type_name("FILE");
     e.add_option("--base", options->base, "model directory or GGUF file")->required()->type_name("BASE");
     e.add_option("--adapter", options->adapter, "adapter directory; without it, the base")->type_name("DIR");
+    add_quantise(e, options->quantise);
     add_chat(e, options->chat);
     e.add_option("--length", options->sequence_length, "longest sequence in tokens");
     e.add_option("--held-out", options->held_out,
@@ -36,6 +51,7 @@ Subcommand add_generate(CLI::App& app) {
     g.add_option("prompt", options->prompt, "the instruction, or with --raw the beginning of the text")->required();
     g.add_option("--base", options->base, "model directory or GGUF file")->required()->type_name("BASE");
     g.add_option("--adapter", options->adapter, "adapter directory; without it, the base")->type_name("DIR");
+    add_quantise(g, options->quantise);
     add_chat(g, options->chat);
     g.add_flag("--raw", *raw, "continue the prompt as a text");
     g.add_option("--tokens", options->tokens, "at most so many");

@@ -3,11 +3,14 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include <hydralora/eigen/eigen_backend.hpp>
 #include <hydralora/io/llama_files.hpp>
 #include <hydralora/model/params.hpp>
+#include <hydralora/weight/quantised_matrix.hpp>
 
+#include "quantise_base.hpp"
 #include "vocabulary.hpp"
 
 namespace hydra {
@@ -30,6 +33,9 @@ struct BaseModel {
     std::string name;      // the directory or file, as given
     std::string checksum;  // of the weights' files
     std::string norms;     // of what all files and quantisations of the model share: io::norms_checksum
+    Quantise quantise = Quantise::none;
+    std::vector<hydralora::QuantisedMatrix<HostBackend>>
+        quantised;  // projections, layer by layer; files.views lead here
 };
 
 /// Positions that tables are made for: as many as are asked for and the model has, 4096 at least where it has them.
@@ -41,6 +47,10 @@ struct BaseModel {
 /// Reads a directory or a GGUF file. Tables of positions are made for `positions` tokens at least, as far as the model has so many, not
 /// for all that a long context would allow. Errors name file, key or tensor, expected and found.
 [[nodiscard]] BaseModel load_base(HostBackend& be, const std::filesystem::path& base, Index positions = 0);
+
+/// Quantises the projections of a base that is not yet, by the threads of `be`, which must outlive it; no longer than one of
+/// them takes are both forms in memory.
+void quantise_base(HostBackend& be, BaseModel& base, Quantise how);
 
 /// Writes a new directory with weights rounded to bfloat16; its parent must exist. A model that `pretrain` made, which
 /// reads bytes.

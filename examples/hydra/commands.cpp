@@ -18,13 +18,14 @@ void run_plan(const TrainOptions& options) {
     check_options(options);
     check(!options.heads_of_data, "--heads auto: counted in the data, which plan does not read; give the number");
     TrainOptions asked = options;
-    asked.weights = weights_of(options.base, options.weights);
-    auto [config, bytes, panels] = outline_of(options.base, options.adapter, *asked.weights);
+    asked.weights = weights_of(options.base, options.weights, options.quantise);
+    auto [config, bytes, panels, quantised] =
+        outline_of(options.base, options.adapter, *asked.weights, options.quantise);
     check_base_length(options.loop.sequence_length, config);
     if (options.method == Method::adapter)
         static_cast<void>(adapter_shapes(config, options.adapter));  // refuses what cannot be
     config.max_positions = planned_positions(config.max_positions, options.loop.sequence_length + slab_rows);
-    const auto plan = memory_plan(config, bytes, panels, resident_memory(), asked);
+    const auto plan = memory_plan(config, {bytes, quantised}, panels, resident_memory(), asked);
     std::printf("%s", plan_table(plan).c_str());
     const std::string warning = memory_warning(plan, asked);
     if (!warning.empty()) std::printf("\n%s\n", warning.c_str());
@@ -40,7 +41,7 @@ void run_evaluate(const EvaluateOptions& options) {
         check(options.place.device == Device::cpu, "--logits: computed on the processor; leave out --device cuda");
         check(options.data.size() == 1, "--logits: expected one file of tokens, found ", options.data.size(), " files");
         Session session(options.base, options.adapter, host_options(options.threads),
-                        longest_sequence(options.data.front()));
+                        longest_sequence(options.data.front()), options.quantise);
         return write_logits(session, options.data.front(), options.logits);
     }
     check(options.held_out > 0 && options.held_out <= 1, "--held-out ", options.held_out,

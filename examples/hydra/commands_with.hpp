@@ -21,7 +21,7 @@ namespace hydra {
 template <hydralora::Backend B, class Options>
 void evaluate_with(const EvaluateOptions& options, const Options& backend) {
     using namespace hydralora;
-    BasicSession<B> session(options.base, options.adapter, backend, options.sequence_length + 32);
+    BasicSession<B> session(options.base, options.adapter, backend, options.sequence_length + 32, options.quantise);
     check_base_length(options.sequence_length, session.base().files.config);
     const Speech speech = speech_of(session.vocabulary(), session.chat(options.chat));
     std::vector<std::filesystem::path> files;
@@ -64,7 +64,7 @@ void evaluate_with(const EvaluateOptions& options, const Options& backend) {
 template <hydralora::Backend B, class Options>
 void generate_with(const GenerateTextOptions& options, const Options& backend) {
     using namespace hydralora;
-    BasicSession<B> session(options.base, options.adapter, backend);
+    BasicSession<B> session(options.base, options.adapter, backend, 0, options.quantise);
     const Vocabulary& vocabulary = session.vocabulary();
     const Speech speech =
         options.instruction ? speech_of(vocabulary, session.chat(options.chat)) : Speech{vocabulary, std::nullopt};

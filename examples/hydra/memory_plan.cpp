@@ -88,11 +88,13 @@ Index resident_memory() {
     return file >> pages >> resident ? Index{resident} * ::sysconf(_SC_PAGESIZE) : Index{16} << 20;
 }
 
-MemoryPlan memory_plan(const LlamaConfig& config, Index weight_bytes, std::optional<PanelStorage> panels, Index process,
-                       const TrainOptions& options) {
+MemoryPlan memory_plan(const LlamaConfig& config, const BaseBytes& base, std::optional<PanelStorage> panels,
+                       Index process, const TrainOptions& options) {
     MemoryPlan plan;
     plan.process = process;
-    plan.weights = weight_bytes;
+    plan.weights = base.files - base.quantised.before;
+    plan.quantised = base.quantised.after;
+    plan.loading = base.quantised.before > 0 ? base.files : 0;
     const Index threads =
         options.loop.threads > 0 ? options.loop.threads : Index{std::max(1u, std::thread::hardware_concurrency())};
     plan.threads = panel::workspace_bytes(threads);
@@ -104,10 +106,15 @@ MemoryPlan memory_plan(const LlamaConfig& config, Index weight_bytes, std::optio
     plan.device = options.loop.place.device;
     if (gpu) {
         Index elements = 0;
-        visit([&](const ParamPath&, const Shape& shape) { elements += shape.size(); }, shapes);
+        visit(
+            [&](const ParamPath& path, const Shape& shape) {
+                const bool is_projection = path.role == Role::weight && path.name().ends_with("_proj.weight");
+                if (options.quantise == Quantise::none || !is_projection) elements += shape.size();
+            },
+            shapes);
         plan.weights = elements * (options.loop.place.numbers == Numbers::bfloat16 ? 2 : 4);
         if (options.method == Method::full) plan.weights = 0;  // they are what is trained
-        plan.threads = plan.process = 0;
+        plan.threads = plan.process = plan.loading = 0;
     }
     const auto make_views = [&](const ParamPath&, const Shape& s) {
         return StoredView<P>(ConstParamView<P>{be.address<const float>(s.size() * 4), s.rows, s.cols});
@@ -130,7 +137,7 @@ MemoryPlan memory_plan(const LlamaConfig& config, Index weight_bytes, std::optio
         const auto adapter = adapter_shapes(config, options.adapter);
         auto trained = make_buffers(be, adapter), grads = make_buffers(be, adapter);
         const auto adapters = views(std::as_const(trained));
-        if (gpu || panels) {
+        if (gpu ? options.quantise == Quantise::none : panels.has_value()) {
             const Index without = be.memory().now;
             JoinedProjections<P> projections(be, config, options.adapter);  // for the room that they want behind rows
             joined = be.memory().now - without;
@@ -162,6 +169,7 @@ std::string plan_table(const MemoryPlan& plan) {
     const bool gpu = plan.device == Device::cuda;
     Table table({gpu ? "memory of the GPU at the peak, about" : "memory at the peak", "MiB"});
     table.add({gpu ? "weights" : "weights, in their files' memory", mebibytes(plan.weights)});
+    if (plan.quantised > 0) table.add({"quantised weights", mebibytes(plan.quantised)});
     if (plan.packed > 0)
         table.add({plan.in_place ? "adapters, packed" : "adapted weights, packed", mebibytes(plan.packed)});
     table.add({"trained parameters, gradients, moments", mebibytes(plan.parameters)});
@@ -169,6 +177,8 @@ std::string plan_table(const MemoryPlan& plan) {
     if (plan.routers > 0) table.add({"more for the fit of the routers, before", mebibytes(plan.routers)});
     if (!gpu) table.add({"packing memory of the threads", mebibytes(plan.threads)});
     if (!gpu) table.add({"the program and what it holds now", mebibytes(plan.process)});
+    if (plan.loading > 0 && plan.total() == plan.loading + plan.process)
+        table.add({"more while loading: the files, before that", mebibytes(plan.loading)});
     table.add({"in all", mebibytes(plan.total())});
     return table.text();
 }

@@ -1,6 +1,7 @@
 // How much memory a training run will take, told before anything is loaded: the run's own code on a backend that counts.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -15,6 +16,8 @@ namespace hydra {
 struct MemoryPlan {
     Device device = Device::cpu;
     Index weights = 0;      // the base's files, mapped and all read; on a GPU a copy
+    Index quantised = 0;    // what matrices of the files became that are no longer read there
+    Index loading = 0;      // with `process` the peak before that; 0 without
     Index packed = 0;       // the base's adapted matrices in packed form, and the adapters' beside them
     bool in_place = false;  // packed: without the base's matrices, which are read in the files' memory
     Index parameters = 0;   // what is trained, its gradients and AdamW's moments
@@ -24,13 +27,20 @@ struct MemoryPlan {
     Index process = 0;      // the program, and what it holds when the plan is made
 
     [[nodiscard]] Index total() const {
-        return weights + packed + parameters + activations + routers + threads + process;
+        const Index later = weights + quantised + packed + parameters + activations + routers + threads + process;
+        return std::max(later, loading + (loading > 0 ? process : 0));
     }
 };
 
-/// The plan of `train` with these options on a base of that configuration, whose files have `weight_bytes` and whose adapted
+/// What a base's files have, and what of that is quantised.
+struct BaseBytes {
+    Index files = 0;
+    QuantisedBytes quantised{};
+};
+
+/// The plan of `train` with these options on a base of that configuration, of so many bytes, whose adapted
 /// matrices are held in `panels` (see adapted_panels); `process`: what the process holds without them.
-[[nodiscard]] MemoryPlan memory_plan(const hydralora::LlamaConfig& config, Index weight_bytes,
+[[nodiscard]] MemoryPlan memory_plan(const hydralora::LlamaConfig& config, const BaseBytes& base,
                                      std::optional<hydralora::PanelStorage> panels, Index process,
                                      const TrainOptions& options);
 

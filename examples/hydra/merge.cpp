@@ -70,7 +70,7 @@ void run_merge(const MergeOptions& options) {
     check_output(target, "--out");
     check(io::adapter_kind(options.adapter) != io::AdapterKind::peft, options.adapter.string(),
           ": is a LoRA of PEFT; `hydra import` makes an adapter of it first");
-    Session session(options.base, options.adapter, host_options(options.threads));
+    Session session(options.base, options.adapter, host_options(options.threads), 0, Quantise::none);
     const LlamaAdapterConfig& config = session.adapter_config();
     check(has_fixed_gates(config.adapter), options.adapter.string(), ": the gate ",
           enum_name(config.adapter.gate, adapter_names::gate),

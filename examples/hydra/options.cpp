@@ -64,6 +64,7 @@ Json to_json(const TrainOptions& o) {
     Json json = to_json(o.loop);
     json.set("base", o.base.string()).set("method", o.method == Method::full ? "full" : "adapter");
     json.set("chat", o.chat);
+    if (o.quantise != Quantise::none) json.set("quantise", enum_name(o.quantise, quantise_names));
     const ComponentStart& c = o.components;
     if (o.labelled()) {
         const ComponentOf of = c.of.value_or(ComponentOf::texts);
@@ -157,6 +158,14 @@ void check_options(const TrainOptions& o) {
           "merge` "
           "it into the file, or make a directory of the file with transformers: "
           "AutoModelForCausalLM.from_pretrained(FOLDER, gguf_file=NAME).save_pretrained(DIR)");
+    if (o.quantise != Quantise::none) {
+        const std::string flag = concat("--quantise ", enum_name(o.quantise, quantise_names));
+        check(adapter, flag, ": --method full trains the matrices themselves; train an adapter, or leave it out");
+        check(!is_gguf(o.base), flag, ": the matrices of ", o.base.string(),
+              ", a GGUF file, are quantised already; leave it out");
+        check(o.weights != BaseWeights::packed, flag,
+              ": quantised matrices are read as they are, not packed; leave out --weights packed");
+    }
     check(c.of != ComponentOf::field || !c.field.empty(), "--component-of field: name it by --component-field");
     check(c.field.empty() || c.of == ComponentOf::field, "--component-field ", c.field,
           ": expected no other --component-of beside it");

@@ -21,6 +21,7 @@
 #include "batches.hpp"
 #include "corpus_texts.hpp"
 #include "device.hpp"
+#include "quantise_base.hpp"
 #include "scores.hpp"
 
 namespace hydra {
@@ -108,6 +109,7 @@ struct TrainOptions {
     std::filesystem::path base;
     Method method = Method::adapter;
     std::optional<BaseWeights> weights;  ///< none: packed of a directory, mapped of a GGUF file
+    Quantise quantise = Quantise::none;  ///< the base's projections when they are loaded
     std::string chat;                    ///< chat format of conversations; "": the base's own
     bool dry_run = false;                ///< say what would be done, and stop
     bool save_start = false;             ///< keep the adapter as it is before the first step
@@ -123,7 +125,8 @@ struct TrainOptions {
 
 struct EvaluateOptions {
     std::filesystem::path base, adapter;
-    std::string chat;  ///< as in TrainOptions
+    std::optional<Quantise> quantise;  ///< none: as the adapter's base was when it was trained
+    std::string chat;                  ///< as in TrainOptions
     std::vector<std::filesystem::path> data;
     Index sequence_length = 256;
     double held_out = 1.0;
@@ -137,7 +140,8 @@ struct EvaluateOptions {
 
 struct GenerateTextOptions {
     std::filesystem::path base, adapter;
-    std::string chat;  ///< as in TrainOptions
+    std::optional<Quantise> quantise;  ///< as in EvaluateOptions
+    std::string chat;                  ///< as in TrainOptions
     std::string prompt;
     bool instruction = true;  ///< the prompt is an instruction to answer, not a text to continue
     hydralora::Index tokens = 256;

@@ -42,20 +42,20 @@ PanelStorage packed_panels(const std::vector<QuantFormat>& formats) {
     return halves ? PanelStorage::bfloat16 : PanelStorage::compute;
 }
 
-std::optional<PanelStorage> panels_of(bool gguf, BaseWeights weights, const std::vector<QuantFormat>& formats) {
+std::optional<PanelStorage> panels_of(bool quantised, BaseWeights weights, const std::vector<QuantFormat>& formats) {
     if (weights == BaseWeights::packed) return packed_panels(formats);
-    return gguf ? std::optional(PanelStorage::in_place) : std::nullopt;
+    return quantised ? std::optional(PanelStorage::in_place) : std::nullopt;
 }
 
 }  // namespace
 
-BaseWeights weights_of(const std::filesystem::path& base, std::optional<BaseWeights> asked) {
-    return asked.value_or(is_gguf(base) ? BaseWeights::mapped : BaseWeights::packed);
+BaseWeights weights_of(const std::filesystem::path& base, std::optional<BaseWeights> asked, Quantise quantise) {
+    return asked.value_or(is_gguf(base) || quantise != Quantise::none ? BaseWeights::mapped : BaseWeights::packed);
 }
 
 std::optional<PanelStorage> adapted_panels(const BaseModel& base, const LlamaAdapterConfig& adapters,
                                            BaseWeights weights) {
-    return panels_of(base.files.is_gguf(), weights, adapted_formats(base, adapters));
+    return panels_of(base.files.is_gguf() || base.quantise != Quantise::none, weights, adapted_formats(base, adapters));
 }
 
 std::string rounding_note(const BaseModel& base, const LlamaAdapterConfig& adapters, BaseWeights weights) {
@@ -67,7 +67,8 @@ std::string rounding_note(const BaseModel& base, const LlamaAdapterConfig& adapt
            "--weights mapped takes them as they are";
 }
 
-BaseOutline outline_of(const std::filesystem::path& base, const LlamaAdapterConfig& adapters, BaseWeights weights) {
+BaseOutline outline_of(const std::filesystem::path& base, const LlamaAdapterConfig& adapters, BaseWeights weights,
+                       Quantise quantise) {
     BaseOutline outline;
     std::vector<QuantFormat> formats;
     if (is_gguf(base)) {
@@ -89,13 +90,14 @@ BaseOutline outline_of(const std::filesystem::path& base, const LlamaAdapterConf
         outline.config = io::llama_config_from_json(io::JsonView(document, name));
         const auto files = io::ModelFiles::open(base);
         outline.bytes = static_cast<Index>(files.bytes());
+        outline.quantised = quantised_bytes(files, quantise);
         for (std::size_t i = 0; i < files.size(); ++i) {
             const io::TensorEntry& entry = *files.tensor(i).entry;
             if (!entry.name.ends_with("_proj.weight")) continue;
             formats.push_back(entry.dtype == io::Dtype::bf16 ? QuantFormat::bf16 : QuantFormat::f32);
         }
     }
-    outline.panels = panels_of(is_gguf(base), weights, formats);
+    outline.panels = panels_of(is_gguf(base) || quantise != Quantise::none, weights, formats);
     return outline;
 }
 

@@ -123,13 +123,23 @@ void upload_set(B& be, const HostSet& from, Set& to) {
 template <class B>
 inline constexpr bool reads_files = std::is_same_v<B, HostBackend>;
 
+/// The backend of a host with the threads to compute on, if there is one; else `host`.
+template <hydralora::Backend B>
+[[nodiscard]] HostBackend& host_of(B& be, HostBackend& host) {
+    if constexpr (reads_files<B>)
+        return be;
+    else
+        return host;
+}
+
 /// How the adapted matrices of a base are held to train on the processor; none: where they lie, apart from the adapters.
 /// Packed they are as wide as they are stored: bfloat16 if all are so, or if one is quantised; else float.
 [[nodiscard]] std::optional<hydralora::PanelStorage> adapted_panels(const BaseModel& base,
                                                                     const hydralora::LlamaAdapterConfig& adapters,
                                                                     BaseWeights weights);
-/// What was asked for; else quantised files stay as they are, others are packed.
-[[nodiscard]] BaseWeights weights_of(const std::filesystem::path& base, std::optional<BaseWeights> asked);
+/// What was asked for; else what is quantised stays as it is, the rest is packed.
+[[nodiscard]] BaseWeights weights_of(const std::filesystem::path& base, std::optional<BaseWeights> asked,
+                                     Quantise quantise);
 /// A sentence where packing rounds the base; empty where it does not.
 [[nodiscard]] std::string rounding_note(const BaseModel& base, const hydralora::LlamaAdapterConfig& adapters,
                                         BaseWeights weights);
@@ -139,12 +149,14 @@ struct BaseOutline {
     hydralora::LlamaConfig config;
     Index bytes = 0;  // of its files
     std::optional<hydralora::PanelStorage> panels;
+    QuantisedBytes quantised{};
 };
 [[nodiscard]] BaseOutline outline_of(const std::filesystem::path& base, const hydralora::LlamaAdapterConfig& adapters,
-                                     BaseWeights weights);
+                                     BaseWeights weights, Quantise quantise);
 
 /// A base's weights where B computes: on the host in the mapped files, those that have an adapter in joined form besides if
-/// that is wanted; elsewhere in copies, matrices in B's compute type, those that have an adapter in their joined form.
+/// that is wanted; elsewhere in copies, matrices in B's compute type, those that have an adapter in their joined form. What
+/// was quantised when it was loaded stays so.
 template <hydralora::Backend B>
 class PlacedWeights {
 public:
@@ -163,7 +175,12 @@ public:
             matrices_ = files.template like<ActivationBuffer<B>>();
             vectors_ = files.template like<ParamBuffer<B>>();
             views_ = files.template like<StoredView<B>>();
-            if (adapters != nullptr) {
+            for (const auto& each : base.quantised) {
+                const std::size_t i = quantised_.size();
+                quantised_.emplace_back(be, each);
+                views_.layers[i / target_count].projections[i % target_count] = quantised_.back().view();
+            }
+            if (adapters != nullptr && base.quantised.empty()) {
                 joined_.emplace(be, base.config, *adapters);
                 for (Index l = 0; l < base.config.layers; ++l)
                     for (const Target t : adapters->targets) {
@@ -211,6 +228,7 @@ private:
 
     hydralora::LlamaWeights<hydralora::ActivationBuffer<B>> matrices_;
     hydralora::LlamaWeights<hydralora::ParamBuffer<B>> vectors_;
+    std::vector<hydralora::QuantisedMatrix<B>> quantised_;
     std::optional<hydralora::JoinedProjections<B>> joined_;
     hydralora::LlamaWeights<hydralora::StoredView<B>> views_;
 };

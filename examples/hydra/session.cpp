@@ -26,6 +26,7 @@ io::AdapterFileConfig file_config(const LlamaAdapterConfig& config, const BaseMo
     file.base_model_name_or_path = base.name;
     file.base_checksum = base.checksum;
     file.base_norms = base.norms;
+    if (base.quantise != Quantise::none) file.base_quantisation = enum_name(base.quantise, quantise_names);
     return file;
 }
 
@@ -53,6 +54,20 @@ void note_other_base(const std::filesystem::path& adapter, const io::AdapterFile
                  "Note: %s was trained on %s, another file or quantisation of this base (its norms are the same); what "
                  "it does may differ a little\n",
                  adapter.string().c_str(), io::in_quotes(config.base_model_name_or_path).c_str());
+}
+
+Quantise quantisation_of(const io::AdapterFileConfig& config) {
+    if (config.base_quantisation.empty()) return Quantise::none;
+    return parse_enum<Quantise>("base_quantisation", config.base_quantisation, quantise_names);
+}
+
+void note_other_quantisation(const std::filesystem::path& adapter, Quantise trained, Quantise now) {
+    if (trained == now) return;
+    std::fprintf(
+        stderr,
+        "Note: %s was trained on its base with --quantise %s, here it is %s; what it does may differ a little\n",
+        adapter.string().c_str(), std::string(enum_name(trained, quantise_names)).c_str(),
+        std::string(enum_name(now, quantise_names)).c_str());
 }
 
 io::AdapterFileConfig read_adapter_directory(const std::filesystem::path& adapter) {

@@ -26,22 +26,31 @@ namespace hydra {
 void note_other_base(const std::filesystem::path& adapter, const hydralora::io::AdapterFileConfig& config,
                      const BaseModel& base);
 
+/// How the base was quantised when an adapter was trained on it.
+[[nodiscard]] Quantise quantisation_of(const hydralora::io::AdapterFileConfig& config);
+/// Says so where it is another way now.
+void note_other_quantisation(const std::filesystem::path& adapter, Quantise trained, Quantise now);
+
 /// Everything in its place for as long as the model is used; not movable, for the model holds views.
 template <hydralora::Backend B>
 class BasicSession {
 public:
-    /// On a backend made from `options`. `adapter` empty: the base alone. positions: see load_base. Errors name the file
-    /// and what is wrong with it.
+    /// On a backend made from `options`. `adapter` empty: the base alone. positions: see load_base. quantise: none: as the
+    /// adapter's base was. Errors name the file and what is wrong with it.
     template <class Options>
     BasicSession(const std::filesystem::path& base, const std::filesystem::path& adapter, const Options& options,
-                 Index positions = 0)
+                 Index positions = 0, std::optional<Quantise> quantise = std::nullopt)
         : be_(options), base_(load_base(host_, base, positions)), adapted_(!adapter.empty()) {
         if (!adapted_) {
+            quantise_base(host_of(be_, host_), base_, quantise.value_or(Quantise::none));
             weights_ = PlacedWeights<B>(be_, base_, nullptr);
             model_.emplace(be_, base_.config, weights_.views());
             return;
         }
         const auto file = read_adapter_directory(adapter);
+        const Quantise trained = quantisation_of(file);
+        quantise_base(host_of(be_, host_), base_, quantise.value_or(base_.files.is_gguf() ? Quantise::none : trained));
+        note_other_quantisation(adapter, trained, base_.quantise);
         config_ = from_file_config(file);
         chat_format_ = file.chat_format;
         const auto shapes = adapter_shapes(base_.config, config_);

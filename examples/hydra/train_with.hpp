@@ -165,20 +165,23 @@ Outcome train_with(B& be, const TrainOptions& given, const Surroundings& surroun
     using namespace hydralora;
     HostBackend host(EigenOptions{.threads = 1});
     TrainOptions asked = given;
-    asked.weights = weights_of(given.base, given.weights);
-    const BaseModel base = load_base(host, given.base, given.loop.sequence_length + slab_rows);
+    asked.weights = weights_of(given.base, given.weights, given.quantise);
+    BaseModel base = load_base(host, given.base, given.loop.sequence_length + slab_rows);
     check_base_length(given.loop.sequence_length, base.files.config);
     if (given.method == Method::adapter)
         static_cast<void>(adapter_shapes(base.config, given.adapter));  // refuses what cannot be
+    quantise_base(host_of(be, host), base, given.quantise);
     const Speech speech = speech_of(base.vocabulary, given.chat);
     const LabelledData data = read_labelled_data(asked, speech);
     const TrainOptions& options = data.options;
     const LoopOptions& loop = options.loop;
     const auto& domains = data.domains;
-    const auto weight_bytes = static_cast<Index>(base.files.bytes());  // read, and so in memory, by now
+    BaseBytes bytes{static_cast<Index>(base.files.bytes())};  // read, and so in memory, by now
+    if (!base.files.is_gguf()) bytes.quantised = quantised_bytes(base.files.directory(), base.quantise);
+    const Index held = bytes.files - bytes.quantised.before + bytes.quantised.after;
     const auto panels = adapted_panels(base, options.adapter, *options.weights);
     const MemoryPlan plan =
-        memory_plan(base.config, weight_bytes, panels, std::max(Index{0}, resident_memory() - weight_bytes), options);
+        memory_plan(base.config, bytes, panels, std::max(Index{0}, resident_memory() - held), options);
     if (options.dry_run) {
         std::printf("%s", dry_run_text(options, base, domains, plan).c_str());
         return Outcome::done;

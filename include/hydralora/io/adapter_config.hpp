@@ -32,6 +32,7 @@ struct AdapterFileConfig {
     std::string chat_format{};    // it was trained in, where that is not the base's own
     std::string base_checksum{};  // of the base's weights as the caller computes it; empty: unknown
     std::string base_norms{};     // of its norms, which every file and quantisation of a model shares; empty: unknown
+    std::string base_quantisation{};  // "nf4" and the like, where its matrices were quantised when it was loaded
     friend bool operator==(const AdapterFileConfig&, const AdapterFileConfig&) = default;
 };
 
@@ -61,6 +62,7 @@ inline constexpr std::string_view adapter_tensors_name = "adapter_model.safetens
                               {"base_checksum", config.base_checksum}});
     if (config.router_pooling != "token") json.set("router_pooling", config.router_pooling);
     if (!config.base_norms.empty()) json.set("base_norms", config.base_norms);
+    if (!config.base_quantisation.empty()) json.set("base_quantisation", config.base_quantisation);
     if (!config.chat_format.empty()) json.set("chat_format", config.chat_format);
     return json;
 }
@@ -98,6 +100,8 @@ inline constexpr std::string_view adapter_tensors_name = "adapter_model.safetens
         config.dropout_mask = json["dropout_mask"].one_of({"shared", "per_head"});
         config.base_checksum = json["base_checksum"].string();
         if (json["base_norms"].exists()) config.base_norms = json["base_norms"].string();
+        if (json["base_quantisation"].exists())
+            config.base_quantisation = json["base_quantisation"].one_of({"nf4", "nf4-nested", "int8"});
         if (json["chat_format"].exists()) config.chat_format = json["chat_format"].string();
     }
     return config;

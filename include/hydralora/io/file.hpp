@@ -90,6 +90,14 @@ private:
     std::string path_;
 };
 
+/// Gives back the memory of the whole pages of a part of a mapped file; whoever reads them again has them read again.
+inline void release_pages(std::span<const std::byte> mapped) {
+    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    const auto begin = (reinterpret_cast<std::uintptr_t>(mapped.data()) + page - 1) / page * page;
+    const auto end = reinterpret_cast<std::uintptr_t>(mapped.data() + mapped.size()) / page * page;
+    if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);  // advice: may do nothing
+}
+
 /// Whether the name exists, be it a broken link.
 [[nodiscard]] inline bool path_exists(const std::filesystem::path& path) {
     struct stat status {};

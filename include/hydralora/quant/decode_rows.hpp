@@ -32,6 +32,7 @@ HYDRALORA_ROWS_TARGET [[gnu::always_inline]] inline Vector values_of(const std::
     }
 #else
     Vector values;
+#pragma GCC unroll 8  // else g++ writes and reads memory
     for (int i = 0; i < lanes; ++i) values[i] = value_of<Format>(codes[i]);
     return values;
 #endif

@@ -50,6 +50,18 @@ public:
         });
     }
 
+    /// A copy of a host's matrix in the memory of another backend.
+    template <Backend Host>
+    requires(std::is_same_v<typename Host::space, host> && !std::is_same_v<Host, B>)
+        QuantisedMatrix(B& be, const QuantisedMatrix<Host>& m)
+        : format_(m.format()), rows_(m.rows()), cols_(m.cols()), blocks_(be, m.rows(), row_bytes(format_, cols_)) {
+        const auto from = m.view();
+        be.upload(host_view(from.data, rows_, blocks_.cols()), blocks_.view());
+        if (from.side == nullptr) return;
+        side_ = Buffer<B, float>(be, 1, quant::NestedScales::size(rows_ * from.blocks()));
+        be.upload(host_view(from.side, 1, side_.cols()), side_.view());
+    }
+
     [[nodiscard]] QuantFormat format() const { return format_; }
     [[nodiscard]] Index rows() const { return rows_; }
     [[nodiscard]] Index cols() const { return cols_; }

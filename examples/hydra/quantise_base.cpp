@@ -1,0 +1,62 @@
+#include "quantise_base.hpp"
+
+#include <hydralora/weight/quantised_matrix.hpp>
+
+#include "base_model.hpp"
+
+namespace hydra {
+
+using namespace hydralora;
+
+namespace {
+
+/// The pages of a matrix that nobody will read in its file any more.
+void leave(const BaseModel& base, const StoredView<HostBackend>& matrix) {
+    matrix.visit([&](const auto& view) {
+        if constexpr (!is_quant_view<std::decay_t<decltype(view)>>) {
+            const auto bytes = std::as_bytes(std::span(view.data, static_cast<std::size_t>(view.rows * view.ld)));
+            for (const auto& file : base.files.directory().files()) {
+                const auto all = file.file_bytes();
+                if (bytes.data() >= all.data() && bytes.data() + bytes.size() <= all.data() + all.size())
+                    io::release_pages(bytes);
+            }
+        }
+    });
+}
+
+}  // namespace
+
+QuantFormat format_of(Quantise how) {
+    check(how != Quantise::none, "format_of: Quantise::none has none");
+    return how == Quantise::nf4          ? Nf4{}.format()
+           : how == Quantise::nf4_nested ? Nf4{.scales = Nf4Scales::nested}.format()
+                                         : Int8::format();
+}
+
+QuantisedBytes quantised_bytes(const io::ModelFiles& files, Quantise how) {
+    QuantisedBytes sum;
+    for (std::size_t i = 0; how != Quantise::none && i < files.size(); ++i) {
+        const io::TensorEntry& entry = *files.tensor(i).entry;
+        if (!entry.name.ends_with("_proj.weight")) continue;
+        sum.before += static_cast<Index>(entry.end - entry.begin);
+        sum.after += QuantisedMatrix<HostBackend>::planned_bytes(entry.shape.matrix(), format_of(how));
+    }
+    return sum;
+}
+
+void quantise_base(HostBackend& be, BaseModel& base, Quantise how) {
+    if (how == Quantise::none) return;
+    check(!base.files.is_gguf(), base.name, ": --quantise ", enum_name(how, quantise_names),
+          ": the matrices of a GGUF file are quantised already; leave it out");
+    base.quantise = how;
+    for (std::size_t l = 0; l < base.files.views.layers.size(); ++l)
+        for (std::size_t t = 0; t < target_count; ++t) {
+            auto& view = base.files.views.layers[l].projections[t];
+            base.quantised.emplace_back(be, view, format_of(how), concat("model.layers.", l, '.', target_paths[t]));
+            leave(base, view);
+            base.files.converted.layers[l].projections[t] = {};
+            view = base.quantised.back().view();
+        }
+}
+
+}  // namespace hydra

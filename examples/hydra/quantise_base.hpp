@@ -1,0 +1,27 @@
+// A base whose projections are quantised when it is loaded, for adapters on top of it (QLoRA, arXiv 2305.14314).
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include <hydralora/io/model_files.hpp>
+#include <hydralora/quant/format.hpp>
+
+namespace hydra {
+
+struct BaseModel;
+
+/// What the matrices of the linear layers become; embedding, norms and head stay as the files have them.
+enum class Quantise { none, nf4, nf4_nested, int8 };
+inline constexpr std::array<std::string_view, 4> quantise_names{"none", "nf4", "nf4-nested", "int8"};
+
+/// Of anything but none.
+[[nodiscard]] hydralora::QuantFormat format_of(Quantise how);
+
+/// Bytes of matrices in a model's files that are quantised, and of what they become.
+struct QuantisedBytes {
+    hydralora::Index before = 0, after = 0;
+};
+[[nodiscard]] QuantisedBytes quantised_bytes(const hydralora::io::ModelFiles& files, Quantise how);
+
+}  // namespace hydra
