@@ -19,13 +19,13 @@ void run_plan(const TrainOptions& options) {
     check(!options.heads_of_data, "--heads auto: counted in the data, which plan does not read; give the number");
     TrainOptions asked = options;
     asked.weights = weights_of(options.base, options.weights, options.quantise);
-    auto [config, bytes, panels, quantised] =
+    auto [config, bytes, panels, quantised, codes] =
         outline_of(options.base, options.adapter, *asked.weights, options.quantise);
     check_base_length(options.loop.sequence_length, config);
     if (options.method == Method::adapter)
         static_cast<void>(adapter_shapes(config, options.adapter));  // refuses what cannot be
     config.max_positions = planned_positions(config.max_positions, options.loop.sequence_length + slab_rows);
-    const auto plan = memory_plan(config, {bytes, quantised}, panels, resident_memory(), asked);
+    const auto plan = memory_plan(config, {bytes, quantised, codes}, panels, resident_memory(), asked);
     std::printf("%s", plan_table(plan).c_str());
     const std::string warning = memory_warning(plan, asked);
     if (!warning.empty()) std::printf("\n%s\n", warning.c_str());

@@ -147,7 +147,7 @@ MemoryPlan memory_plan(const LlamaConfig& config, const BaseBytes& base, std::op
             const Llama<P> model(be, config, weights, options.adapter, adapters);
             plan.parameters = run_steps(be, model, trained, views(grads), options, before);
         }
-        if (!gpu && panels) plan.packed = packed_bytes(config, options.adapter, *panels);
+        if (!gpu && panels) plan.packed = packed_bytes(config, options.adapter, *panels) + base.codes;
         plan.in_place = panels == PanelStorage::in_place;
     }
     plan.activations = be.memory().peak - plan.parameters - joined;

@@ -32,10 +32,11 @@ struct MemoryPlan {
     }
 };
 
-/// What a base's files have, and what of that is quantised.
+/// What a base's files have, what of that is quantised, and what panels of its codes take (see codes_of).
 struct BaseBytes {
     Index files = 0;
     QuantisedBytes quantised{};
+    Index codes = 0;
 };
 
 /// The plan of `train` with these options on a base of that configuration, of so many bytes, whose adapted

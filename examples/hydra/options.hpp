@@ -83,9 +83,10 @@ struct PretrainOptions {
 enum class Method { adapter, full };
 
 /// Where the processor reads the base's adapted matrices: packed once more in the order its products take them, as wide as
-/// they are stored (quantised ones rounded to bfloat16), or in the files' own memory. A GPU always has its own.
-enum class BaseWeights { packed, mapped };
-inline constexpr std::array<std::string_view, 2> base_weights_names{"packed", "mapped"};
+/// they are stored (quantised ones rounded to bfloat16); or in the files' own memory; or, of quantised ones, packed as their
+/// codes, 8 bits each, and their scales. A GPU always has its own.
+enum class BaseWeights { packed, mapped, packed8 };
+inline constexpr std::array<std::string_view, 3> base_weights_names{"packed", "mapped", "packed8"};
 
 /// What the component of an example is: a cluster of the training texts, its file, or a field of its record. The last two
 /// are given, and so tell an adapter what a plain LoRA is not told; the first is in the texts that both see.

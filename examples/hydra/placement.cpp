@@ -44,10 +44,34 @@ PanelStorage packed_panels(const std::vector<QuantFormat>& formats) {
 
 std::optional<PanelStorage> panels_of(bool quantised, BaseWeights weights, const std::vector<QuantFormat>& formats) {
     if (weights == BaseWeights::packed) return packed_panels(formats);
+    if (weights == BaseWeights::packed8) {
+        for (const QuantFormat format : formats)
+            check(panel::has_codes(format), "--weights packed8: an adapted matrix of the base is in ", name_of(format),
+                  ", which codes of 8 bits do not hold to the last bit; choose ",
+                  is_quantised(format) ? "mapped" : "packed or mapped");
+        return PanelStorage::codes;
+    }
     return quantised ? std::optional(PanelStorage::in_place) : std::nullopt;
 }
 
+/// Of both directions; formats: of each layer's adapted matrices in turn.
+Index codes_bytes(const LlamaConfig& config, const LlamaAdapterConfig& adapters,
+                  const std::vector<QuantFormat>& formats) {
+    using Panels = panel::CodePanels<HostBackend>;
+    Index bytes = 0;
+    for (std::size_t i = 0; i < formats.size(); ++i) {
+        const Shape shape = target_shape(config, adapters.targets[i % adapters.targets.size()]);
+        bytes += Panels::planned_bytes(Op::transpose, shape, formats[i]) +
+                 Panels::planned_bytes(Op::none, shape, formats[i]);
+    }
+    return bytes;
+}
+
 }  // namespace
+
+Index codes_of(const BaseModel& base, const LlamaAdapterConfig& adapters, BaseWeights weights) {
+    return weights == BaseWeights::packed8 ? codes_bytes(base.config, adapters, adapted_formats(base, adapters)) : 0;
+}
 
 BaseWeights weights_of(const std::filesystem::path& base, std::optional<BaseWeights> asked, Quantise quantise) {
     return asked.value_or(is_gguf(base) || quantise != Quantise::none ? BaseWeights::mapped : BaseWeights::packed);
@@ -96,8 +120,12 @@ BaseOutline outline_of(const std::filesystem::path& base, const LlamaAdapterConf
             if (!entry.name.ends_with("_proj.weight")) continue;
             formats.push_back(entry.dtype == io::Dtype::bf16 ? QuantFormat::bf16 : QuantFormat::f32);
         }
+        if (quantise != Quantise::none)
+            formats.assign(static_cast<std::size_t>(outline.config.layers) * adapters.targets.size(),
+                           format_of(quantise));
     }
     outline.panels = panels_of(is_gguf(base) || quantise != Quantise::none, weights, formats);
+    if (weights == BaseWeights::packed8) outline.codes = codes_bytes(outline.config, adapters, formats);
     return outline;
 }
 

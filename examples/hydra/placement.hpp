@@ -137,6 +137,8 @@ template <hydralora::Backend B>
 [[nodiscard]] std::optional<hydralora::PanelStorage> adapted_panels(const BaseModel& base,
                                                                     const hydralora::LlamaAdapterConfig& adapters,
                                                                     BaseWeights weights);
+/// Bytes of panels of codes, where these are asked for.
+[[nodiscard]] Index codes_of(const BaseModel& base, const hydralora::LlamaAdapterConfig& adapters, BaseWeights weights);
 /// What was asked for; else what is quantised stays as it is, the rest is packed.
 [[nodiscard]] BaseWeights weights_of(const std::filesystem::path& base, std::optional<BaseWeights> asked,
                                      Quantise quantise);
@@ -150,6 +152,7 @@ struct BaseOutline {
     Index bytes = 0;  // of its files
     std::optional<hydralora::PanelStorage> panels;
     QuantisedBytes quantised{};
+    Index codes = 0;  // of panels of codes, see codes_of
 };
 [[nodiscard]] BaseOutline outline_of(const std::filesystem::path& base, const hydralora::LlamaAdapterConfig& adapters,
                                      BaseWeights weights, Quantise quantise);

@@ -97,12 +97,12 @@ void add_adapter(CLI::App& app, TrainOptions& o, std::string& heads, std::vector
            [&o](const std::string& name) {
                o.weights = parse_enum<BaseWeights>("--weights", name, base_weights_names);
            },
-           "of the base, on the processor: packed once more in memory as its products read them, or mapped, as the "
-           "files "
-           "have them: less memory, and slower the fewer tokens a part of a step has; packed of a directory and mapped "
-           "of "
-           "a GGUF file unless given")
-        ->type_name("packed|mapped")
+           "of the base, on the processor: packed once more in memory as its products read them (quantised ones "
+           "rounded "
+           "to bfloat16), mapped, as the files have them, for less memory, or packed8: the codes of quantised ones, 8 "
+           "bits "
+           "each, unrounded; packed of a directory and mapped of a GGUF file unless given")
+        ->type_name("packed|mapped|packed8")
         ->group("Adapter");
     add_enum(
         app, "--quantise", o.quantise, quantise_names,

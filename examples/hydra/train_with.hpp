@@ -180,6 +180,7 @@ Outcome train_with(B& be, const TrainOptions& given, const Surroundings& surroun
     if (!base.files.is_gguf()) bytes.quantised = quantised_bytes(base.files.directory(), base.quantise);
     const Index held = bytes.files - bytes.quantised.before + bytes.quantised.after;
     const auto panels = adapted_panels(base, options.adapter, *options.weights);
+    bytes.codes = codes_of(base, options.adapter, *options.weights);
     const MemoryPlan plan =
         memory_plan(base.config, bytes, panels, std::max(Index{0}, resident_memory() - held), options);
     if (options.dry_run) {

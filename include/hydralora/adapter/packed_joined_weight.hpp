@@ -100,10 +100,11 @@ public:
     }
 
     [[nodiscard]] const JoinedShape& shape() const { return shape_; }
-    /// Bytes that such a weight will hold.
+    /// Bytes that such a weight will hold; as codes, besides those of the codes, which depend on the format (CodePanels).
     [[nodiscard]] static Index planned_bytes(const JoinedShape& s, const PackOptions& pack) requires has_panels<B> {
         const Index narrow = s.a_rows + s.router_rows;
-        const bool wide = pack.storage == PanelStorage::compute, in_place = pack.storage == PanelStorage::in_place;
+        const bool wide = pack.storage == PanelStorage::compute,
+                   in_place = pack.storage == PanelStorage::in_place || pack.storage == PanelStorage::codes;
         const auto factor = [&](Index depth, Index rest, Index cols) {
             if (wide) return 4 * panel::Layout{depth + rest, cols}.size();
             return (in_place ? 0 : 2 * panel::layout_of<bfloat16>(depth, cols).size()) +
