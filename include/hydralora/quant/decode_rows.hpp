@@ -31,7 +31,7 @@ HYDRALORA_ROWS_TARGET [[gnu::always_inline]] inline Vector values_of(const std::
         return __builtin_convertvector(wide, Vector);
     }
 #else
-    Vector values;
+    Vector values{};
 #pragma GCC unroll 8  // else g++ writes and reads memory
     for (int i = 0; i < lanes; ++i) values[i] = value_of<Format>(codes[i]);
     return values;
