@@ -76,7 +76,7 @@ else
     training=$(sed -n 's/^ *"seconds": \([0-9]*\).*/\1/p' "$run/report.json")
     all=$((SECONDS - begin))
     lap "training" "$training"
-    lap "evaluation, router start" $((all - training))
+    lap "evaluation, router start" $((all > training ? all - training : 0))
 fi
 echo
 echo "== Held out, before and after (bits per byte; exact answers; a sample of each domain)"
