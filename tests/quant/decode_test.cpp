@@ -40,6 +40,8 @@ void check_matrix(const QuantView<host>& m, MatrixView<const float> expected) {
     to.fill(0);
     for (Index i = 0; i < m.rows; ++i) functor::DecodeRow<float, host>{m, to.view().data, to.ld}(Solo{}, i);
     REQUIRE(test::same_bits(to.cview(), expected));
+    const float last = m(m.rows - 1, m.cols - 1);
+    REQUIRE(same(&last, &expected(m.rows - 1, m.cols - 1), 1));
     for (const Index rows : {Index{16}, Index{8}, Index{32}, Index{1}, Index{5}, Index{21}})
         for (Index col = 0; col < m.cols; col += 64) {
             const Index some = std::min(rows, m.rows), count = std::min(Index{43}, m.cols - col);

@@ -61,6 +61,17 @@ struct QuantView {
     };
     [[nodiscard]] HYDRALORA_HD quant::BlockRow row(Index i) const { return Rows(*this)[i]; }
 
+    /// One element, for which its run is decoded: whoever wants many asks for rows.
+    [[nodiscard]] HYDRALORA_HD float operator()(Index i, Index j) const {
+        const Index col = j / quant_run * quant_run;
+        float run[quant_run];
+        const quant::BlockRow blocks = row(i);
+        with_format(format, [&](auto f) {
+            quant::decode_run(f, blocks, col, cols - col < quant_run ? cols - col : quant_run, run);
+        });
+        return run[j - col];
+    }
+
     [[nodiscard]] QuantView row_slice(Index begin, Index count) const {
         QuantView part = *this;
         part.first_row += begin;
