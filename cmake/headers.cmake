@@ -178,7 +178,11 @@ set(HYDRALORA_HEADERS
     hydralora/io/file_calls.hpp
     hydralora/io/gguf.hpp
     hydralora/io/gguf_adapter.hpp
+    hydralora/io/gguf_config.hpp
     hydralora/io/gguf_header.hpp
+    hydralora/io/gguf_llama.hpp
+    hydralora/io/gguf_parts.hpp
+    hydralora/io/gguf_settings.hpp
     hydralora/io/gguf_types.hpp
     hydralora/io/gguf_writer.hpp
     hydralora/io/json.hpp

@@ -10,7 +10,7 @@ Subcommand add_evaluate(CLI::App& app) {
     CLI::App& e = *app.add_subcommand("eval", "score a base or an adapter on files, domain by domain");
     e.option_defaults()->always_capture_default();
     e.add_option("data", options->data, "files as for train")->required()->type_name("FILE");
-    e.add_option("--base", options->base, "model directory")->required()->type_name("DIR");
+    e.add_option("--base", options->base, "model directory or GGUF file")->required()->type_name("BASE");
     e.add_option("--adapter", options->adapter, "adapter directory; without it, the base")->type_name("DIR");
     add_chat(e, options->chat);
     e.add_option("--length", options->sequence_length, "longest sequence in tokens");
@@ -34,7 +34,7 @@ Subcommand add_generate(CLI::App& app) {
     CLI::App& g = *app.add_subcommand("generate", "answer an instruction, or continue a text");
     g.option_defaults()->always_capture_default();
     g.add_option("prompt", options->prompt, "the instruction, or with --raw the beginning of the text")->required();
-    g.add_option("--base", options->base, "model directory")->required()->type_name("DIR");
+    g.add_option("--base", options->base, "model directory or GGUF file")->required()->type_name("BASE");
     g.add_option("--adapter", options->adapter, "adapter directory; without it, the base")->type_name("DIR");
     add_chat(g, options->chat);
     g.add_flag("--raw", *raw, "continue the prompt as a text");
@@ -66,7 +66,8 @@ Subcommand add_report(CLI::App& app) {
 Subcommand add_inspect(CLI::App& app) {
     const auto options = std::make_shared<InspectOptions>();
     CLI::App& i = *app.add_subcommand("inspect", "what a file or directory holds; several runs: compared");
-    i.add_option("paths", options->paths, "safetensors file, or directory of an adapter, model, checkpoint or run")
+    i.add_option("paths", options->paths,
+                 "safetensors or GGUF file, or directory of an adapter, model, checkpoint or run")
         ->required()
         ->type_name("PATH");
     return {&i, [options] { return Command(*options); }};
@@ -78,7 +79,7 @@ Subcommand add_export(CLI::App& app) {
     CLI::App& x = *app.add_subcommand("export", "write an adapter in a format that others read");
     x.option_defaults()->always_capture_default();
     x.add_option("adapter", options->adapter, "adapter directory")->required()->type_name("ADAPTER");
-    x.add_option("--base", options->base, "model directory")->required()->type_name("DIR");
+    x.add_option("--base", options->base, "model directory or GGUF file")->required()->type_name("BASE");
     add_enum(x, "--to", options->to, export_kind_names, "heads: a LoRA a head; collapsed: one LoRA under fixed gates")
         ->required();
     x.add_option("--out", options->out, "directory, for gguf-collapsed a file")->required()->type_name("PATH");
@@ -105,7 +106,9 @@ Subcommand add_import(CLI::App& app) {
     in.add_option("path", options->path, "directory with adapter_config.json and adapter_model.safetensors")
         ->required()
         ->type_name("PATH");
-    in.add_option("--base", options->base, "model directory that it was trained on")->required()->type_name("DIR");
+    in.add_option("--base", options->base, "model directory or GGUF file that it was trained on")
+        ->required()
+        ->type_name("BASE");
     in.add_option("--out", options->out, "adapter directory, a new one")->required()->type_name("DIR");
     in.add_flag("--force", *replace, "replace an adapter of that name");
     in.add_option("--threads", options->threads, "0: all processors");
@@ -122,8 +125,18 @@ Subcommand add_merge(CLI::App& app) {
     w.add_option("adapter", options->adapter, "adapter directory, with gate none or uniform")
         ->required()
         ->type_name("ADAPTER");
-    w.add_option("--base", options->base, "model directory")->required()->type_name("DIR");
-    w.add_option("--out", options->out, "model directory, a new one")->required()->type_name("DIR");
+    w.add_option("--base", options->base, "model directory or GGUF file")->required()->type_name("BASE");
+    w.add_option("--out", options->out, "model directory, a new one; of a GGUF file such a file")
+        ->required()
+        ->type_name("PATH");
+    w.add_option_function<std::string>(
+         "--to",
+         [options](const std::string& name) {
+             options->to = hydralora::parse_enum<MergeType>("--to", name, merge_type_names);
+         },
+         "what the adapted matrices of a GGUF file become; all others stay as they are")
+        ->type_name("f32|f16|bf16|q8_0")
+        ->default_str("f16");
     w.add_option("--threads", options->threads, "0: all processors");
     return {&w, [options] { return Command(*options); }};
 }

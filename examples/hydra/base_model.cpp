@@ -1,9 +1,11 @@
 #include "base_model.hpp"
 
 #include <algorithm>
+#include <system_error>
 #include <vector>
 
 #include <hydralora/core/precision.hpp>
+#include <hydralora/io/gguf_llama.hpp>
 #include <hydralora/io/json.hpp>
 #include <hydralora/io/json_view.hpp>
 #include <hydralora/io/json_write.hpp>
@@ -49,16 +51,32 @@ void write_model(const std::filesystem::path& directory, const Json& config, dou
 
 Index planned_positions(Index most, Index wanted) { return std::min(most, std::max(Index{4096}, wanted)); }
 
-BaseModel load_base(HostBackend& be, const std::filesystem::path& directory, Index positions) {
+bool is_gguf(const std::filesystem::path& base) {
+    std::error_code error;
+    return io::path_exists(base) && !std::filesystem::is_directory(base, error);
+}
+
+BaseModel load_base(HostBackend& be, const std::filesystem::path& path, Index positions) {
     BaseModel base;
-    base.files = io::open_llama(be, directory);
+    if (is_gguf(path)) {
+        base.files = io::open_llama(be, io::GgufParts::open(path));
+        const io::GgufFile& file = base.files.gguf().first();
+        base.vocabulary = file.find_field("tokenizer.ggml.model") != nullptr
+                              ? load_vocabulary(file, base.files.config.vocabulary)
+                              : Vocabulary::absent(concat(file.name(),
+                                                          ": has no tokenizer: expected a field "
+                                                          "\"tokenizer.ggml.model\", found none"));
+    } else {
+        base.files = io::open_llama(be, path);
+        const std::string config_file = (path / config_name).string();
+        const Json config = io::read_json(path / config_name);
+        base.vocabulary = load_vocabulary(path, io::JsonView(config, config_file));
+    }
     base.config = base.files.config;
     base.config.max_positions = planned_positions(base.config.max_positions, positions);
-    const std::string config_file = (directory / config_name).string();
-    const Json config = io::read_json(directory / config_name);
-    base.vocabulary = load_vocabulary(directory, io::JsonView(config, config_file));
-    base.name = directory.string();
-    base.checksum = base.files.files.checksum();
+    base.name = path.string();
+    base.checksum = base.files.checksum();
+    base.norms = io::norms_checksum(base.files.views);
     return base;
 }
 

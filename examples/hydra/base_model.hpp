@@ -1,4 +1,4 @@
-// A base model on disk: a Hugging Face directory, its weights used where they lie in the mapped files.
+// A base model on disk: a Hugging Face directory or a GGUF file, its weights used where they lie in the mapped files.
 #pragma once
 
 #include <filesystem>
@@ -27,23 +27,27 @@ struct BaseModel {
     hydralora::LlamaConfig config;  // of the files, for at most as many positions as were asked for
     hydralora::io::LlamaFiles<HostBackend> files;
     Vocabulary vocabulary;
-    std::string name;      // the directory, as given
+    std::string name;      // the directory or file, as given
     std::string checksum;  // of the weights' files
+    std::string norms;     // of what all files and quantisations of the model share: io::norms_checksum
 };
 
 /// Positions that tables are made for: as many as are asked for and the model has, 4096 at least where it has them.
 [[nodiscard]] Index planned_positions(Index most, Index wanted);
 
-/// Reads a directory. Tables of positions are made for `positions` tokens at least, as far as the model has so many, not
+/// Whether a base is a GGUF file (any of the parts of a split one), not a directory.
+[[nodiscard]] bool is_gguf(const std::filesystem::path& base);
+
+/// Reads a directory or a GGUF file. Tables of positions are made for `positions` tokens at least, as far as the model has so many, not
 /// for all that a long context would allow. Errors name file, key or tensor, expected and found.
-[[nodiscard]] BaseModel load_base(HostBackend& be, const std::filesystem::path& directory, Index positions = 0);
+[[nodiscard]] BaseModel load_base(HostBackend& be, const std::filesystem::path& base, Index positions = 0);
 
 /// Writes a new directory with weights rounded to bfloat16; its parent must exist. A model that `pretrain` made, which
 /// reads bytes.
 void save_base(const std::filesystem::path& directory, const hydralora::LlamaConfig& config,
                const WeightViews& weights);
 
-/// The same for a base that was trained further: what its directory says besides the weights is kept.
+/// The same for a base that was trained further, which was a directory: what that says besides the weights is kept.
 void save_trained_base(const std::filesystem::path& directory, const BaseModel& base, const WeightViews& weights);
 
 }  // namespace hydra

@@ -3,51 +3,30 @@
 #include <cstdio>
 #include <vector>
 
-#include <hydralora/io/json.hpp>
-#include <hydralora/io/llama_config.hpp>
-#include <hydralora/io/model_files.hpp>
-
 #include "commands_with.hpp"
 #include "cuda_commands.hpp"
 #include "logits.hpp"
 #include "memory_plan.hpp"
 #include "outputs.hpp"
+#include "placement.hpp"
 
 namespace hydra {
 
 using namespace hydralora;
 
-namespace {
-
-/// Whether the linear layers' matrices are.
-bool stored_in_bfloat16(const io::ModelFiles& files) {
-    for (std::size_t i = 0; i < files.size(); ++i) {
-        const io::TensorEntry& entry = *files.tensor(i).entry;
-        if (entry.name.ends_with("_proj.weight") && entry.dtype != io::Dtype::bf16) return false;
-    }
-    return true;
-}
-
-}  // namespace
-
 void run_plan(const TrainOptions& options) {
     check_options(options);
     check(!options.heads_of_data, "--heads auto: counted in the data, which plan does not read; give the number");
-    const auto path = options.base / "config.json";
-    const std::string name = path.string();
-    check(io::path_exists(path), options.base.string(), ": is not a model directory: it has no config.json");
-    const io::Json document = io::read_json(path);
-    LlamaConfig config = io::llama_config_from_json(io::JsonView(document, name));
+    TrainOptions asked = options;
+    asked.weights = weights_of(options.base, options.weights);
+    auto [config, bytes, panels] = outline_of(options.base, options.adapter, *asked.weights);
     check_base_length(options.loop.sequence_length, config);
     if (options.method == Method::adapter)
         static_cast<void>(adapter_shapes(config, options.adapter));  // refuses what cannot be
     config.max_positions = planned_positions(config.max_positions, options.loop.sequence_length + slab_rows);
-    const auto files = io::ModelFiles::open(options.base);
-    const auto plan = memory_plan(config, static_cast<Index>(files.bytes()),
-                                  stored_in_bfloat16(files) ? PanelStorage::bfloat16 : PanelStorage::compute,
-                                  resident_memory(), options);
+    const auto plan = memory_plan(config, bytes, panels, resident_memory(), asked);
     std::printf("%s", plan_table(plan).c_str());
-    const std::string warning = memory_warning(plan, options);
+    const std::string warning = memory_warning(plan, asked);
     if (!warning.empty()) std::printf("\n%s\n", warning.c_str());
 }
 

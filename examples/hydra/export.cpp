@@ -274,6 +274,7 @@ void run_export(const ExportOptions& asked) {
     if (options.to == ExportKind::native) {
         io::AdapterFileConfig named = file;
         named.base_checksum = session.base().checksum;
+        named.base_norms = session.base().norms;
         io::save_adapter(options.out, named, session.adapters(), existing);
     } else if (options.to == ExportKind::released) {
         io::save_released(options.out, file, session.adapters(), existing);

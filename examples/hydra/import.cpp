@@ -36,6 +36,7 @@ void run_import(const ImportOptions& options) {
     else
         io::load_peft(options.path, set);
     file.base_checksum = base.checksum;
+    file.base_norms = base.norms;
     const auto last_name = [](const std::filesystem::path& path) {
         return (path.has_filename() ? path : path.parent_path()).filename();
     };

@@ -1,7 +1,10 @@
 // hydra import and hydra merge: adapters of others made ours, and adapters made part of a base.
 #pragma once
 
+#include <array>
 #include <filesystem>
+#include <optional>
+#include <string_view>
 
 #include "export.hpp"
 
@@ -13,8 +16,13 @@ struct ImportOptions {
     int threads = 0;
 };
 
+/// What merged matrices of a GGUF file are stored in.
+enum class MergeType { f32, f16, bf16, q8_0 };
+inline constexpr std::array<std::string_view, 4> merge_type_names{"f32", "f16", "bf16", "q8_0"};
+
 struct MergeOptions {
     std::filesystem::path adapter, base, out;
+    std::optional<MergeType> to;  ///< none: f16
     int threads = 0;
 };
 
@@ -22,7 +30,8 @@ struct MergeOptions {
 /// else the path holds is refused by name.
 void run_import(const ImportOptions& options);
 
-/// Writes a base with the adapter's weights added to its own. The gates must not depend on the token.
+/// Writes a base with the adapter's weights added to its own: a directory, of a GGUF file a file. The gates must not depend
+/// on the token.
 void run_merge(const MergeOptions& options);
 
 }  // namespace hydra

@@ -15,6 +15,7 @@
 #include <hydralora/io/safetensors.hpp>
 
 #include "compare_runs.hpp"
+#include "inspect_gguf.hpp"
 #include "table.hpp"
 
 namespace hydra {
@@ -70,6 +71,7 @@ std::string run_text(const fs::path& path) {
 }
 
 std::string one(const fs::path& path) {
+    if (path.extension() == ".gguf") return inspect_gguf(path);
     if (path.extension() == ".safetensors") return tensors_text(io::SafetensorsFile::open(path));
     if (io::path_exists(path / io::adapter_config_name)) {
         const bool peft = io::adapter_kind(path) == io::AdapterKind::peft;
@@ -96,7 +98,7 @@ std::string one(const fs::path& path) {
                tensors_text(checkpoint.tensors);
     }
     if (io::path_exists(path / "run.json")) return run_text(path);
-    fail(path.string(), ": expected a safetensors file or the directory of an adapter, model, checkpoint or run");
+    fail(path.string(), ": expected a safetensors or GGUF file, or the directory of an adapter, model, checkpoint or run");
 }
 
 }  // namespace

@@ -88,7 +88,7 @@ Index resident_memory() {
     return file >> pages >> resident ? Index{resident} * ::sysconf(_SC_PAGESIZE) : Index{16} << 20;
 }
 
-MemoryPlan memory_plan(const LlamaConfig& config, Index weight_bytes, PanelStorage storage, Index process,
+MemoryPlan memory_plan(const LlamaConfig& config, Index weight_bytes, std::optional<PanelStorage> panels, Index process,
                        const TrainOptions& options) {
     MemoryPlan plan;
     plan.process = process;
@@ -130,7 +130,7 @@ MemoryPlan memory_plan(const LlamaConfig& config, Index weight_bytes, PanelStora
         const auto adapter = adapter_shapes(config, options.adapter);
         auto trained = make_buffers(be, adapter), grads = make_buffers(be, adapter);
         const auto adapters = views(std::as_const(trained));
-        if (gpu || options.weights == BaseWeights::packed) {
+        if (gpu || panels) {
             const Index without = be.memory().now;
             JoinedProjections<P> projections(be, config, options.adapter);  // for the room that they want behind rows
             joined = be.memory().now - without;
@@ -140,8 +140,8 @@ MemoryPlan memory_plan(const LlamaConfig& config, Index weight_bytes, PanelStora
             const Llama<P> model(be, config, weights, options.adapter, adapters);
             plan.parameters = run_steps(be, model, trained, views(grads), options, before);
         }
-        if (!gpu && options.weights == BaseWeights::packed)
-            plan.packed = packed_bytes(config, options.adapter, storage);
+        if (!gpu && panels) plan.packed = packed_bytes(config, options.adapter, *panels);
+        plan.in_place = panels == PanelStorage::in_place;
     }
     plan.activations = be.memory().peak - plan.parameters - joined;
     if (options.method == Method::adapter && options.components.router == RouterInit::components) {
@@ -162,7 +162,8 @@ std::string plan_table(const MemoryPlan& plan) {
     const bool gpu = plan.device == Device::cuda;
     Table table({gpu ? "memory of the GPU at the peak, about" : "memory at the peak", "MiB"});
     table.add({gpu ? "weights" : "weights, in their files' memory", mebibytes(plan.weights)});
-    if (plan.packed > 0) table.add({"adapted weights, packed", mebibytes(plan.packed)});
+    if (plan.packed > 0)
+        table.add({plan.in_place ? "adapters, packed" : "adapted weights, packed", mebibytes(plan.packed)});
     table.add({"trained parameters, gradients, moments", mebibytes(plan.parameters)});
     table.add({"activations and scratch", mebibytes(plan.activations)});
     if (plan.routers > 0) table.add({"more for the fit of the routers, before", mebibytes(plan.routers)});
@@ -188,8 +189,8 @@ std::string memory_warning(const MemoryPlan& plan, const TrainOptions& options) 
     if (plan.total() <= machine) return {};
     const bool keeps_all = options.loop.keep == Keep::all;
     return concat("this run is planned to take ", mebibytes(plan.total()), " MiB, the machine has ", mebibytes(machine),
-                  "; ", plan.packed > 0 ? "--weights mapped, " : "", keeps_all ? "--keep inputs, " : "",
-                  "a higher --accumulation",
+                  "; ", plan.packed > 0 && !plan.in_place ? "--weights mapped, " : "",
+                  keeps_all ? "--keep inputs, " : "", "a higher --accumulation",
                   options.method == Method::full ? ", an adapter instead of --method full" : "",
                   " or a shorter --length take less");
 }

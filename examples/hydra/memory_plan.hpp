@@ -1,6 +1,7 @@
 // How much memory a training run will take, told before anything is loaded: the run's own code on a backend that counts.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include <hydralora/weight/packed_matrix.hpp>
@@ -14,7 +15,8 @@ namespace hydra {
 struct MemoryPlan {
     Device device = Device::cpu;
     Index weights = 0;      // the base's files, mapped and all read; on a GPU a copy
-    Index packed = 0;       // the base's adapted matrices in packed form
+    Index packed = 0;       // the base's adapted matrices in packed form, and the adapters' beside them
+    bool in_place = false;  // packed: without the base's matrices, which are read in the files' memory
     Index parameters = 0;   // what is trained, its gradients and AdamW's moments
     Index activations = 0;  // what a part of a step keeps for its way back, and works in
     Index routers = 0;      // what fitting the routers, which comes before, takes beyond parameters and activations
@@ -27,9 +29,10 @@ struct MemoryPlan {
 };
 
 /// The plan of `train` with these options on a base of that configuration, whose files have `weight_bytes` and whose adapted
-/// matrices would be packed as `storage`; `process`: what the process holds without them.
+/// matrices are held in `panels` (see adapted_panels); `process`: what the process holds without them.
 [[nodiscard]] MemoryPlan memory_plan(const hydralora::LlamaConfig& config, Index weight_bytes,
-                                     hydralora::PanelStorage storage, Index process, const TrainOptions& options);
+                                     std::optional<hydralora::PanelStorage> panels, Index process,
+                                     const TrainOptions& options);
 
 /// Bytes of this process in memory now.
 [[nodiscard]] Index resident_memory();

@@ -6,13 +6,14 @@
 #include <string>
 #include <vector>
 
-#include <hydralora/adapter/collapse.hpp>
 #include <hydralora/io/adapter_kind.hpp>
 #include <hydralora/io/safetensors_writer.hpp>
 #include <hydralora/io/staged_directory.hpp>
 
 #include "companions.hpp"
 #include "import.hpp"
+#include "merge_gguf.hpp"
+#include "merged_matrix.hpp"
 #include "outputs.hpp"
 #include "session.hpp"
 #include "table.hpp"
@@ -48,6 +49,21 @@ std::vector<std::byte> stored(MatrixView<const float> sum, MatrixView<const floa
 
 }  // namespace
 
+MergedMatrix merged_matrix(Session& session, Index layer, Target target) {
+    HostBackend& be = session.backend();
+    const auto l = static_cast<std::size_t>(layer), t = index_of(target);
+    const AdapterConfig adapter = session.adapter_config().at(session.base().config, target);
+    const AdapterConfig lora = collapsed_config(adapter);
+    auto one = make_params(be, lora);
+    collapse(be, adapter, session.adapters().layers[l][t], fixed_gates(adapter), one);
+    MergedMatrix merged{{be, lora.out, lora.in}, {be, lora.out, lora.in}};
+    session.base().files.views.layers[l].projections[t].visit(
+        [&](auto view) { ops::widen(be, view, merged.w0.view()); });
+    be.copy(ConstParamView<HostBackend>(merged.w0.view()), merged.sum.view());
+    add_delta_weight(be, lora, one, merged.sum.view());
+    return merged;
+}
+
 void run_merge(const MergeOptions& options) {
     const auto target = options.out.has_filename() ? options.out : options.out.parent_path();
     check(!target.empty() && !io::path_exists(target), target.string(), ": exists already; choose another --out");
@@ -55,20 +71,20 @@ void run_merge(const MergeOptions& options) {
     check(io::adapter_kind(options.adapter) != io::AdapterKind::peft, options.adapter.string(),
           ": is a LoRA of PEFT; `hydra import` makes an adapter of it first");
     Session session(options.base, options.adapter, host_options(options.threads));
-    HostBackend& be = session.backend();
     const LlamaAdapterConfig& config = session.adapter_config();
     check(has_fixed_gates(config.adapter), options.adapter.string(), ": the gate ",
           enum_name(config.adapter.gate, adapter_names::gate),
           " depends on the token, so that no one weight holds the adapter; `hydra export --to peft-collapsed --text "
           "FILE`, "
           "`hydra import` and `hydra merge` of that merge it with the mean gates of a text");
-    const LlamaConfig& model = session.base().config;
-    const std::vector<double> gates = fixed_gates(config.adapter);
+    if (session.base().files.is_gguf()) return merge_gguf(options, session, target);
+    check(!options.to, "--to ", enum_name(options.to.value_or(MergeType::f32), merge_type_names),
+          ": is for GGUF files; a model directory keeps the type that it is stored in");
 
     std::deque<std::vector<std::byte>> memory;
     std::vector<io::NamedTensor> tensors;
     Rounding rounding;
-    const io::ModelFiles& files = session.base().files.files;
+    const io::ModelFiles& files = session.base().files.directory();
     io::Dtype stored_as = io::Dtype::f32;
     for (std::size_t i = 0; i < files.size(); ++i) {
         const auto tensor = files.tensor(i);
@@ -77,20 +93,11 @@ void run_merge(const MergeOptions& options) {
     }
     for (std::size_t l = 0; l < session.adapters().layers.size(); ++l)
         for (const Target t : config.targets) {
-            const AdapterConfig adapter = config.at(model, t);
-            const AdapterConfig lora = collapsed_config(adapter);
-            auto one = make_params(be, lora);
-            collapse(be, adapter, session.adapters().layers[l][index_of(t)], gates, one);
-            ParamBuffer<HostBackend> w0(be, lora.out, lora.in), sum(be, lora.out, lora.in);
-            session.base().files.views.layers[l].projections[index_of(t)].visit(
-                [&](auto view) { be.cast(view, w0.view()); });
-            be.copy(ConstParamView<HostBackend>(w0.view()), sum.view());
-            add_delta_weight(be, lora, one, sum.view());
-
+            const MergedMatrix merged = merged_matrix(session, static_cast<Index>(l), t);
             const std::string name = concat("model.layers.", l, '.', target_paths[index_of(t)], ".weight");
             const auto at = std::find_if(tensors.begin(), tensors.end(), [&](const auto& x) { return x.name == name; });
             const std::string where = files.find(name).where();
-            const ConstParamView<HostBackend> after = sum.view(), before = w0.view();
+            const ConstParamView<HostBackend> after = merged.sum.view(), before = merged.w0.view();
             stored_as = at->dtype;
             if (at->dtype == io::Dtype::bf16)
                 memory.push_back(stored<bfloat16>(after, before, where, rounding));

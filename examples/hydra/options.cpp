@@ -4,6 +4,7 @@
 
 #include <hydralora/io/adapter_config.hpp>
 
+#include "base_model.hpp"
 #include "records.hpp"
 
 namespace hydra {
@@ -80,7 +81,7 @@ Json to_json(const TrainOptions& o) {
     const RoutingPolicy& r = o.loop.routing;
     json.set("top_k_after", r.top_k_after).set("balance", r.balance).set("router_z", r.z);
     json.set("balance_decay", r.balance_decay);
-    json.set("weights", enum_name(o.weights, base_weights_names));
+    json.set("weights", enum_name(o.weights.value_or(BaseWeights::packed), base_weights_names));
     const AdapterConfig& a = o.adapter.adapter;
     Json targets = Json::array();
     for (const Target t : o.adapter.targets) targets.push(target_names[index_of(t)]);
@@ -151,6 +152,11 @@ void check_options(const TrainOptions& o) {
     const ComponentStart& c = o.components;
     const AdapterConfig& a = o.adapter.adapter;
     const bool adapter = o.method == Method::adapter, routed = adapter && a.routed();
+    check(o.method == Method::adapter || !is_gguf(o.base), o.base.string(),
+          ": --method full trains all weights of a model directory, found a GGUF file; train an adapter and `hydra "
+          "merge` "
+          "it into the file, or make a directory of the file with transformers: "
+          "AutoModelForCausalLM.from_pretrained(FOLDER, gguf_file=NAME).save_pretrained(DIR)");
     check(c.of != ComponentOf::field || !c.field.empty(), "--component-of field: name it by --component-field");
     check(c.field.empty() || c.of == ComponentOf::field, "--component-field ", c.field,
           ": expected no other --component-of beside it");

@@ -82,7 +82,7 @@ struct PretrainOptions {
 enum class Method { adapter, full };
 
 /// Where the processor reads the base's adapted matrices: packed once more in the order its products take them, as wide as
-/// they are stored, or in the files' own memory. A GPU always has its own.
+/// they are stored (quantised ones rounded to bfloat16), or in the files' own memory. A GPU always has its own.
 enum class BaseWeights { packed, mapped };
 inline constexpr std::array<std::string_view, 2> base_weights_names{"packed", "mapped"};
 
@@ -107,11 +107,11 @@ struct TrainOptions {
     LoopOptions loop;
     std::filesystem::path base;
     Method method = Method::adapter;
-    BaseWeights weights = BaseWeights::packed;
-    std::string chat;            ///< chat format of conversations; "": the base's own
-    bool dry_run = false;        ///< say what would be done, and stop
-    bool save_start = false;     ///< keep the adapter as it is before the first step
-    bool heads_of_data = false;  ///< as many heads as the data has components, instead of adapter.heads
+    std::optional<BaseWeights> weights;  ///< none: packed of a directory, mapped of a GGUF file
+    std::string chat;                    ///< chat format of conversations; "": the base's own
+    bool dry_run = false;                ///< say what would be done, and stop
+    bool save_start = false;             ///< keep the adapter as it is before the first step
+    bool heads_of_data = false;          ///< as many heads as the data has components, instead of adapter.heads
     hydralora::LlamaAdapterConfig adapter;
     ComponentStart components;
 

@@ -123,20 +123,40 @@ void upload_set(B& be, const HostSet& from, Set& to) {
 template <class B>
 inline constexpr bool reads_files = std::is_same_v<B, HostBackend>;
 
-/// A base's weights where B computes: on the host in the mapped files, those that have an adapter in packed form besides if
+/// How the adapted matrices of a base are held to train on the processor; none: where they lie, apart from the adapters.
+/// Packed they are as wide as they are stored: bfloat16 if all are so, or if one is quantised; else float.
+[[nodiscard]] std::optional<hydralora::PanelStorage> adapted_panels(const BaseModel& base,
+                                                                    const hydralora::LlamaAdapterConfig& adapters,
+                                                                    BaseWeights weights);
+/// What was asked for; else quantised files stay as they are, others are packed.
+[[nodiscard]] BaseWeights weights_of(const std::filesystem::path& base, std::optional<BaseWeights> asked);
+/// A sentence where packing rounds the base; empty where it does not.
+[[nodiscard]] std::string rounding_note(const BaseModel& base, const hydralora::LlamaAdapterConfig& adapters,
+                                        BaseWeights weights);
+
+/// What can be told of a base without reading its weights: see adapted_panels.
+struct BaseOutline {
+    hydralora::LlamaConfig config;
+    Index bytes = 0;  // of its files
+    std::optional<hydralora::PanelStorage> panels;
+};
+[[nodiscard]] BaseOutline outline_of(const std::filesystem::path& base, const hydralora::LlamaAdapterConfig& adapters,
+                                     BaseWeights weights);
+
+/// A base's weights where B computes: on the host in the mapped files, those that have an adapter in joined form besides if
 /// that is wanted; elsewhere in copies, matrices in B's compute type, those that have an adapter in their joined form.
 template <hydralora::Backend B>
 class PlacedWeights {
 public:
     PlacedWeights() = default;
-    /// adapters: null for none.
+    /// adapters: null for none. panels: of the processor's joined weights; none: matrices and adapters stay apart.
     PlacedWeights(B& be, const BaseModel& base, const hydralora::LlamaAdapterConfig* adapters,
-                  BaseWeights weights = BaseWeights::mapped) {
+                  std::optional<hydralora::PanelStorage> panels = std::nullopt) {
         using namespace hydralora;
         if constexpr (reads_files<B>) {
             views_ = base.files.views;
-            if (adapters == nullptr || weights == BaseWeights::mapped) return;
-            joined_.emplace(be, base.config, *adapters, PackOptions{.storage = panel_storage(views_, *adapters)});
+            if (adapters == nullptr || !panels) return;
+            joined_.emplace(be, base.config, *adapters, PackOptions{.storage = *panels});
             joined_->copy_frozen(be, views_);
         } else {
             const auto& files = base.files.views;
@@ -178,17 +198,6 @@ public:
     /// To be called after each change of the adapters' parameters.
     void refresh(B& be, const AdapterBuffers<B>& adapters) {
         if (joined_) joined_->refresh(be, adapters);
-    }
-
-    /// bfloat16 where all matrices with an adapter are stored so.
-    [[nodiscard]] static hydralora::PanelStorage panel_storage(
-        const hydralora::LlamaWeights<hydralora::StoredView<B>>& weights,
-        const hydralora::LlamaAdapterConfig& adapters) {
-        using namespace hydralora;
-        for (const auto& layer : weights.layers)
-            for (const Target t : adapters.targets)
-                if (layer.projections[index_of(t)].storage() != Storage::bfloat16) return PanelStorage::compute;
-        return PanelStorage::bfloat16;
     }
 
 private:

@@ -1,5 +1,9 @@
 #include "session.hpp"
 
+#include <cstdio>
+
+#include <hydralora/io/quote.hpp>
+
 namespace hydra {
 
 using namespace hydralora;
@@ -21,6 +25,7 @@ io::AdapterFileConfig file_config(const LlamaAdapterConfig& config, const BaseMo
     file.dropout_mask = enum_name(a.dropout_mask, adapter_names::dropout_mask);
     file.base_model_name_or_path = base.name;
     file.base_checksum = base.checksum;
+    file.base_norms = base.norms;
     return file;
 }
 
@@ -40,6 +45,14 @@ LlamaAdapterConfig from_file_config(const io::AdapterFileConfig& file) {
     a.dropout_mask = parse_enum<MaskSharing>("dropout_mask", file.dropout_mask, adapter_names::dropout_mask);
     for (const auto& name : file.target_modules) config.targets.push_back(parse_target(name));
     return config;
+}
+
+void note_other_base(const std::filesystem::path& adapter, const io::AdapterFileConfig& config, const BaseModel& base) {
+    if (config.base_checksum.empty() || config.base_checksum == base.checksum) return;
+    std::fprintf(stderr,
+                 "Note: %s was trained on %s, another file or quantisation of this base (its norms are the same); what "
+                 "it does may differ a little\n",
+                 adapter.string().c_str(), io::in_quotes(config.base_model_name_or_path).c_str());
 }
 
 io::AdapterFileConfig read_adapter_directory(const std::filesystem::path& adapter) {

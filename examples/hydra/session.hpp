@@ -22,6 +22,10 @@ namespace hydra {
 /// Reads what an adapter directory says of itself; throws for a directory that is none.
 [[nodiscard]] hydralora::io::AdapterFileConfig read_adapter_directory(const std::filesystem::path& adapter);
 
+/// Says so where an adapter was trained on another file or quantisation of the base.
+void note_other_base(const std::filesystem::path& adapter, const hydralora::io::AdapterFileConfig& config,
+                     const BaseModel& base);
+
 /// Everything in its place for as long as the model is used; not movable, for the model holds views.
 template <hydralora::Backend B>
 class BasicSession {
@@ -42,7 +46,8 @@ public:
         chat_format_ = file.chat_format;
         const auto shapes = adapter_shapes(base_.config, config_);
         auto read = hydralora::make_buffers(host_, shapes);
-        hydralora::io::load_adapter(adapter, read, base_.checksum);
+        hydralora::io::load_adapter(adapter, read, {base_.checksum, base_.norms});
+        note_other_base(adapter, file, base_);
         adapters_ = hydralora::make_buffers(be_, shapes);
         upload_set(be_, read, adapters_);
         weights_ = PlacedWeights<B>(be_, base_, &config_);

@@ -92,10 +92,17 @@ void add_loop(CLI::App& app, LoopOptions& o) {
 
 void add_adapter(CLI::App& app, TrainOptions& o, std::string& heads, std::vector<std::string>& targets) {
     AdapterConfig& a = o.adapter.adapter;
-    add_enum(
-        app, "--weights", o.weights, base_weights_names,
-        "of the base, on the processor: packed once more in memory as its products read them, or as the files have "
-        "them: less memory, and slower the fewer tokens a part of a step has")
+    app.add_option_function<std::string>(
+           "--weights",
+           [&o](const std::string& name) {
+               o.weights = parse_enum<BaseWeights>("--weights", name, base_weights_names);
+           },
+           "of the base, on the processor: packed once more in memory as its products read them, or mapped, as the "
+           "files "
+           "have them: less memory, and slower the fewer tokens a part of a step has; packed of a directory and mapped "
+           "of "
+           "a GGUF file unless given")
+        ->type_name("packed|mapped")
         ->group("Adapter");
     app.add_option("--rank", a.rank, "r of every adapter")->group("Adapter");
     app.add_option("--heads", heads, "N: number of B's; auto: as many as the data has components (hydra components)")
@@ -231,7 +238,7 @@ struct Training {
     explicit Training(CLI::App& app) {
         options->adapter.adapter = {.rank = 8, .heads = 4, .alpha = 32, .dropout = 0.05};
         app.option_defaults()->always_capture_default();
-        app.add_option("--base", options->base, "model directory")->required()->type_name("DIR");
+        app.add_option("--base", options->base, "model directory or GGUF file")->required()->type_name("BASE");
         app.add_option("--method", presets->method, "preset: hydralora, lora, loramoe, uniform, full")
             ->group("Adapter");
         add_loop(app, options->loop);

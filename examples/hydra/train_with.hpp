@@ -83,7 +83,8 @@ struct Setting {
     const Speech& speech;
     const std::vector<Domain>& domains;
     RunDirectory& run;
-    Index components = 0;  // that the examples have; 0: not labelled
+    Index components = 0;                             // that the examples have; 0: not labelled
+    std::optional<hydralora::PanelStorage> panels{};  // of the adapted matrices, on the processor
 };
 
 template <hydralora::Backend B>
@@ -110,7 +111,7 @@ template <hydralora::Backend B>
 Outcome train_adapters(B& be, const Setting& s) {
     using namespace hydralora;
     const LoopOptions& loop = s.options.loop;
-    PlacedWeights<B> weights(be, s.base, &s.options.adapter, s.options.weights);
+    PlacedWeights<B> weights(be, s.base, &s.options.adapter, s.panels);
     const Llama<B> bare(be, s.base.config, weights.views());
     auto adapters = make_buffers(be, adapter_shapes(s.base.config, s.options.adapter));
     initialise(be, adapters, s.base.config, s.options.adapter, Seed{loop.seed}, s.options.components.start);
@@ -163,29 +164,33 @@ template <hydralora::Backend B>
 Outcome train_with(B& be, const TrainOptions& given, const Surroundings& surroundings) {
     using namespace hydralora;
     HostBackend host(EigenOptions{.threads = 1});
+    TrainOptions asked = given;
+    asked.weights = weights_of(given.base, given.weights);
     const BaseModel base = load_base(host, given.base, given.loop.sequence_length + slab_rows);
     check_base_length(given.loop.sequence_length, base.files.config);
     if (given.method == Method::adapter)
         static_cast<void>(adapter_shapes(base.config, given.adapter));  // refuses what cannot be
     const Speech speech = speech_of(base.vocabulary, given.chat);
-    const LabelledData data = read_labelled_data(given, speech);
+    const LabelledData data = read_labelled_data(asked, speech);
     const TrainOptions& options = data.options;
     const LoopOptions& loop = options.loop;
     const auto& domains = data.domains;
-    const auto weight_bytes = static_cast<Index>(base.files.files.bytes());  // read, and so in memory, by now
-    const MemoryPlan plan = memory_plan(base.config, weight_bytes,
-                                        PlacedWeights<HostBackend>::panel_storage(base.files.views, options.adapter),
-                                        std::max(Index{0}, resident_memory() - weight_bytes), options);
+    const auto weight_bytes = static_cast<Index>(base.files.bytes());  // read, and so in memory, by now
+    const auto panels = adapted_panels(base, options.adapter, *options.weights);
+    const MemoryPlan plan =
+        memory_plan(base.config, weight_bytes, panels, std::max(Index{0}, resident_memory() - weight_bytes), options);
     if (options.dry_run) {
         std::printf("%s", dry_run_text(options, base, domains, plan).c_str());
         return Outcome::done;
     }
     const auto warning = memory_warning(plan, options);
     if (!warning.empty()) std::fprintf(stderr, "Warning: %s.\n", warning.c_str());
+    if (loop.place.device == Device::cpu && options.method == Method::adapter)
+        if (const auto note = rounding_note(base, options.adapter, *options.weights); !note.empty()) tell(note);
     RunDirectory run(loop.out, loop.resume, surroundings.command,
                      with_checksums(to_json(options), loop, base.checksum));
     if (data.components > 0) run.write_json("components.json", data.record);
-    const train_detail::Setting setting{options, surroundings, base, speech, domains, run, data.components};
+    const train_detail::Setting setting{options, surroundings, base, speech, domains, run, data.components, panels};
     return options.method == Method::full ? train_detail::train_whole(be, setting)
                                           : train_detail::train_adapters(be, setting);
 }

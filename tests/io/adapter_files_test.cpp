@@ -142,7 +142,7 @@ TEST_CASE("an adapter survives saving and loading") {
         const auto model = make_model<float>(config, 1);
         auto loaded = make_model<float>(config, -100);
         save_adapter(scratch / "adapter", config, model, Existing::replace);
-        CHECK(load_adapter(scratch / "adapter", loaded, "aa55") == config);
+        CHECK(load_adapter(scratch / "adapter", loaded, {"aa55"}) == config);
         CHECK(same(model, loaded));
         CHECK(loaded.part[0].A.memory[6] != model.part[0].A.memory[6]);  // beside the matrix nothing is touched
         CHECK(list_directory(scratch.path()) == std::vector<std::string>{"adapter"});
@@ -177,7 +177,7 @@ TEST_CASE("what does not fit is refused by name and leaves the parameters as the
         change(stored.tensors);
         stored.write(directory);
         auto model = make_model<float>(shared, 50);
-        const std::string message = error_of([&] { load_adapter(directory, model, "aa55"); });
+        const std::string message = error_of([&] { load_adapter(directory, model, {"aa55"}); });
         INFO(message);
         CHECK(same(model, before));
         CHECK(has(message, directory.string()));
@@ -204,7 +204,7 @@ TEST_CASE("what does not fit is refused by name and leaves the parameters as the
             "tensor \"" + prefix + "lora_B2.weight\": element (5, 1): expected a finite number, found -inf");
     good.write(directory);
     auto model = make_model<float>(shared, 50);
-    const std::string message = error_of([&] { load_adapter(directory, model, "bb66"); });
+    const std::string message = error_of([&] { load_adapter(directory, model, {"bb66"}); });
     CHECK(has(message, "was trained on another base: \"llama\" with checksum \"aa55\", this base has \"bb66\""));
     CHECK(same(model, before));
     load_adapter(directory, model);  // a base that is not known is not compared

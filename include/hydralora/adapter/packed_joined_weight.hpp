@@ -103,10 +103,11 @@ public:
     /// Bytes that such a weight will hold.
     [[nodiscard]] static Index planned_bytes(const JoinedShape& s, const PackOptions& pack) requires has_panels<B> {
         const Index narrow = s.a_rows + s.router_rows;
-        const bool wide = pack.storage == PanelStorage::compute;
+        const bool wide = pack.storage == PanelStorage::compute, in_place = pack.storage == PanelStorage::in_place;
         const auto factor = [&](Index depth, Index rest, Index cols) {
-            return wide ? 4 * panel::Layout{depth + rest, cols}.size()
-                        : 2 * panel::layout_of<bfloat16>(depth, cols).size() + 4 * panel::Layout{rest, cols}.size();
+            if (wide) return 4 * panel::Layout{depth + rest, cols}.size();
+            return (in_place ? 0 : 2 * panel::layout_of<bfloat16>(depth, cols).size()) +
+                   4 * panel::Layout{rest, cols}.size();
         };
         const Index backward = pack.directions == Directions::both ? factor(s.out, narrow, s.in) : 0;
         return factor(s.in, s.b_cols, s.out) + backward +

@@ -31,6 +31,7 @@ struct AdapterFileConfig {
     std::string base_model_name_or_path{};
     std::string chat_format{};    // it was trained in, where that is not the base's own
     std::string base_checksum{};  // of the base's weights as the caller computes it; empty: unknown
+    std::string base_norms{};     // of its norms, which every file and quantisation of a model shares; empty: unknown
     friend bool operator==(const AdapterFileConfig&, const AdapterFileConfig&) = default;
 };
 
@@ -59,6 +60,7 @@ inline constexpr std::string_view adapter_tensors_name = "adapter_model.safetens
                               {"dropout_mask", config.dropout_mask},
                               {"base_checksum", config.base_checksum}});
     if (config.router_pooling != "token") json.set("router_pooling", config.router_pooling);
+    if (!config.base_norms.empty()) json.set("base_norms", config.base_norms);
     if (!config.chat_format.empty()) json.set("chat_format", config.chat_format);
     return json;
 }
@@ -91,9 +93,11 @@ inline constexpr std::string_view adapter_tensors_name = "adapter_model.safetens
         config.top_k = json["top_k"].integer(config.gate == "top_k" ? 1 : 0, config.heads);
         config.router_input = json["router_input"].one_of({"x", "a_x"});
         config.router_bias = json["router_bias"].one_of({"none", "trained"});
-        if (json["router_pooling"].exists()) config.router_pooling = json["router_pooling"].one_of({"token", "context"});
+        if (json["router_pooling"].exists())
+            config.router_pooling = json["router_pooling"].one_of({"token", "context"});
         config.dropout_mask = json["dropout_mask"].one_of({"shared", "per_head"});
         config.base_checksum = json["base_checksum"].string();
+        if (json["base_norms"].exists()) config.base_norms = json["base_norms"].string();
         if (json["chat_format"].exists()) config.chat_format = json["chat_format"].string();
     }
     return config;

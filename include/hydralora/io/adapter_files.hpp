@@ -95,15 +95,22 @@ void save_adapter(const std::filesystem::path& directory, const AdapterFileConfi
     write_adapter_directory(directory, to_json(config), tensors_of("save_adapter", for_each), existing, calls);
 }
 
+/// What is known of the base that an adapter is loaded for, as in AdapterFileConfig; empty: unknown.
+struct BaseIdentity {
+    std::string_view checksum{}, norms{};
+};
+
 /// Fills a set of parameters from an adapter directory, or throws and leaves it as it is: every tensor must be there
-/// with its shape, none besides, all values finite; and if both know it, the base must be the one it was trained on.
+/// with its shape, none besides, all values finite; and if both know it, the base must be the one it was trained on, or
+/// another file or quantisation of it, which has the same norms.
 template <class P>
-AdapterFileConfig load_adapter(const std::filesystem::path& directory, P&& set, std::string_view base_checksum = {}) {
+AdapterFileConfig load_adapter(const std::filesystem::path& directory, P&& set, BaseIdentity base = {}) {
     using namespace adapter_files_detail;
     const AdapterFileConfig config = read_adapter_config(directory);
-    check(config.base_checksum.empty() || base_checksum.empty() || config.base_checksum == base_checksum,
-          directory.string(), ": was trained on another base: ", in_quotes(config.base_model_name_or_path),
-          " with checksum ", in_quotes(config.base_checksum), ", this base has ", in_quotes(base_checksum),
+    const bool same = config.base_checksum.empty() || base.checksum.empty() || config.base_checksum == base.checksum;
+    check(same || (!base.norms.empty() && config.base_norms == base.norms), directory.string(),
+          ": was trained on another base: ", in_quotes(config.base_model_name_or_path), " with checksum ",
+          in_quotes(config.base_checksum), ", this base has ", in_quotes(base.checksum),
           "; load the base that it was trained on");
     const auto file = SafetensorsFile::open(directory / adapter_tensors_name);
 

@@ -40,6 +40,9 @@ public:
     /// Fields and tensors in the order of the file.
     [[nodiscard]] std::span<const GgufField> fields() const { return header_.fields; }
     [[nodiscard]] std::span<const GgufEntry> entries() const { return header_.entries; }
+    [[nodiscard]] std::uint32_t version() const { return header_.version; }
+    /// All bytes of the file.
+    [[nodiscard]] std::span<const std::byte> file_bytes() const { return bytes_; }
     [[nodiscard]] std::uint64_t alignment() const { return header_.alignment; }
     [[nodiscard]] const std::string& name() const { return name_; }
 

@@ -1,4 +1,5 @@
-// Writing GGUF version 3 files: fields and tensors in the caller's order, the data aligned to 32 bytes.
+// Writing GGUF version 3 files: fields and tensors in the caller's order, the data aligned to 32 bytes; or of another file,
+// as they are there.
 #pragma once
 
 #include <algorithm>
@@ -27,8 +28,48 @@ using GgufArray = std::variant<std::vector<std::uint8_t>, std::vector<std::int8_
                                std::vector<std::int16_t>, std::vector<std::uint32_t>, std::vector<std::int32_t>,
                                std::vector<float>, std::vector<bool>, std::vector<std::string>,
                                std::vector<std::uint64_t>, std::vector<std::int64_t>, std::vector<double>>;
-using GgufValue = std::variant<GgufScalar, GgufArray>;
+/// A value as the bytes that it has in a file, which must outlive this.
+struct GgufRaw {
+    GgufType type = GgufType::u8, element = GgufType::u8;
+    std::uint64_t count = 1;  // of an array
+    std::span<const std::byte> bytes;
+};
+using GgufValue = std::variant<GgufScalar, GgufArray, GgufRaw>;
 using GgufFields = std::vector<std::pair<std::string, GgufValue>>;
+
+/// A tensor of any type of element, whose bytes are in the caller's memory.
+struct GgufTensor {
+    std::string name;
+    GgmlType type;
+    TensorShape shape;
+    const std::byte* data = nullptr;
+    Index rows = 0, row_bytes = 0, stride_bytes = 0;
+};
+
+/// A tensor of a file as it is there.
+[[nodiscard]] inline GgufTensor gguf_tensor(const GgufFile& file, const GgufEntry& entry) {
+    const auto bytes = file.bytes(entry);
+    const auto count = static_cast<Index>(bytes.size());
+    return {entry.name, entry.type, entry.shape, bytes.data(), 1, count, count};
+}
+/// The type of that name; there must be one.
+[[nodiscard]] inline const GgmlType& ggml_type(std::string_view name) {
+    for (const GgmlType& type : ggml_types)
+        if (type.name == name) return type;
+    fail("GGUF has no elements of type ", in_quotes(name));
+}
+
+/// All fields of a file as they are there, but for those about the file itself: its alignment, and its parts.
+[[nodiscard]] inline GgufFields gguf_fields(const GgufFile& file) {
+    GgufFields fields;
+    for (const GgufField& field : file.fields()) {
+        if (field.key == "general.alignment" || field.key.starts_with("split.")) continue;
+        const auto size = static_cast<std::size_t>(field.end - field.begin);
+        fields.emplace_back(field.key, GgufRaw{field.type, field.element, field.count,
+                                               file.file_bytes().subspan(static_cast<std::size_t>(field.begin), size)});
+    }
+    return fields;
+}
 
 namespace gguf_detail {
 
@@ -51,6 +92,15 @@ void append_element(std::string& out, const T& value) {
         append(out, value);
 }
 inline void append_value(std::string& out, const GgufValue& value) {
+    if (const auto* raw = std::get_if<GgufRaw>(&value)) {
+        append_type(out, raw->type);
+        if (raw->type == GgufType::array) {
+            append_type(out, raw->element);
+            append(out, raw->count);
+        }
+        out += as_text(raw->bytes);
+        return;
+    }
     if (const auto* scalar = std::get_if<GgufScalar>(&value))
         return std::visit(
             [&](const auto& v) {
@@ -94,7 +144,7 @@ void check_names(const Range& range, std::string_view what, std::uint64_t most, 
 
 /// Writes a GGUF file through `sink(std::span<const std::byte>)`.
 template <class Sink>
-void write_gguf(Sink&& sink, const GgufFields& fields, std::span<const NamedTensor> tensors) {
+void write_gguf_blocks(Sink&& sink, const GgufFields& fields, std::span<const GgufTensor> tensors) {
     using namespace gguf_detail;
     constexpr std::uint64_t alignment = 32;
     const auto padding = [](std::uint64_t bytes) { return (alignment - bytes % alignment) % alignment; };
@@ -113,11 +163,14 @@ void write_gguf(Sink&& sink, const GgufFields& fields, std::span<const NamedTens
         append_value(header, value);
     }
     std::uint64_t offset = 0;
-    for (const NamedTensor& tensor : tensors) {
-        const GgmlType& type = ggml_type_of(tensor);
+    for (const GgufTensor& tensor : tensors) {
+        const GgmlType& type = tensor.type;
         const auto dims = tensor.shape.dims();
-        const auto bytes = checked_tensor_bytes(dims, type.bytes);
-        check(!dims.empty() && dims.size() <= GgufLimits::dimensions && bytes && *bytes > 0 &&
+        std::vector<Index> blocks(dims.begin(), dims.end());
+        const bool whole = !dims.empty() && dims.back() % static_cast<Index>(type.block) == 0;
+        if (whole) blocks.back() /= static_cast<Index>(type.block);
+        const auto bytes = checked_tensor_bytes(blocks, type.bytes);
+        check(whole && dims.size() <= GgufLimits::dimensions && bytes && *bytes > 0 &&
                   *bytes == static_cast<std::uint64_t>(tensor.rows * tensor.row_bytes),
               "write_gguf: tensor ", in_quotes(tensor.name), ": shape ", tensor.shape.text(), " of ", type.name,
               ": expected 1 to 4 dimensions that take its ", tensor.rows * tensor.row_bytes, " bytes");
@@ -131,12 +184,21 @@ void write_gguf(Sink&& sink, const GgufFields& fields, std::span<const NamedTens
     header.append(static_cast<std::size_t>(padding(header.size())), '\0');
     sink(as_byte_span(header));
     const std::string zeros(alignment, '\0');
-    for (const NamedTensor& tensor : tensors) {
+    for (const GgufTensor& tensor : tensors) {
         for (Index i = 0; i < tensor.rows; ++i)
             sink(std::span(tensor.data + i * tensor.stride_bytes, static_cast<std::size_t>(tensor.row_bytes)));
         const auto bytes = static_cast<std::uint64_t>(tensor.rows * tensor.row_bytes);
         sink(as_byte_span(std::string_view(zeros).substr(0, static_cast<std::size_t>(padding(bytes)))));
     }
+}
+
+/// The same of tensors of plain elements.
+template <class Sink>
+void write_gguf(Sink&& sink, const GgufFields& fields, std::span<const NamedTensor> tensors) {
+    std::vector<GgufTensor> blocks;
+    for (const NamedTensor& t : tensors)
+        blocks.push_back({t.name, gguf_detail::ggml_type_of(t), t.shape, t.data, t.rows, t.row_bytes, t.stride_bytes});
+    write_gguf_blocks(sink, fields, blocks);
 }
 
 /// Makes or replaces a GGUF file in one step; after an error it is as it was.

@@ -206,6 +206,8 @@ inline void read_gemma(const JsonView& json, LlamaConfig& c) {
               (c.attention_scale > 0) == gemma && (c.local_rope_theta > 0) == gemma,
           "config.json: no model_type has this activation and these scales: ", name, " does not");
     const bool alike = c.spans.empty() || (mistral && c.sliding_window == 0);
+    check(c.rope_scaling.kind != RopeScaling::Kind::factors,
+          "config.json: has no key for RoPE factors that are given one by one");
     check(mistral ? alike : gemma || qwen2 || qwen3 || c.sliding_window == 0, "config.json: ", name,
           " has no such sliding_window");
     Json json = Json::object({{"architectures", Json::array({std::string(enum_name(c.architecture, classes))})},

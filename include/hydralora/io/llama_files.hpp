@@ -1,4 +1,5 @@
-// A Hugging Face model directory as the weights of a decoder, used where they lie in the mapped files.
+// A Hugging Face model directory as the weights of a decoder, used where they lie in the mapped files. What else holds such
+// weights: gguf_llama.hpp.
 #pragma once
 
 #include <algorithm>
@@ -9,10 +10,13 @@
 #include <string_view>
 #include <unordered_set>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "../backend/stored_view.hpp"
 #include "../model/params.hpp"
+#include "../quant/decode.hpp"
+#include "gguf_parts.hpp"
 #include "llama_config.hpp"
 #include "model_files.hpp"
 
@@ -23,9 +27,23 @@ namespace hydralora::io {
 template <Backend B>
 struct LlamaFiles {
     LlamaConfig config;
-    ModelFiles files;
+    std::variant<ModelFiles, GgufParts> files;
     LlamaWeights<ParamBuffer<B>> converted;
     LlamaWeights<StoredView<B>> views;
+
+    [[nodiscard]] bool is_gguf() const { return std::holds_alternative<GgufParts>(files); }
+    /// Throw where the files are of the other kind.
+    [[nodiscard]] const ModelFiles& directory() const { return std::get<ModelFiles>(files); }
+    [[nodiscard]] const GgufParts& gguf() const { return std::get<GgufParts>(files); }
+
+    /// Of all bytes of all files: what tells one base from another.
+    [[nodiscard]] std::string checksum() const {
+        return std::visit([](const auto& all) { return all.checksum(); }, files);
+    }
+    /// Bytes of all files.
+    [[nodiscard]] std::size_t bytes() const {
+        return std::visit([](const auto& all) { return all.bytes(); }, files);
+    }
 };
 
 namespace llama_files_detail {
@@ -117,15 +135,15 @@ template <Backend B>
     const Json document = read_json(config_path, {.bytes = std::size_t{16} << 20});
     LlamaFiles<B> model;
     model.config = llama_config_from_json(JsonView(document, config_name));
-    model.files = ModelFiles::open(directory);
-    check_llama_tensors(model.files, model.config);
+    ModelFiles files = ModelFiles::open(directory);
+    check_llama_tensors(files, model.config);
     const auto shapes = weight_shapes(model.config);
     model.converted = shapes.template like<ParamBuffer<B>>();
     model.views = shapes.template like<StoredView<B>>();
     using P = ParamScalar<B>;
     visit(
         [&](const ParamPath& path, const Shape& shape, ParamBuffer<B>& buffer, StoredView<B>& view) {
-            const auto tensor = model.files.find(path.name());
+            const auto tensor = files.find(path.name());
             const bool matrix = path.role == Role::weight;
             const P offset = static_cast<P>(path.role == Role::norm ? norm_offset(model.config) : 0);
             if (offset == 0 && lies_as<P>(tensor)) {
@@ -145,8 +163,26 @@ template <Backend B>
             }
         },
         shapes, model.converted, model.views);
+    model.files = std::move(files);
     return model;
 }
+
+namespace llama_files_detail {
+
+/// to = row i of a matrix of elements or of blocks
+template <class V, class T>
+void widen_row(const V& from, Index i, T* to) {
+    if constexpr (is_quant_view<V>) {
+        if constexpr (std::is_same_v<T, float>) return quant::decode(from, i, 1, 0, from.cols, to, from.cols);
+        std::vector<float> row(static_cast<std::size_t>(from.cols));
+        quant::decode(from, i, 1, 0, from.cols, row.data(), from.cols);
+        for (Index j = 0; j < from.cols; ++j) to[j] = static_cast<T>(row[static_cast<std::size_t>(j)]);
+    } else {
+        for (Index j = 0; j < from.cols; ++j) to[j] = widened<T>(from(i, j));
+    }
+}
+
+}  // namespace llama_files_detail
 
 /// to (rows, cols) in the memory of any backend = a matrix in files of F, in the type of to's elements, some rows at a
 /// time.
@@ -158,11 +194,27 @@ void upload_as(B& be, const StoredView<F>& from, MatrixView<T, typename B::space
         for (Index first = 0; first < view.rows; first += some) {
             const Index count = std::min(some, view.rows - first);
             T* next = rows.data();
-            for (Index i = first; i < first + count; ++i)
-                for (Index j = 0; j < view.cols; ++j) *next++ = widened<T>(view(i, j));
+            for (Index i = first; i < first + count; ++i, next += view.cols)
+                llama_files_detail::widen_row(view, i, next);
             be.upload(host_view(std::as_const(rows).data(), count, view.cols), to.row_slice(first, count));
         }
     });
+}
+
+/// Of all norms as floats: what the files of one model have in common, whichever way its matrices are stored, for norms are
+/// never quantised.
+template <Backend B>
+[[nodiscard]] std::string norms_checksum(const LlamaWeights<StoredView<B>>& weights) {
+    Xxh64 sum;
+    visit(
+        [&](const ParamPath& path, const StoredView<B>& norm) {
+            if (path.role != Role::norm) return;
+            std::vector<float> values(static_cast<std::size_t>(norm.cols));
+            norm.visit([&](const auto& view) { llama_files_detail::widen_row(view, 0, values.data()); });
+            sum.update(std::as_bytes(std::span<const float>(values)));
+        },
+        weights);
+    return checksum_text(sum.digest());
 }
 
 /// The weights as buffers of the parameters' type in the memory of any backend, to train them.

@@ -11,16 +11,17 @@
 
 namespace hydralora {
 
-/// How frequencies are stretched for contexts beyond the ones trained on: all alike (linear: divided by factor), or the
-/// low ones alone; llama3: transformers, modeling_rope_utils.py, _compute_llama3_parameters. The defaults are those of
-/// Llama 3.1.
+/// How frequencies are stretched for contexts beyond the ones trained on: all alike (linear: divided by factor), the low ones
+/// alone (llama3: transformers, modeling_rope_utils.py, _compute_llama3_parameters), or each divided by a factor of its own
+/// (factors: what GGUF files have instead of llama3's settings). The defaults are those of Llama 3.1.
 struct RopeScaling {
-    enum class Kind { none, llama3, linear };
+    enum class Kind { none, llama3, linear, factors };
     Kind kind = Kind::none;
     double factor = 8;
-    double low_freq_factor = 1;  // this and what follows: of llama3
+    double low_freq_factor = 1;  // this and the next two: of llama3
     double high_freq_factor = 4;
     Index original_max_positions = 8192;
+    std::vector<double> factors = {};  ///< of Kind::factors: head_dim / 2 of them
 };
 
 /// head_dim: even; theta: base of the wavelengths; max_positions: positions that tables are made for.
@@ -39,6 +40,7 @@ struct RopeConfig {
         std::pow(config.theta, -2.0 * static_cast<double>(i) / static_cast<double>(config.head_dim));
     if (scaling.kind == RopeScaling::Kind::none) return frequency;
     if (scaling.kind == RopeScaling::Kind::linear) return frequency / scaling.factor;
+    if (scaling.kind == RopeScaling::Kind::factors) return frequency / scaling.factors[static_cast<std::size_t>(i)];
     const double turns =
         static_cast<double>(scaling.original_max_positions) * frequency / two_pi;  // in the original context
     if (turns < scaling.low_freq_factor) return frequency / scaling.factor;
@@ -66,6 +68,12 @@ public:
                   ", expected at least 1");
         }
         const Index half = config.head_dim / 2;
+        if (s.kind == RopeScaling::Kind::factors) {
+            check(static_cast<Index>(s.factors.size()) == half, "Rope: ", s.factors.size(),
+                  " factors, expected head_dim / 2 = ", half);
+            for (std::size_t i = 0; i < s.factors.size(); ++i)
+                check(s.factors[i] > 0, "Rope: factor ", i, " = ", s.factors[i], ", expected above 0");
+        }
         std::vector<AccumScalar<B>> table(static_cast<std::size_t>(config.max_positions * half));
         const auto upload = [&](double (*f)(double), AccumBuffer<B>& to) {
             for (Index i = 0; i < half; ++i) {

@@ -26,8 +26,10 @@ void check_to_pack(const char* type, const StoredView<B>& weight, PanelStorage s
           ": the weight is (", weight.rows, ", ", weight.cols, ") with leading dimension ", weight.ld,
           ", expected (out, in) and a leading dimension of at least in");
     const bool halves = storage == PanelStorage::bfloat16 || storage == PanelStorage::bfloat16_dots;
-    check(!halves || weight.storage() == Storage::bfloat16, type,
-          ": panels of bfloat16 keep a matrix that is stored in bfloat16, found one in ",
+    const bool blocks = weight.storage() == Storage::blocks && weight.format() != QuantFormat::f32 &&
+                        weight.format() != QuantFormat::f16;
+    check(!halves || blocks || weight.storage() == Storage::bfloat16, type,
+          ": panels of bfloat16 keep a matrix that is stored in bfloat16, or round a quantised one, found one in ",
           weight.storage() == Storage::float16  ? "float16"
           : weight.storage() == Storage::blocks ? name_of(weight.format())
                                                 : "the parameter type",

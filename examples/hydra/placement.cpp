@@ -1,0 +1,102 @@
+#include "placement.hpp"
+
+#include <hydralora/io/gguf_llama.hpp>
+
+namespace hydra {
+
+using namespace hydralora;
+
+namespace {
+
+QuantFormat format_of(const StoredView<HostBackend>& matrix) {
+    switch (matrix.storage()) {
+        case Storage::bfloat16:
+            return QuantFormat::bf16;
+        case Storage::float16:
+            return QuantFormat::f16;
+        case Storage::blocks:
+            return matrix.format();
+        case Storage::param:
+            break;
+    }
+    return QuantFormat::f32;
+}
+
+bool is_quantised(QuantFormat format) {
+    return format != QuantFormat::f32 && format != QuantFormat::f16 && format != QuantFormat::bf16;
+}
+
+std::vector<QuantFormat> adapted_formats(const BaseModel& base, const LlamaAdapterConfig& adapters) {
+    std::vector<QuantFormat> formats;
+    for (const auto& layer : base.files.views.layers)
+        for (const Target t : adapters.targets) formats.push_back(format_of(layer.projections[index_of(t)]));
+    return formats;
+}
+
+PanelStorage packed_panels(const std::vector<QuantFormat>& formats) {
+    bool halves = true;
+    for (const QuantFormat format : formats) {
+        if (is_quantised(format)) return PanelStorage::bfloat16;
+        halves = halves && format == QuantFormat::bf16;
+    }
+    return halves ? PanelStorage::bfloat16 : PanelStorage::compute;
+}
+
+std::optional<PanelStorage> panels_of(bool gguf, BaseWeights weights, const std::vector<QuantFormat>& formats) {
+    if (weights == BaseWeights::packed) return packed_panels(formats);
+    return gguf ? std::optional(PanelStorage::in_place) : std::nullopt;
+}
+
+}  // namespace
+
+BaseWeights weights_of(const std::filesystem::path& base, std::optional<BaseWeights> asked) {
+    return asked.value_or(is_gguf(base) ? BaseWeights::mapped : BaseWeights::packed);
+}
+
+std::optional<PanelStorage> adapted_panels(const BaseModel& base, const LlamaAdapterConfig& adapters,
+                                           BaseWeights weights) {
+    return panels_of(base.files.is_gguf(), weights, adapted_formats(base, adapters));
+}
+
+std::string rounding_note(const BaseModel& base, const LlamaAdapterConfig& adapters, BaseWeights weights) {
+    if (weights != BaseWeights::packed) return {};
+    const auto formats = adapted_formats(base, adapters);
+    if (std::none_of(formats.begin(), formats.end(), is_quantised)) return {};
+    return "Note: --weights packed rounds the base's quantised matrices to bfloat16, an element by up to one part in "
+           "256; "
+           "--weights mapped takes them as they are";
+}
+
+BaseOutline outline_of(const std::filesystem::path& base, const LlamaAdapterConfig& adapters, BaseWeights weights) {
+    BaseOutline outline;
+    std::vector<QuantFormat> formats;
+    if (is_gguf(base)) {
+        const auto parts = io::GgufParts::open(base);
+        outline.config = io::llama_config_from_gguf(parts);
+        io::check_gguf_tensors(parts, outline.config);
+        outline.bytes = static_cast<Index>(parts.bytes());
+        for (Index l = 0; l < outline.config.layers; ++l)
+            for (const Target t : adapters.targets) {
+                const std::string path = concat("model.layers.", l, '.', target_paths[index_of(t)], ".weight");
+                const auto tensor = parts.find(io::gguf_detail::tensor_name(path, outline.config));
+                formats.push_back(*io::gguf_detail::quant_format(tensor.entry->type));
+            }
+    } else {
+        const auto path = base / "config.json";
+        const std::string name = path.string();
+        check(io::path_exists(path), base.string(), ": is not a model directory: it has no config.json");
+        const io::Json document = io::read_json(path);
+        outline.config = io::llama_config_from_json(io::JsonView(document, name));
+        const auto files = io::ModelFiles::open(base);
+        outline.bytes = static_cast<Index>(files.bytes());
+        for (std::size_t i = 0; i < files.size(); ++i) {
+            const io::TensorEntry& entry = *files.tensor(i).entry;
+            if (!entry.name.ends_with("_proj.weight")) continue;
+            formats.push_back(entry.dtype == io::Dtype::bf16 ? QuantFormat::bf16 : QuantFormat::f32);
+        }
+    }
+    outline.panels = panels_of(is_gguf(base), weights, formats);
+    return outline;
+}
+
+}  // namespace hydra
