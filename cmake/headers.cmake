@@ -27,6 +27,7 @@ set(HYDRALORA_HEADERS
     hydralora/quant/decode_definitions.hpp
     hydralora/quant/decode_rows.hpp
     hydralora/quant/encode.hpp
+    hydralora/quant/encode_q8_0.hpp
     hydralora/quant/format.hpp
     hydralora/quant/k_blocks.hpp
     hydralora/quant/legacy_blocks.hpp

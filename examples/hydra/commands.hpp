@@ -5,7 +5,7 @@
 
 namespace hydra {
 
-/// Reads config.json and the headers of the weights' files of options.base, and prints the memory of `train`.
+/// Reads config.json and the headers of the weights' files of options.base, or of a GGUF file its header, and prints the memory of `train`.
 void run_plan(const TrainOptions& options);
 
 void run_evaluate(const EvaluateOptions& options);

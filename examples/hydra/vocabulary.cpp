@@ -188,16 +188,6 @@ std::optional<std::string> read_template(const std::filesystem::path& directory,
 
 }  // namespace
 
-Vocabulary load_vocabulary(const io::GgufFile& file, Index model_size) {
-    auto [tokenizer, said] = text::tokenizer_from_gguf(file);
-    ModelTokens tokens{.bos = said.bos, .eos = said.eos, .stops = std::move(said.ends)};
-    if (!tokens.eos && !tokens.stops.empty()) tokens.eos = tokens.stops.front();
-    tokens.chat_template = std::move(said.chat_template);
-    tokens.model_size = model_size;
-    tokens.directory = file.name();
-    return {std::move(tokenizer), std::move(tokens)};
-}
-
 Vocabulary load_vocabulary(const std::filesystem::path& directory, const io::JsonView& config) {
     if (config["tokens"].exists()) {
         static_cast<void>(config["tokens"].one_of({"bytes"}));

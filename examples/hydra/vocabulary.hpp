@@ -106,9 +106,6 @@ private:
     ModelTokens tokens_{.bos = end_of_text, .eos = end_of_text, .stops = {end_of_text}};
 };
 
-/// Of a GGUF file, whose embedding has `model_size` rows.
-[[nodiscard]] Vocabulary load_vocabulary(const hydralora::io::GgufFile& file, hydralora::Index model_size);
-
 /// Of a model directory: bytes where config.json says "tokens": "bytes", else tokenizer.json with the files beside it.
 [[nodiscard]] Vocabulary load_vocabulary(const std::filesystem::path& directory, const hydralora::io::JsonView& config);
 

@@ -14,6 +14,7 @@
 Weights are drawn at random and quantised; matrices of 256-wide blocks, which the package cannot make, are random blocks with
 moderate scales. expected.safetensors has, for each model, `<model>.ids` [2, T] int32 and `<model>.logits` [2, T, V]: what
 transformers computes in double of the weights as the package dequantises them, kept as float32.
+Two of one layer, for fuzzing, go to tests/fuzz/corpus/gguf_model/.
 q8_0.safetensors: `values` [n, 64] float32 and the package's `blocks` of them.
 """
 import pathlib
@@ -27,6 +28,7 @@ from safetensors.numpy import save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 OUT = pathlib.Path(__file__).resolve().parent / "gguf_models"
+SEEDS = OUT.parents[1] / "fuzz/corpus/gguf_model"
 LENGTH = 16
 NAMES = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
          "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm",
@@ -124,14 +126,15 @@ def add_tokenizer(w, size):
                         "'<|im_end|>' + '\\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}")
 
 
-def make(name, expected):
-    options = {"num_hidden_layers": 2} | MODELS[name]["config"]
+def make(name, file, options, types):
+    """Writes the file. Returns its configuration and the weights that transformers would have."""
+    options = {"num_hidden_layers": 2} | options
     config = AutoConfig.for_model(**options, max_position_embeddings=512, bos_token_id=None, eos_token_id=None, pad_token_id=None)
     config._attn_implementation = "eager"
     torch.manual_seed(7)
     weights = {path: p.shape for path, p in AutoModelForCausalLM.from_config(config).named_parameters()}
     parts = dict(split_max_tensors=12) if name == "qwen3" else {}
-    w = gguf.GGUFWriter(OUT / f"{name}.gguf", name, **parts)
+    w = gguf.GGUFWriter(file, name, **parts)
     layers, heads, kv_heads = config.num_hidden_layers, config.num_attention_heads, config.num_key_value_heads
     w.add_block_count(layers)
     w.add_context_length(512)
@@ -146,7 +149,8 @@ def make(name, expected):
     if name == "llama":
         w.add_rope_dimension_count(config.head_dim)
         w.add_vocab_size(config.vocab_size)
-        add_tokenizer(w, config.vocab_size)
+        if config.vocab_size > 256:
+            add_tokenizer(w, config.vocab_size)
     rope = config.rope_parameters
     w.add_rope_freq_base(rope["full_attention"]["rope_theta"] if name == "gemma3" else rope["rope_theta"])
     if name == "gemma3":
@@ -160,7 +164,7 @@ def make(name, expected):
         for wavelength in 2 * np.pi / frequencies:
             smooth = np.clip((length / wavelength - low) / (high - low), 0, 1)
             factors.append(1 / ((1 - smooth) / rope["factor"] + smooth))
-        assert len({*factors}) > 2
+        assert len({*factors}) > 2 or config.head_dim < 16
         w.add_tensor("rope_freqs.weight", np.array(factors, np.float32))
 
     values = {}
@@ -171,7 +175,7 @@ def make(name, expected):
         else:
             drawn = random.standard_normal(shape) * (0.3 if len(shape) == 1 else shape[1] ** -0.5)
         drawn = drawn.astype(np.float32)
-        chosen = MODELS[name]["types"].get(kind + ".bias" if path.endswith(".bias") else kind, "F32")
+        chosen = types.get(kind + ".bias" if path.endswith(".bias") else kind, "F32")
         chosen = chosen[int(path.split(".")[2])] if isinstance(chosen, tuple) else chosen
         chosen = Type.F32 if len(shape) == 1 and not path.endswith(".bias") else Type[chosen]
         turned = {"attn_q": heads, "attn_k": kv_heads}.get(kind) if name == "llama" else None
@@ -184,7 +188,11 @@ def make(name, expected):
     w.write_kv_data_to_file()
     w.write_tensors_to_file()
     w.close()
+    return config, values
 
+
+def record(name, config, values, expected):
+    """Two texts and their logits."""
     ids = random.integers(0, config.vocab_size, (2, LENGTH)).astype(np.int32)
     with everything_in(torch.float64), torch.no_grad():
         model = AutoModelForCausalLM.from_config(config, dtype=torch.float64)
@@ -208,12 +216,19 @@ def make_q8_0():
 
 if __name__ == "__main__":
     OUT.mkdir(exist_ok=True)
+    SEEDS.mkdir(exist_ok=True)
     for path in OUT.iterdir():
         path.unlink()
     expected = {}
-    for name in MODELS:
-        make(name, expected)
+    for name, model in MODELS.items():
+        record(name, *make(name, OUT / f"{name}.gguf", model["config"], model["types"]), expected)
     save_file(expected, OUT / "expected.safetensors", {"gguf": "0.19.0", "transformers": "5.24.0"})
     make_q8_0()
+    # What fuzzing begins with: as small as blocks allow.
+    small = dict(vocab_size=8, hidden_size=32, num_attention_heads=2, num_key_value_heads=1, head_dim=16, intermediate_size=32,
+                 num_hidden_layers=1)
+    kinds = ["token_embd", "attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down", "output"]
+    for name in ["llama", "gemma3"]:
+        make(name, SEEDS / f"{name}.gguf", MODELS[name]["config"] | small, dict.fromkeys(kinds, "Q4_0"))
     for path in OUT.iterdir():
         path.chmod(0o644)

@@ -46,7 +46,8 @@ TEST_CASE("a configuration survives writing and reading") {
                   .dropout_mask = "per_head",
                   .base_model_name_or_path = "a \"b\"",
                   .chat_format = "zephyr",
-                  .base_checksum = "0123"};
+                  .base_checksum = "0123",
+                  .base_norms = "4567"};
     }
     // The keys of PEFT that readers look for, and the type that makes PEFT refuse.
     const Json json = to_json(config);

@@ -79,7 +79,8 @@ const AdapterFileConfig shared{.rank = 2,
                                .heads = 3,
                                .target_modules = {"gate_proj", "down_proj"},
                                .base_model_name_or_path = "llama",
-                               .base_checksum = "aa55"};
+                               .base_checksum = "aa55",
+                               .base_norms = "n1"};
 const AdapterFileConfig own{.rank = 2, .heads = 3, .sharing = "own_a", .router_bias = "trained"};
 const std::string prefix = "base_model.model.model.layers.1.mlp.down_proj.";
 
@@ -207,6 +208,10 @@ TEST_CASE("what does not fit is refused by name and leaves the parameters as the
     const std::string message = error_of([&] { load_adapter(directory, model, {"bb66"}); });
     CHECK(has(message, "was trained on another base: \"llama\" with checksum \"aa55\", this base has \"bb66\""));
     CHECK(same(model, before));
+    CHECK(has(error_of([&] { load_adapter(directory, model, {"bb66", "n0"}); }), "was trained on another base"));
+    CHECK(load_adapter(directory, model, {"bb66", "n1"}).base_checksum == "aa55");  // another file of the same base
+    CHECK(same(model, make_model<float>(shared, 0)));
+    model = make_model<float>(shared, 50);
     load_adapter(directory, model);  // a base that is not known is not compared
     CHECK(same(model, make_model<float>(shared, 0)));
 

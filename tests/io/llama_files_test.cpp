@@ -45,9 +45,9 @@ struct Copy {
 TEST_CASE("weights are views into the files; norms and what needs conversion are buffers") {
     EigenBackend be({.threads = 1});
     const auto model = open_llama(be, golden + "llama_tied");
-    CHECK(model.files.files().size() == 3);
+    CHECK(model.directory().files().size() == 3);
     const auto inside = [&](const void* p) {
-        for (const auto& file : model.files.files())
+        for (const auto& file : model.directory().files())
             if (p >= file.file_bytes().data() && p < file.file_bytes().data() + file.file_bytes().size()) return true;
         return false;
     };
@@ -82,7 +82,7 @@ TEST_CASE("norms of Gemma are held with the 1 that files leave out, biases and n
         visit(
             [&](const ParamPath& path, const StoredView<EigenBackend>& view) {
                 if (path.role != Role::norm) return;
-                const auto tensor = model.files.find(path.name());
+                const auto tensor = model.directory().find(path.name());
                 std::vector<float> stored(static_cast<std::size_t>(view.cols));
                 convert_elements(tensor.entry->dtype, tensor.file->bytes(*tensor.entry).data(), stored.data(),
                                  view.cols);
@@ -99,7 +99,7 @@ TEST_CASE("norms of Gemma are held with the 1 that files leave out, biases and n
 
 TEST_CASE("the checksum tells models apart, be they in one file or several") {
     EigenBackend be({.threads = 1});
-    CHECK(open_llama(be, golden + "llama").files.checksum() ==
+    CHECK(open_llama(be, golden + "llama").checksum() ==
           checksum_text(xxh64(MappedFile::open(golden + "llama/model.safetensors").bytes())));
     Copy copy("llama_tied");
     const std::string before = ModelFiles::open(copy.folder).checksum();

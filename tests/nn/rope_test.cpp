@@ -27,6 +27,7 @@ std::vector<double> frequencies(const RopeConfig& c) {
     for (Index i = 0; i < c.head_dim; i += 2) {
         double f = 1.0 / std::pow(c.theta, static_cast<double>(i) / static_cast<double>(c.head_dim));
         if (c.scaling.kind == RopeScaling::Kind::linear) f /= c.scaling.factor;
+        if (c.scaling.kind == RopeScaling::Kind::factors) f /= c.scaling.factors[static_cast<std::size_t>(i / 2)];
         if (c.scaling.kind == RopeScaling::Kind::llama3) {
             const double original = static_cast<double>(c.scaling.original_max_positions);
             const double wave = 2 * pi / f;
@@ -71,6 +72,10 @@ const RopeConfig configs[] = {
     {.head_dim = 34, .theta = 500000, .scaling = {RopeScaling::Kind::llama3, 32, 1, 4, 8192}, .max_positions = 64},
     {.head_dim = 128, .theta = 10000, .scaling = {RopeScaling::Kind::llama3, 8, 1, 4, 64}, .max_positions = 64},
     {.head_dim = 8, .theta = 10000, .scaling = {.kind = RopeScaling::Kind::linear, .factor = 3}, .max_positions = 64},
+    {.head_dim = 8,
+     .theta = 10000,
+     .scaling = {.kind = RopeScaling::Kind::factors, .factors = {1, 1.5, 4, 0.5}},
+     .max_positions = 64},
 };
 
 template <class B>

@@ -12,9 +12,9 @@
 // Qwen's and Gemma's keep ours. Gemma's norms are the factors themselves, unlike in Hugging Face's files.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -30,21 +30,19 @@ namespace hydralora::io {
 
 namespace gguf_detail {
 
+/// Those of quant/ that files have.
+inline constexpr std::size_t file_formats = static_cast<std::size_t>(QuantFormat::nf4);
+
 /// The format of quant/ that a type of elements is; nothing for those that are not decoded.
-[[nodiscard]] inline const QuantFormat* quant_format(const GgmlType& type) {
-    static constexpr auto formats = [] {
-        std::array<QuantFormat, quant_format_count> all{};
-        for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<QuantFormat>(i);
-        return all;
-    }();
-    for (const QuantFormat& format : formats)
-        if (name_of(format) == type.name) return &format;
-    return nullptr;
+[[nodiscard]] inline std::optional<QuantFormat> quant_format(const GgmlType& type) {
+    for (std::size_t i = 0; i < file_formats; ++i)
+        if (quant_format_names[i] == type.name) return static_cast<QuantFormat>(i);
+    return std::nullopt;
 }
 
 [[nodiscard]] inline std::string format_list() {
     std::string list;
-    for (const std::string_view name : quant_format_names) list += concat(list.empty() ? "" : ", ", name);
+    for (std::size_t i = 0; i < file_formats; ++i) list += concat(list.empty() ? "" : ", ", quant_format_names[i]);
     return list;
 }
 
@@ -140,12 +138,12 @@ inline void check_gguf_tensors(const GgufParts& parts, const LlamaConfig& config
             check(tensor.entry->shape == wanted, tensor.where(), ": expected shape ", wanted.text(),
                   " by the metadata, found ", tensor.entry->shape.text());
             const GgmlType& type = tensor.entry->type;
-            const QuantFormat* format = quant_format(type);
+            const auto format = quant_format(type);
             if (path.role == Role::norm || path.role == Role::bias)
-                check(format != nullptr && type.plain, tensor.where(), ": expected elements F32, F16 or BF16, found ",
+                check(format.has_value() && type.plain, tensor.where(), ": expected elements F32, F16 or BF16, found ",
                       type.name);
             else
-                check(format != nullptr, tensor.where(), ": is stored as ", type.name, ", expected one of ",
+                check(format.has_value(), tensor.where(), ": is stored as ", type.name, ", expected one of ",
                       format_list(), "; take the model in another quantisation");
             names.insert(tensor.entry->name);
         },

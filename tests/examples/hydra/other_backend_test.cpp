@@ -74,6 +74,19 @@ TEST_CASE("A run in bfloat16 stays near") {
     CHECK(difference > 0);
 }
 
+TEST_CASE("A run on a GGUF file: its blocks are decoded on the way to another backend") {
+    const auto with = [](const std::string& out) {
+        auto options = tiny_train(base_folder(), out);
+        options.base = HYDRALORA_TEST_DATA "/golden/gguf_models/llama.gguf";
+        options.loop.steps = 6;
+        return options;
+    };
+    const auto own = with("gguf-own"), other = with("gguf-other");
+    REQUIRE(hydra::train(own, {}) == Outcome::done);
+    REQUIRE(train_on<Float>(other) == Outcome::done);
+    CHECK(apart(own.loop.out, other.loop.out) < 1e-4);
+}
+
 TEST_CASE("Routers from components and routing losses are those of the trainer's own backend") {
     const auto with = [](const std::string& out) {
         auto options = tiny_train(base_folder(), out);
