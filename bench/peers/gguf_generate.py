@@ -19,7 +19,7 @@ PROMPT = [6403, 1980, 253, 655, 28]  # "Once upon a time," in the vocabulary of 
 COMPARED, TOKENS = 16, 64  # new tokens
 
 
-def options():
+def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--beside", metavar="PROGRAM", required=True, help="peer_generate")
     parser.add_argument("--gguf", metavar="FILE", required=True)
@@ -56,7 +56,7 @@ def measure(name, args, adapter, lora):
 
 
 def main():
-    args = options()
+    args = parse()
     measure("without an adapter", args, [], [])
     measure("4 routed heads, r = 8 / one LoRA", args, [args.adapter], [args.lora])
 

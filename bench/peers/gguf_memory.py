@@ -18,7 +18,7 @@ from gguf_runs import planned, spread, tell, train, train_options
 TARGETS = {"GGUF": "directory", "GGUF, --keep inputs": "directory"}  # over what
 
 
-def options():
+def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hydra", metavar="PROGRAM", required=True)
     parser.add_argument("--gguf", metavar="FILE", required=True)
@@ -30,7 +30,7 @@ def options():
 
 
 def main():
-    args = options()
+    args = parse()
     cases = {f"{name}{', ' + ' '.join(more) if more else ''}":
              train_options(base, args.threads, "--heads", 4, "--batch", 4, "--steps", 3, *more)
              for name, base in [("directory", args.directory), ("GGUF", args.gguf)] for more in [[], ["--keep", "inputs"]]}

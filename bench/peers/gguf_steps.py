@@ -21,7 +21,7 @@ from gguf_runs import LENGTH, spread, tell, train, train_options
 OURS = {"LoRA": ["--method", "lora"], "4 routed heads": ["--heads", "4"]}
 
 
-def options():
+def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hydra", metavar="PROGRAM", required=True)
     parser.add_argument("--qvac", metavar="PROGRAM", required=True, help="llama-finetune-lora")
@@ -59,7 +59,7 @@ def their_rate(args, folder, steps):
 
 
 def main():
-    args = options()
+    args = parse()
     for name in ["qvac", "gguf", "text"]:
         setattr(args, name, os.path.abspath(getattr(args, name)))  # the other program runs in a folder of its own
     cases = {name: lambda folder, more=more: our_rate(args, folder, more) for name, more in OURS.items()}
