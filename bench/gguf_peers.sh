@@ -78,7 +78,7 @@ hydra=build/plain/examples/hydra/hydra
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-cat include/hydralora/*/*.hpp | head -c 200000 > "$folder/text.txt"  # what is trained on: any text that is long enough
+head -c 200000 <(cat include/hydralora/*/*.hpp) > "$folder/text.txt"  # what is trained on: any text that is long enough
 
 source bench/support/json_row.sh
 # measure SCRIPT ARGUMENT...: its rows, each a line ROW|CASE|VALUES, held against their targets.
