@@ -58,7 +58,7 @@ public:
         const auto from = m.view();
         be.upload(host_view(from.data, rows_, blocks_.cols()), blocks_.view());
         if (from.side == nullptr) return;
-        side_ = Buffer<B, float>(be, 1, quant::NestedScales::size(rows_ * from.blocks()));
+        side_ = Buffer<B, float>(be, 1, m.side_size());
         be.upload(host_view(from.side, 1, side_.cols()), side_.view());
     }
 
@@ -75,6 +75,9 @@ public:
                     ? quant::NestedScales::size(blocks) * static_cast<Index>(sizeof(float))
                     : Index{0});
     }
+
+    /// Floats beside the blocks.
+    [[nodiscard]] Index side_size() const { return side_.size(); }
 
     /// Must not outlive the matrix, which may be moved.
     [[nodiscard]] QuantView<typename B::space> view() const {

@@ -65,6 +65,14 @@ TEST_CASE("A run on another backend: losses, evaluation and files as on the trai
     }
 }
 
+TEST_CASE("A base that is quantised when it is loaded stays so, and has the losses of the trainer's own backend") {
+    auto own = tiny_train(base_folder(), "nested-own"), other = tiny_train(base_folder(), "nested-other");
+    own.quantise = other.quantise = hydra::Quantise::nf4_nested;
+    REQUIRE(hydra::train(own, {}) == Outcome::done);
+    REQUIRE(train_on<Float>(other) == Outcome::done);
+    CHECK(apart(own.loop.out, other.loop.out) < 1e-4);
+}
+
 TEST_CASE("A run in bfloat16 stays near") {
     auto own = tiny_train(base_folder(), "float"), rounded = tiny_train(base_folder(), "bfloat16");
     REQUIRE(hydra::train(own, {}) == Outcome::done);
