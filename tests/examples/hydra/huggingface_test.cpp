@@ -275,13 +275,13 @@ TEST_CASE("a Gemma 3 is planned, trained by adapters and whole, and merged; norm
     CHECK(base.config.is_local(0));
     CHECK(!base.config.is_local(1));
     const auto weight_bytes = static_cast<Index>(std::filesystem::file_size(options.base / "model.safetensors"));
-    const auto plan = hydra::memory_plan(base.config, weight_bytes, PanelStorage::bfloat16, 0, options);
+    const auto plan = hydra::memory_plan(base.config, {weight_bytes}, PanelStorage::bfloat16, 0, options);
     LlamaConfig without = base.config;
     without.block_norms = BlockNorms::before;
     // Two matrices (T, d) a layer before the norms behind, and their 1 / rms.
     const Index tokens = options.loop.batch * options.loop.sequence_length;
     CHECK(plan.activations -
-              hydra::memory_plan(without, weight_bytes, PanelStorage::bfloat16, 0, options).activations >=
+              hydra::memory_plan(without, {weight_bytes}, PanelStorage::bfloat16, 0, options).activations >=
           3 * 2 * tokens * (16 + 1) * 4);
     REQUIRE(hydra::train(options, {}) == Outcome::done);
 
