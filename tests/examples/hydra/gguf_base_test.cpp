@@ -216,11 +216,11 @@ TEST_CASE("what a GGUF file cannot be asked is refused; what it takes is planned
 
     options = m.on(m.file, "planned");
     const auto plan = [&](hydra::BaseWeights weights) {
-        const auto outline = hydra::outline_of(m.file, options.adapter, weights);
+        const auto outline = hydra::outline_of(m.file, options.adapter, weights, hydra::Quantise::none);
         CHECK(outline.bytes == static_cast<Index>(std::filesystem::file_size(m.file)));
-        return hydra::memory_plan(outline.config, outline.bytes, outline.panels, 0, options);
+        return hydra::memory_plan(outline.config, {outline.bytes}, outline.panels, 0, options);
     };
-    CHECK(hydra::weights_of(m.file, {}) == hydra::BaseWeights::mapped);
+    CHECK(hydra::weights_of(m.file, {}, hydra::Quantise::none) == hydra::BaseWeights::mapped);
     const auto mapped = plan(hydra::BaseWeights::mapped), packed = plan(hydra::BaseWeights::packed);
     CHECK(mapped.in_place);
     CHECK(mapped.activations == packed.activations);
