@@ -181,7 +181,7 @@ TEST_CASE("W0 in panels of bfloat16 is the same layer in half the memory, where 
               "PackedJoinedWeight: packed for Directions::forward, a backward pass needs Directions::both");
         PackedJoinedWeight<F> weight(be, config, {.storage = PanelStorage::bfloat16});
         CHECK(message_of([&] { weight.put_frozen(be, w0.view()); }) ==
-              "PackedJoinedWeight: panels of bfloat16 keep a matrix that is stored in bfloat16, found one in the "
+              "PackedJoinedWeight: panels of bfloat16 keep a matrix that is stored in bfloat16, or round a quantised one, found one in the "
               "parameter type; pack it as PanelStorage::compute");
     }
 }
