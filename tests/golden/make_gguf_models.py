@@ -113,13 +113,13 @@ def add_tokenizer(w, size):
     extra = iter(range(256, 512))
     letters = [c if c is not None else chr(next(extra)) for c in letters]
     specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-    merged = letters[0] + letters[1]  # a file without any merge is no tokenizer of llama.cpp's
+    pair = ["qz"]  # the package leaves a list of no merges out
     unused = [f"[PAD{i}]" for i in range(size - 257 - len(specials))]
     w.add_tokenizer_model("gpt2")
     w.add_tokenizer_pre("gpt-2")
-    w.add_token_list(letters + specials + [merged] + unused)
+    w.add_token_list(letters + specials + pair + unused)
     w.add_token_types([1] * 256 + [3] * len(specials) + [1] + [5] * len(unused))
-    w.add_token_merges([f"{letters[0]} {letters[1]}"])
+    w.add_token_merges(["q z"])
     w.add_eos_token_id(258)
     w.add_bos_token_id(257)
     w.add_add_bos_token(False)
