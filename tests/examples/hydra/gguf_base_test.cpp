@@ -146,7 +146,18 @@ TEST_CASE("training on a GGUF file, its matrices in place or packed") {
     const auto of_directory = losses(m.scratch / "of_directory");
     for (std::size_t i = 0; i < in_place.size(); ++i)
         CHECK(std::abs(in_place[i] - of_directory[i]) < 1e-4 * of_directory[i]);
-    auto options = m.on(m.file, "packed");
+    auto options = m.on(m.file, "codes");
+    options.weights = hydra::BaseWeights::packed8;
+    REQUIRE(hydra::train(options, {}) == Outcome::done);
+    CHECK(losses(m.scratch / "codes") == in_place);
+    options = m.on(m.file, "codes_of_half");
+    options.weights = hydra::BaseWeights::packed8;
+    options.adapter.targets = {Target::k_proj};
+    CHECK(
+        has(message_of([&] { static_cast<void>(hydra::train(options, {})); }),
+            "--weights packed8: an adapted matrix of the base is in F16, which codes of 8 bits do not hold to the last "
+            "bit; choose packed or mapped"));
+    options = m.on(m.file, "packed");
     options.weights = hydra::BaseWeights::packed;
     REQUIRE(hydra::train(options, {}) == Outcome::done);
     const auto packed = losses(m.scratch / "packed");
@@ -256,7 +267,7 @@ TEST_CASE("what a GGUF file cannot be asked is refused; what it takes is planned
     const auto plan = [&](hydra::BaseWeights weights) {
         const auto outline = hydra::outline_of(m.file, options.adapter, weights, hydra::Quantise::none);
         CHECK(outline.bytes == static_cast<Index>(std::filesystem::file_size(m.file)));
-        return hydra::memory_plan(outline.config, {outline.bytes}, outline.panels, 0, options);
+        return hydra::memory_plan(outline.config, {outline.bytes, {}, outline.codes}, outline.panels, 0, options);
     };
     CHECK(hydra::weights_of(m.file, {}, hydra::Quantise::none) == hydra::BaseWeights::mapped);
     const auto mapped = plan(hydra::BaseWeights::mapped), packed = plan(hydra::BaseWeights::packed);
@@ -266,6 +277,9 @@ TEST_CASE("what a GGUF file cannot be asked is refused; what it takes is planned
     const Index halves = 2 * 2 * 2 * (64 * 32 + 256 * 32 + 32 * 256);
     CHECK(packed.packed - mapped.packed >= halves);
     CHECK(packed.packed - mapped.packed < halves + halves / 4);
+    const auto codes = plan(hydra::BaseWeights::packed8);  // a byte and a quarter to a half an element
+    CHECK(codes.packed - mapped.packed > halves / 2);
+    CHECK(codes.packed - mapped.packed < halves);
 }
 
 TEST_CASE("inspect tells what a GGUF file is") {
