@@ -61,11 +61,12 @@ void start_routers(Backend& be, const Llama<Backend>& base, const LlamaAdapterCo
                 batch.labels[t] == ignored_label ? -1 : data.components[begin + t / static_cast<std::size_t>(L)]);
         for (std::size_t l = 0; l < probes.size(); ++l)
             for (std::size_t i = 0; i < config.targets.size(); ++i) {
-                const auto x = base.projection_input(cache, static_cast<Index>(l), config.targets[i]);
-                memory.assign(x.data, x.data + x.size());
-                const auto rows = host_view(memory.data(), x.rows, x.cols);
+                const Index in = target_shape(base.config(), config.targets[i]).cols;
+                memory.resize(static_cast<std::size_t>(cache.x.rows() * in));
+                const auto rows = host_view(memory.data(), cache.x.rows(), in);
+                base.projection_input(be, cache, static_cast<Index>(l), config.targets[i], rows);
                 if (context) pool_context(rows, batch.sequences);
-                probes[l][i].add(rows, host_view(std::as_const(labels).data(), 1, x.rows));
+                probes[l][i].add(rows, host_view(std::as_const(labels).data(), 1, rows.rows));
             }
     }
     for (std::size_t l = 0; l < probes.size(); ++l)

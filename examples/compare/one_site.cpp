@@ -217,7 +217,9 @@ SiteData Site::data(Mix mix, Seed seed, Index training_per_task, Index held_out_
         const auto some = std::span(examples).subspan(begin, std::min(std::size_t{128}, examples.size() - begin));
         batch.assign(some);
         model.forward(be, batch.view(), cache, pass);
-        const auto x = model.projection_input(cache, files_.config.layers - 1, Target::down_proj);
+        Buffer<Backend, float> read(be, cache.x.rows(), files_.config.feed_forward);
+        model.projection_input(be, cache, files_.config.layers - 1, Target::down_proj, read.view());
+        const MatrixView<const float> x = read.view();
         d.x.insert(d.x.end(), x.data, x.data + x.size());
         Buffer<Backend, float> rest(be, x.rows, files_.config.width);
         ops::stored_product(be, x, Op::transpose, weights_.layers.back().projections[index_of(Target::down_proj)], 0.0f,

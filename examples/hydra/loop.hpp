@@ -102,7 +102,8 @@ public:
         changed_();
     }
 
-    /// evaluate(step) is called every evaluate_every steps but the last.
+    /// evaluate(step) is called every evaluate_every steps but the last. What a step keeps for its way back is given back before,
+    /// and at the end, so that an evaluation has that memory.
     template <class Evaluate>
     LoopResult run(Evaluate&& evaluate) {
         const auto before = run_.open_metrics(step_);
@@ -128,9 +129,13 @@ public:
                 const bool last = step_ == options_.steps || result.outcome != Outcome::done;
                 if (last || (options_.save_every > 0 && step_ % options_.save_every == 0))
                     save([&](const std::string& m) { progress.say(m); });
-                if (!last && evaluates_at(step_)) evaluate(step_);
+                if (!last && evaluates_at(step_)) {
+                    release_cache();
+                    evaluate(step_);
+                }
             }
         }
+        release_cache();
         result.steps = step_;
         result.skipped = guard_.skipped;
         result.tokens_per_second =
@@ -143,6 +148,13 @@ private:
     using Clock = std::chrono::steady_clock;
     static double seconds_since(Clock::time_point begin) {
         return std::chrono::duration<double>(Clock::now() - begin).count();
+    }
+
+    /// A recorded step has the addresses of its cache, which stays.
+    void release_cache() {
+        if (options_.graph) return;
+        cache_ = {};
+        cache_.keep = options_.keep;
     }
 
     struct Step {

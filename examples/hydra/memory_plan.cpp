@@ -65,7 +65,7 @@ Index run_steps(P& be, const Llama<P>& model, Set& params, const Grads& grad_vie
         model.forward(be, batch, cache);
         model.backward(be, batch, 1.0, cache, sum, grad_views);
         static_cast<void>(ClipByGlobalNorm{}.factor(be, grad_views, norm));
-        evaluation();  // of the trained model, with the memory of the steps still held
+        if (loop.graph) evaluation();  // of the trained model, with the memory of the recorded step still held
     }
     return held;
 }

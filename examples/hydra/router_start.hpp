@@ -77,6 +77,7 @@ void start_routers(B& be, const hydralora::Llama<B>& bare, const hydralora::Llam
     reading.cache.keep = Keep::all;
     const bool context = config.adapter.router_pooling == RouterPooling::context;
     std::vector<float> memory;
+    ActivationBuffer<B> read;  // (T, in)
     Index tokens = 0;
     for (std::size_t first = 0, end = 0; first < inputs.size(); first = end) {
         std::vector<RouterProbe> probes;
@@ -90,8 +91,9 @@ void start_routers(B& be, const hydralora::Llama<B>& bare, const hydralora::Llam
             static_cast<void>(reading.read(be, bare));
             const auto labels = token_components(examples, reading.batch);
             for (std::size_t i = first; i < end; ++i) {
-                const OnHost<B, Scalar<B>> x(
-                    be, bare.projection_input(reading.cache, inputs[i].layer, inputs[i].targets.front()));
+                read.resize(be, reading.cache.x.rows(), inputs[i].in);
+                bare.projection_input(be, reading.cache, inputs[i].layer, inputs[i].targets.front(), read.view());
+                const OnHost<B, Scalar<B>> x(be, read.view());
                 const auto of_token = host_view(labels.data(), 1, static_cast<Index>(labels.size()));
                 if (context)
                     probes[i - first].add(router_start_detail::pooled(x.view(), reading.batch, memory), of_token);

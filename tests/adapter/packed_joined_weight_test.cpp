@@ -181,7 +181,8 @@ TEST_CASE("W0 in panels of bfloat16 is the same layer in half the memory, where 
               "PackedJoinedWeight: packed for Directions::forward, a backward pass needs Directions::both");
         PackedJoinedWeight<F> weight(be, config, {.storage = PanelStorage::bfloat16});
         CHECK(message_of([&] { weight.put_frozen(be, w0.view()); }) ==
-              "PackedJoinedWeight: panels of bfloat16 keep a matrix that is stored in bfloat16, or round a quantised one, found one in the "
+              "PackedJoinedWeight: panels of bfloat16 keep a matrix that is stored in bfloat16, or round a quantised "
+              "one, found one in the "
               "parameter type; pack it as PanelStorage::compute");
     }
 }
@@ -284,8 +285,7 @@ TEST_CASE("the memory it holds, in bytes, and mistakes named") {
     const Index width = panel::kernel<float>().cols;
     const Index in = (70 + width - 1) / width * width, out = (50 + width - 1) / width * width;
     const Index narrow = (2 + 3 + width - 1) / width * width, heads = (6 + width - 1) / width * width;
-    CHECK(weight.bytes() ==
-          4 * ((70 + 6) * out + (50 + 2 + 3) * in + 70 * narrow + 50 * heads + 2 * 70 + 50 * 6 + 3 * 70));
+    CHECK(weight.bytes() == 4 * ((70 + 6) * out + (50 + 2 + 3) * in + 70 * narrow + 50 * heads));
     for (const Directions directions : {Directions::both, Directions::forward})
         for (const PanelStorage storage : {PanelStorage::compute, PanelStorage::bfloat16}) {
             const PackOptions pack{directions, storage};

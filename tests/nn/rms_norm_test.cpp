@@ -48,6 +48,9 @@ void compare_forward(B& be, double tolerance) {
             RmsNorm<B>({s[1], eps}, w.view()).forward(be, x.view(), y.view(), cache);
             CHECK(test::max_difference(y.view(), oracle(x, w).view()) <= tolerance);
             CHECK(y.padding_untouched());
+            Matrix<T> again(s[0], s[1], pad);
+            RmsNorm<B>({s[1], eps}, w.view()).again(be, x.view(), cache, again.view());
+            CHECK(test::same_bits(again.view(), y.view()));
         }
 }
 

@@ -73,7 +73,8 @@ private:
 
     JoinedShape shape_;
     typename W::Products products_;  // with [W0 | B] (out, x_ld) and the bias, with [W0; A; router] (dy_ld, in)
-    decltype(std::declval<const W&>().adapter()) matrices_;  // A, B and router in the compute type
+    decltype(std::declval<const W&>().adapter(
+        std::declval<const typename Adapter::Params&>())) matrices_;  // A, B and router in the compute type
     Adapter adapter_;
 };
 
@@ -81,7 +82,7 @@ template <Backend B, class Config, class W>
 JoinedLinear<B, Config, W>::JoinedLinear(B& be, W& weight, Adapter adapter, ConstParamView<B> bias)
     : shape_(joined_shape(adapter.config())),
       products_(weight.products(bias)),
-      matrices_(weight.adapter()),
+      matrices_(weight.adapter(adapter.params())),
       adapter_(std::move(adapter)) {
     const JoinedShape& found = weight.shape();
     check(found == shape_, "JoinedLinear: the weight is of in ", found.in, ", out ", found.out, ", ", found.a_rows,

@@ -74,8 +74,8 @@ public:
         w0.visit([&](auto m) { ops::widen(be, m, frozen()); });
     }
 
-    /// A, B and the router as they were at the last refresh.
-    [[nodiscard]] AdapterParams<ConstView<B>> adapter() const {
+    /// A, B and the router as they were at the last refresh; the parameters are not looked at.
+    [[nodiscard]] AdapterParams<ConstView<B>> adapter(const AdapterParams<ConstParamView<B>>&) const {
         AdapterParams<ConstView<B>> views;
         views.A = part(shape_.out, shape_.a_rows, 0, shape_.in);
         views.B = part(0, shape_.out, shape_.in, shape_.b_cols);

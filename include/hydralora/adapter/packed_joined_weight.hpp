@@ -16,7 +16,7 @@
 
 namespace hydralora {
 
-/// A, B and the router of a packed joined weight, with the narrow products that HydraAdapter's stages make with them.
+/// A, B and the router beside a packed joined weight, with the narrow products that HydraAdapter's stages make with them.
 template <Backend Be>
 requires has_panels<Be>
 struct PackedMatrices {
@@ -72,8 +72,9 @@ private:
 
 }  // namespace packed_detail
 
-/// Owns both factors, and A, B and the router in the compute type. W0 is put in once; the matrix it comes from is not needed
-/// afterwards. On backends without panels (has_panels) the factors are plain matrices and the backend multiplies.
+/// Owns both factors. W0 is put in once; the matrix it comes from is not needed afterwards. On backends without panels
+/// (has_panels) the factors are plain matrices and the backend multiplies, with A, B and the router in the compute type,
+/// which are held beside them; on panels that is the type of the parameters, which are read where they lie.
 template <Backend B>
 class PackedJoinedWeight {
     struct Factors {
@@ -95,8 +96,10 @@ public:
     template <class Rank, class Heads>
     PackedJoinedWeight(B& be, const BasicAdapterConfig<Rank, Heads>& config, PackOptions pack = {})
         : shape_(joined_shape(config)), pack_(pack), factors_(std::make_unique<Factors>(be, shape_, pack)) {
-        down_ = {be, shape_.a_rows + shape_.router_rows, shape_.in};
-        B_ = {be, shape_.out, shape_.b_cols};
+        if constexpr (!has_panels<B>) {
+            down_ = {be, shape_.a_rows + shape_.router_rows, shape_.in};
+            B_ = {be, shape_.out, shape_.b_cols};
+        }
     }
 
     [[nodiscard]] const JoinedShape& shape() const { return shape_; }
@@ -112,8 +115,7 @@ public:
         };
         const Index backward = pack.directions == Directions::both ? factor(s.out, narrow, s.in) : 0;
         return factor(s.in, s.b_cols, s.out) + backward +
-               4 * (panel::Layout{s.in, narrow}.size() + panel::Layout{s.out, s.b_cols}.size() + narrow * s.in +
-                    s.out * s.b_cols);
+               4 * (panel::Layout{s.in, narrow}.size() + panel::Layout{s.out, s.b_cols}.size());
     }
     /// Of memory held, in bytes
     [[nodiscard]] Index bytes() const {
@@ -135,19 +137,17 @@ public:
         });
     }
 
-    /// A, B and the router as they were at the last refresh; on panels with their products.
-    [[nodiscard]] auto adapter() const {
-        const ConstView<B> all = down_.view();
-        const ConstView<B> a = all.row_slice(0, shape_.a_rows),
-                           router = all.row_slice(shape_.a_rows, shape_.router_rows);
+    /// A, B and the router as they were at the last refresh; on panels `params` themselves, with their products.
+    [[nodiscard]] auto adapter(const AdapterParams<ConstParamView<B>>& params) const {
         if constexpr (has_panels<B>) {
-            return PackedMatrices<B>{a, B_.view(), router, factors_ ? &factors_->down : nullptr,
+            return PackedMatrices<B>{params.A, params.B, params.router, factors_ ? &factors_->down : nullptr,
                                      factors_ ? &factors_->up : nullptr};
         } else {
+            const ConstView<B> all = down_.view();
             AdapterParams<ConstView<B>> views;
-            views.A = a;
+            views.A = all.row_slice(0, shape_.a_rows);
             views.B = B_.view();
-            views.router = router;
+            views.router = all.row_slice(shape_.a_rows, shape_.router_rows);
             return views;
         }
     }
@@ -189,16 +189,26 @@ public:
         check_held();
         check_joined_parameters<B>("PackedJoinedWeight", shape_, params);
         const ConstParamView<B> a = view_of(params.A), b = view_of(params.B), router = view_of(params.router);
-        be.cast(a, down_.view().row_slice(0, shape_.a_rows));
-        be.cast(b, B_.view());
+        const bool routed = shape_.router_rows > 0;
         factors_->forward.put(be, 0, b);
-        if constexpr (has_panels<B>) factors_->up.put(be, 0, b);
-        if (factors_->backward) factors_->backward->put(be, 0, a);
-        if (shape_.router_rows > 0) {
-            be.cast(router, down_.view().row_slice(shape_.a_rows, shape_.router_rows));
-            if (factors_->backward) factors_->backward->put(be, shape_.a_rows, router);
+        if (factors_->backward) {
+            factors_->backward->put(be, 0, a);
+            if (routed) factors_->backward->put(be, shape_.a_rows, router);
         }
-        if constexpr (has_panels<B>) factors_->down.put(be, 0, std::as_const(down_).view());
+        const auto stack = [&](View<B> down) {  // [A; router] (R + N, in)
+            be.cast(a, down.row_slice(0, shape_.a_rows));
+            if (routed) be.cast(router, down.row_slice(shape_.a_rows, shape_.router_rows));
+        };
+        if constexpr (has_panels<B>) {
+            Scratch<B> scratch(be);
+            const auto down = scratch.template matrix<Scalar<B>>(shape_.a_rows + shape_.router_rows, shape_.in);
+            stack(down);
+            factors_->down.put(be, 0, ConstView<B>(down));
+            factors_->up.put(be, 0, b);
+        } else {
+            stack(down_.view());
+            be.cast(b, B_.view());
+        }
     }
 
 private:
@@ -209,8 +219,8 @@ private:
     JoinedShape shape_;
     PackOptions pack_;
     std::unique_ptr<Factors> factors_;
-    ActivationBuffer<B> down_;  // [A; router] (R + N, in)
-    ActivationBuffer<B> B_;     // (out, N*r)
+    ActivationBuffer<B> down_;  // [A; router] (R + N, in), and
+    ActivationBuffer<B> B_;     // (out, N*r), without panels
 };
 
 }  // namespace hydralora

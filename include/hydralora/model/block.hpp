@@ -55,13 +55,14 @@ class LlamaBlock {
 public:
     using Adapter = HydraAdapter<B>;
 
-    /// What forward leaves for backward, and the memory it works in.
+    /// What forward leaves for backward: what products made. What the projections but o read follows from it without a
+    /// product, and backward makes it again.
     struct Cache {
         ActivationBuffer<B> x, middle;                        // (T, d)
-        ActivationBuffer<B> normed, attended, normed_middle;  // (T, d), attended (T, h), and room
         ActivationBuffer<B> q, k, v;                          // (T, h), (T, k), (T, k), turned
         ActivationBuffer<B> raw_q, raw_k;                     // (T, h), (T, k) before their norms, if any
-        ActivationBuffer<B> gate, up, activated;              // (T, f), activated and room
+        ActivationBuffer<B> attended;                         // (T, h) and room
+        ActivationBuffer<B> gate, up;                         // (T, f)
         ActivationBuffer<B> raw_attention, raw_feed_forward;  // (T, d) before the norms behind o and down, if any
         typename RmsNorm<B>::Cache attention_norm, q_norm, k_norm, post_attention_norm, feed_forward_norm,
             post_feed_forward_norm;
@@ -105,12 +106,19 @@ public:
     /// The leading dimension that backward's dx needs at least: it is also the gradient of what two projections gave.
     [[nodiscard]] Index dx_ld() const { return dy_ld({Target::o_proj, Target::down_proj}); }
 
-    /// What a projection read (T, in) in the pass that left this cache.
-    [[nodiscard]] ConstView<B> input(const Cache& c, Target t) const {
-        const auto [normed, attended, normed_middle, activated] = inputs_of(c);
-        if (t == Target::o_proj) return attended;
-        if (t == Target::down_proj) return activated;
-        return t == Target::gate_proj || t == Target::up_proj ? normed_middle : normed;
+    /// x (T, in) = what a projection read in the pass that left this cache.
+    void input(B& be, const Cache& c, Target t, View<B> x) const {
+        switch (t) {
+            case Target::o_proj:
+                return be.copy(attended_of(c), x);
+            case Target::down_proj:
+                return activate(be, c, x);
+            case Target::gate_proj:
+            case Target::up_proj:
+                return feed_forward_norm_.again(be, c.middle.view(), c.feed_forward_norm, x);
+            default:
+                return attention_norm_.again(be, c.x.view(), c.attention_norm, x);
+        }
     }
 
     /// x (T, d) in place. keys and values (past + T, k) hold the past and receive the new rows; null: the cache's own.
@@ -119,24 +127,25 @@ public:
         const Index T = x.rows;
         c.x.resize(be, T, config_.width);
         c.middle.resize(be, T, config_.width);
-        c.normed.resize(be, T, x_ld({Target::q_proj, Target::k_proj, Target::v_proj}));
-        c.normed_middle.resize(be, T, x_ld({Target::gate_proj, Target::up_proj}));
         c.q.resize(be, T, config_.q_width());
         c.attended.resize(be, T, x_ld({Target::o_proj}));
         for (auto* b : {&c.gate, &c.up}) b->resize(be, T, config_.feed_forward);
-        c.activated.resize(be, T, x_ld({Target::down_proj}));
         if (keys == nullptr)
             for (auto* b : {&c.k, &c.v}) b->resize(be, T, config_.kv_width());
         const auto all_k = keys != nullptr ? keys->row_slice(0, shape.past + T) : c.k.view();
         const auto all_v = values != nullptr ? values->row_slice(0, shape.past + T) : c.v.view();
         const auto k = all_k.row_slice(shape.past, T), v = all_v.row_slice(shape.past, T);
-        const auto [normed, attended, normed_middle, activated] = inputs_of(c);
+        const auto attended = attended_of(c);
 
         be.copy(ConstView<B>(x), c.x.view());
-        attention_norm_.forward(be, c.x.view(), normed, c.attention_norm);                           // (T, d)
-        project_heads(be, Target::q_proj, q_norm_, normed, c.raw_q, c.q.view(), c.q_norm, a, pass);  // (T, h)
-        project_heads(be, Target::k_proj, k_norm_, normed, c.raw_k, k, c.k_norm, a, pass);           // (T, k)
-        project(be, Target::v_proj, normed, v, a, pass);                                             // (T, k)
+        {
+            Scratch<B> scratch(be);
+            const auto normed = input_rows(scratch, T, {Target::q_proj, Target::k_proj, Target::v_proj});  // (T, d)
+            attention_norm_.forward(be, c.x.view(), normed, c.attention_norm);
+            project_heads(be, Target::q_proj, q_norm_, normed, c.raw_q, c.q.view(), c.q_norm, a, pass);  // (T, h)
+            project_heads(be, Target::k_proj, k_norm_, normed, c.raw_k, k, c.k_norm, a, pass);           // (T, k)
+            project(be, Target::v_proj, normed, v, a, pass);                                             // (T, k)
+        }
         rope.rotate(be, c.q.view(), shape.length, shape.past, shape.starts);
         rope.rotate(be, k, shape.length, shape.past, shape.starts);
         attention_.forward(be, shape.sequences, c.q.view(), all_k, all_v, attended, c.attention, 0,
@@ -146,13 +155,16 @@ public:
         ops::add(be, ConstView<B>(c.x.view()), x);
 
         be.copy(ConstView<B>(x), c.middle.view());
-        feed_forward_norm_.forward(be, c.middle.view(), normed_middle, c.feed_forward_norm);  // (T, d)
-        project(be, Target::gate_proj, normed_middle, c.gate.view(), a, pass);                // (T, f)
-        project(be, Target::up_proj, normed_middle, c.up.view(), a, pass);                    // (T, f)
-        if (config_.gate_activation == GateActivation::silu)
-            ops::swiglu(be, c.gate.view(), c.up.view(), activated);  // (T, f)
-        else
-            ops::geglu(be, c.gate.view(), c.up.view(), activated);  // (T, f)
+        {
+            Scratch<B> scratch(be);
+            const auto normed = input_rows(scratch, T, {Target::gate_proj, Target::up_proj});  // (T, d)
+            feed_forward_norm_.forward(be, c.middle.view(), normed, c.feed_forward_norm);
+            project(be, Target::gate_proj, normed, c.gate.view(), a, pass);  // (T, f)
+            project(be, Target::up_proj, normed, c.up.view(), a, pass);      // (T, f)
+        }
+        Scratch<B> scratch(be);
+        const auto activated = input_rows(scratch, T, {Target::down_proj});  // (T, f)
+        activate(be, c, activated);
         project_row(be, Target::down_proj, post_feed_forward_norm_, activated, c.raw_feed_forward, x,
                     c.post_feed_forward_norm, a, pass);  // (T, d)
         ops::add(be, ConstView<B>(c.middle.view()), x);
@@ -164,22 +176,27 @@ public:
                   const AdapterCaches& a, const BlockGradients<B>& grads) const {
         using Weights = BlockWeights<ParamView<B>>;
         const Index T = dx.rows;
-        const auto [normed, attended, normed_middle, activated] = inputs_of(c);
+        const auto attended = attended_of(c);
         Scratch<B> scratch(be);
         const auto dnormed = scratch.template matrix<Scalar<B>>(T, config_.width);  // (T, d)
         {
             Scratch<B> inner(be);
             const auto dactivated = inner.template matrix<Scalar<B>>(T, config_.feed_forward);  // (T, f)
-            const auto dgate = gradient(inner, T, Target::gate_proj);                           // (T, f)
-            const auto dup = gradient(inner, T, Target::up_proj);                               // (T, f)
-            unproject_row(be, Target::down_proj, post_feed_forward_norm_, activated, c.raw_feed_forward, dx,
-                          c.post_feed_forward_norm, a, dactivated, grads, &Weights::post_feed_forward_norm);
+            {
+                Scratch<B> innermost(be);
+                const auto activated = input_again(be, innermost, c, {Target::down_proj}, grads);  // (T, f)
+                unproject_row(be, Target::down_proj, post_feed_forward_norm_, activated, c.raw_feed_forward, dx,
+                              c.post_feed_forward_norm, a, dactivated, grads, &Weights::post_feed_forward_norm);
+            }
+            const auto dgate = gradient(inner, T, Target::gate_proj);  // (T, f)
+            const auto dup = gradient(inner, T, Target::up_proj);      // (T, f)
             if (config_.gate_activation == GateActivation::silu)
                 ops::swiglu_backward(be, c.gate.view(), c.up.view(), dactivated, dgate, dup);
             else
                 ops::geglu_backward(be, c.gate.view(), c.up.view(), dactivated, dgate, dup);
-            unproject(be, Target::gate_proj, normed_middle, dgate, a, dnormed, grads);
-            unproject(be, Target::up_proj, normed_middle, dup, a, dnormed, grads, Grad::accumulate);
+            const auto normed = input_again(be, inner, c, {Target::gate_proj, Target::up_proj}, grads);  // (T, d)
+            unproject(be, Target::gate_proj, normed, dgate, a, dnormed, grads);
+            unproject(be, Target::up_proj, normed, dup, a, dnormed, grads, Grad::accumulate);
         }
         feed_forward_norm_.backward(be, c.middle.view(), dnormed, c.feed_forward_norm, dx,
                                     norm_gradient(grads, &Weights::feed_forward_norm),
@@ -200,6 +217,8 @@ public:
                 unnorm_heads(be, *q_norm_, c.raw_q.view(), c.q_norm, dq, norm_gradient(grads, &Weights::q_norm));
                 unnorm_heads(be, *k_norm_, c.raw_k.view(), c.k_norm, dk, norm_gradient(grads, &Weights::k_norm));
             }
+            const auto normed =
+                input_again(be, inner, c, {Target::q_proj, Target::k_proj, Target::v_proj}, grads);  // (T, d)
             unproject(be, Target::q_proj, normed, dq, a, dnormed, grads);
             unproject(be, Target::k_proj, normed, dk, a, dnormed, grads, Grad::accumulate);
             unproject(be, Target::v_proj, normed, dv, a, dnormed, grads, Grad::accumulate);
@@ -227,16 +246,32 @@ private:
             ld = std::max(ld, joined_[index_of(t)] ? joined_[index_of(t)]->dy_ld() : target_shape(config_, t).rows);
         return ld;
     }
-    /// What the projections read, without the room: views of a cache, mutable if it is.
-    template <class V>
-    struct Inputs {
-        V normed, attended, normed_middle, activated;  // (T, d), (T, h), (T, d), (T, f)
-    };
+    /// What o reads (T, h), without the room: a view of a cache, mutable if it is.
     template <class AnyCache>
-    [[nodiscard]] auto inputs_of(AnyCache& c) const {
-        return Inputs<decltype(c.normed.view())>{
-            c.normed.view().col_slice(0, config_.width), c.attended.view().col_slice(0, config_.q_width()),
-            c.normed_middle.view().col_slice(0, config_.width), c.activated.view().col_slice(0, config_.feed_forward)};
+    [[nodiscard]] auto attended_of(AnyCache& c) const {
+        return c.attended.view().col_slice(0, config_.q_width());
+    }
+    /// Scratch for what these projections read (T, in), with the room that they want.
+    [[nodiscard]] View<B> input_rows(Scratch<B>& scratch, Index T, std::initializer_list<Target> targets) const {
+        return scratch.template matrix<Scalar<B>>(T, x_ld(targets))
+            .col_slice(0, target_shape(config_, *targets.begin()).cols);
+    }
+    /// What these projections read, once more, if the gradients of one ask for it; else memory without a meaning.
+    [[nodiscard]] View<B> input_again(B& be, Scratch<B>& scratch, const Cache& c, std::initializer_list<Target> targets,
+                                      const BlockGradients<B>& grads) const {
+        const View<B> x = input_rows(scratch, c.x.rows(), targets);
+        const bool read = grads.weights != nullptr || std::any_of(targets.begin(), targets.end(), [&](Target t) {
+                              return adapters_[index_of(t)] || joined_[index_of(t)];
+                          });
+        if (read) input(be, c, *targets.begin(), x);
+        return x;
+    }
+    /// y (T, f) = act(gate) * up
+    void activate(B& be, const Cache& c, View<B> y) const {
+        if (config_.gate_activation == GateActivation::silu)
+            ops::swiglu(be, c.gate.view(), c.up.view(), y);
+        else
+            ops::geglu(be, c.gate.view(), c.up.view(), y);
     }
     /// Scratch for the gradient (T, out) of what a projection gave.
     [[nodiscard]] View<B> gradient(Scratch<B>& scratch, Index T, Target t) const {

@@ -42,7 +42,7 @@ inline void check_starts(MatrixView<const std::int32_t> starts, Index sequences)
     }
 }
 
-/// What forward keeps of the blocks: everything for backward; the input of each alone, from which backward computes the
+/// What forward keeps of the blocks: all that products made, for backward; the input of each alone, from which backward computes the
 /// block again (Chen et al., "Training deep nets with sublinear memory cost", arXiv 1604.06174), with the same bits; or
 /// nothing, where no backward follows.
 enum class Keep { all, inputs, nothing };
@@ -123,12 +123,15 @@ public:
     /// Fills the cache; its `hidden` (T, d) is what the output head reads.
     void forward(B& be, const TokenBatch<B>& batch, Cache& c, const Pass<B>& pass = {}) const;
 
-    /// What a projection of a block read (T, in), after a forward pass with Keep::all: for example to fit its router to.
-    [[nodiscard]] ConstView<B> projection_input(const Cache& c, Index layer, Target t) const {
+    /// x (T, in) = what a projection of a block read in a forward pass with Keep::all: for example to fit its router to.
+    void projection_input(B& be, const Cache& c, Index layer, Target t, View<B> x) const {
         check(layer >= 0 && layer < config_.layers, "Llama: layer ", layer, ", expected 0 to ", config_.layers - 1);
         check(c.keep == Keep::all && std::ssize(c.blocks) == config_.layers,
               "Llama: the inputs of projections are asked of a cache that has them not: run forward with Keep::all");
-        return blocks_[static_cast<std::size_t>(layer)].input(c.blocks[static_cast<std::size_t>(layer)], t);
+        const Shape expected{c.x.rows(), target_shape(config_, t).cols};
+        check(x.shape() == expected, "Llama: what ", target_names[index_of(t)], " read goes to (", x.rows, ", ", x.cols,
+              "), expected (", expected.rows, ", ", expected.cols, ")");
+        blocks_[static_cast<std::size_t>(layer)].input(be, c.blocks[static_cast<std::size_t>(layer)], t, x);
     }
 
     /// loss_sum (1, 1) += sum over the labelled tokens of -log p(label), after forward.

@@ -36,6 +36,14 @@ public:
         ops::rms_norm(be, x, weight_, config_.eps, y, cache.inv_rms.view());
     }
 
+    /// y (T, d) of the x and cache of forward, once more, with the same bits.
+    void again(B& be, ConstView<B> x, const Cache& cache, View<B> y) const {
+        check_shape("x", x.shape(), x.rows);
+        check_shape("y", y.shape(), x.rows);
+        check_cache(cache, x.rows);
+        ops::rms_norm_again(be, x, weight_, cache.inv_rms.view(), y);
+    }
+
     /// dx (T, d) = or += the gradient for x, of the x forward took; dweight (1, d) += that for the weight, slabs of
     /// be.slab_rows() tokens one after another (an empty view: not wanted). dx may be dy.
     void backward(B& be, ConstView<B> x, ConstView<B> dy, const Cache& cache, View<B> dx, ParamView<B> dweight,
@@ -43,8 +51,7 @@ public:
         check_shape("x", x.shape(), x.rows);
         check_shape("dy", dy.shape(), x.rows);
         check_shape("dx", dx.shape(), x.rows);
-        check(cache.inv_rms.shape() == Shape{x.rows, 1}, "RmsNorm: the cache is of ", cache.inv_rms.rows(),
-              " tokens, x has ", x.rows, ": pass the cache that forward filled");
+        check_cache(cache, x.rows);
         if (!dweight.empty()) {
             check(dweight.shape() == weight_.shape(), "RmsNorm: dweight is (", dweight.rows, ", ", dweight.cols,
                   "), expected (1, ", config_.width, ") or empty");
@@ -59,6 +66,10 @@ private:
     void check_shape(const char* name, Shape shape, Index tokens) const {
         check(shape == Shape{tokens, config_.width}, "RmsNorm: ", name, " is (", shape.rows, ", ", shape.cols,
               "), expected (", tokens, ", ", config_.width, ")");
+    }
+    static void check_cache(const Cache& cache, Index tokens) {
+        check(cache.inv_rms.shape() == Shape{tokens, 1}, "RmsNorm: the cache is of ", cache.inv_rms.rows(),
+              " tokens, x has ", tokens, ": pass the cache that forward filled");
     }
 
     RmsNormConfig config_;

@@ -11,6 +11,13 @@ namespace hydralora {
 
 namespace functor {
 
+/// out = w * x / rms
+template <class A>
+struct ScaleByRms {
+    A inv;
+    HYDRALORA_HD void operator()(A value, A w, A& out) const { out = w * (value * inv); }
+};
+
 /// y (T, d) = w * x / sqrt(mean(x^2) + eps); keeps 1 / sqrt(...).
 template <class T, class P, class A>
 struct RmsNorm {
@@ -28,8 +35,22 @@ struct RmsNorm {
         const A squares = row_sum<A>(group, width, square, in);
         const A inv = A{1} / std::sqrt(squares / static_cast<A>(width) + eps);
         if (group.rank() == 0) inv_rms[t * ld_inv] = inv;
-        const auto norm = [inv](A value, A w, A& out) { out = w * (value * inv); };
-        row_map<A>(group, width, norm, in, weight, Out{y + t * ldy});
+        row_map<A>(group, width, ScaleByRms<A>{inv}, in, weight, Out{y + t * ldy});
+    }
+};
+
+/// The same y from what RmsNorm kept, with its bits.
+template <class T, class P, class A>
+struct RmsNormAgain {
+    const T* x;
+    const P* weight;
+    const A* inv_rms;
+    T* y;
+    Index width, ldx, ld_inv, ldy;
+
+    template <class Group>
+    HYDRALORA_HD void operator()(const Group& group, Index t) const {
+        row_map<A>(group, width, ScaleByRms<A>{inv_rms[t * ld_inv]}, x + t * ldx, weight, Out{y + t * ldy});
     }
 };
 
@@ -122,6 +143,17 @@ void rms_norm(B& be, ConstView<B> x, ConstParamView<B> weight, double eps, View<
         be.rows(x.rows,
                 functor::RmsNorm<Scalar<B>, ParamScalar<B>, A>{x.data, weight.data, y.data, inv_rms.data, x.cols, x.ld,
                                                                y.ld, inv_rms.ld, static_cast<A>(eps)});
+    }
+}
+
+/// y (T, d) of rms_norm once more, from the inv_rms that it gave.
+template <Backend B>
+void rms_norm_again(B& be, ConstView<B> x, ConstParamView<B> weight, ConstAccumView<B> inv_rms, View<B> y) {
+    if constexpr (requires { be.rms_norm_again(x, weight, inv_rms, y); }) {
+        be.rms_norm_again(x, weight, inv_rms, y);
+    } else {
+        be.rows(x.rows, functor::RmsNormAgain<Scalar<B>, ParamScalar<B>, AccumScalar<B>>{
+                            x.data, weight.data, inv_rms.data, y.data, x.cols, x.ld, inv_rms.ld, y.ld});
     }
 }
 
