@@ -47,7 +47,7 @@ inline void turn_bytes(std::int8_t (&bytes)[16][16]) {
 
 #if defined(__x86_64__)
 #define HYDRALORA_ROWS_ISA avx2
-#define HYDRALORA_ROWS_TARGET [[gnu::target("avx2,fma")]]
+#define HYDRALORA_ROWS_TARGET [[gnu::target("avx2,fma,f16c")]]  // processors with AVX2 have F16C
 #define HYDRALORA_ROWS_LANES 8
 #include "decode_rows.hpp"
 #undef HYDRALORA_ROWS_ISA

@@ -12,16 +12,13 @@ inline constexpr int lanes = HYDRALORA_ROWS_LANES;
 typedef float Vector __attribute__((vector_size(HYDRALORA_ROWS_LANES * 4)));
 typedef float Loose __attribute__((vector_size(HYDRALORA_ROWS_LANES * 4), aligned(4), may_alias));
 
-/// What `lanes` codes of a format stand for.
-template <class Format>
-HYDRALORA_ROWS_TARGET [[gnu::always_inline]] inline Vector values_of(const std::int8_t* codes) {
 #if HYDRALORA_ROWS_LANES == 8 && defined(__GNUC__) && !defined(__clang__)
-    // g++ makes single elements of __builtin_convertvector from 8 bytes
-    typedef char Sixteen __attribute__((vector_size(16)));
-    typedef long long Two __attribute__((vector_size(16)));
-    long long eight;
-    std::memcpy(&eight, codes, 8);
-    const auto wide = __builtin_ia32_pmovsxbd256((Sixteen)Two{eight, 0});
+typedef char Sixteen __attribute__((vector_size(16)));
+
+/// What the first eight codes of a format stand for. g++ makes single elements of __builtin_convertvector from 8 bytes.
+template <class Format>
+HYDRALORA_ROWS_TARGET [[gnu::always_inline]] inline Vector values_of_first(Sixteen codes) {
+    const auto wide = __builtin_ia32_pmovsxbd256(codes);
     if constexpr (requires { Format::value(std::int8_t{}); }) {
         const auto value = [](int code) { return Format::value(static_cast<std::int8_t>(code)); };
         const Vector low{value(0), value(1), value(2), value(3), value(4), value(5), value(6), value(7)};
@@ -30,11 +27,38 @@ HYDRALORA_ROWS_TARGET [[gnu::always_inline]] inline Vector values_of(const std::
     } else {
         return __builtin_convertvector(wide, Vector);
     }
+}
+#endif
+
+/// What `lanes` codes of a format stand for.
+template <class Format>
+HYDRALORA_ROWS_TARGET [[gnu::always_inline]] inline Vector values_of(const std::int8_t* codes) {
+#if HYDRALORA_ROWS_LANES == 8 && defined(__GNUC__) && !defined(__clang__)
+    typedef long long Two __attribute__((vector_size(16)));
+    long long eight;
+    std::memcpy(&eight, codes, 8);
+    return values_of_first<Format>((Sixteen)Two{eight, 0});
 #else
     Vector values{};
 #pragma GCC unroll 8  // else g++ writes and reads memory
     for (int i = 0; i < lanes; ++i) values[i] = value_of<Format>(codes[i]);
     return values;
+#endif
+}
+
+/// The same of sixteen.
+template <class Format>
+HYDRALORA_ROWS_TARGET [[gnu::always_inline]] inline void values_of_sixteen(const std::int8_t* codes,
+                                                                           Vector (&values)[16 / lanes]) {
+#if HYDRALORA_ROWS_LANES == 8 && defined(__GNUC__) && !defined(__clang__)
+    Sixteen all;
+    std::memcpy(&all, codes, 16);
+    const Sixteen behind{8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15};
+    values[0] = values_of_first<Format>(all);
+    values[1] = values_of_first<Format>(__builtin_shuffle(all, behind));
+#else
+#pragma GCC unroll 4
+    for (int v = 0; v < 16 / lanes; ++v) values[v] = values_of<Format>(codes + v * lanes);
 #endif
 }
 
@@ -96,25 +120,26 @@ HYDRALORA_ROWS_TARGET [[gnu::flatten]] void dot_runs(Format format, const Rows& 
                                                      Index cols, const float* x, const float* sums, float* y) {
     for (Index j = 0; j < rows; ++j) {
         const BlockRow row = from[first + j];
-        Vector total{};
-        float rest = 0;
+        Vector total[2]{};  // of the halves of a run, two sums that wait for one another less
+        float rest[2]{};
         for (Index k = 0; k < cols; k += quant_run) {
             Run run;
             unpack_run(format, row, k, run);
 #pragma GCC unroll 2
             for (int half = 0; half < 2; ++half) {
-                Vector part{};
+                Vector values[16 / lanes], part{};
+                values_of_sixteen<Format>(run.code + half * 16, values);
 #pragma GCC unroll 4
-                for (int v = 0; v < 16; v += lanes)
-                    part += values_of<Format>(run.code + half * 16 + v) *
-                            *reinterpret_cast<const Loose*>(x + k + half * 16 + v);
-                total += (run.scale[half] - Vector{}) * part;
-                rest += run.offset[half] * sums[k / 16 + half];
+                for (int v = 0; v < 16 / lanes; ++v)
+                    part += values[v] * *reinterpret_cast<const Loose*>(x + k + half * 16 + v * lanes);
+                total[half] += (run.scale[half] - Vector{}) * part;
+                rest[half] += run.offset[half] * sums[k / 16 + half];
             }
         }
+        const Vector both = total[0] + total[1];
         float sum = 0;
-        for (int v = 0; v < lanes; ++v) sum += total[v];
-        y[j] = sum + rest;
+        for (int v = 0; v < lanes; ++v) sum += both[v];
+        y[j] = sum + (rest[0] + rest[1]);
     }
 }
 

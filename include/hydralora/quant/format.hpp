@@ -60,9 +60,15 @@ namespace quant {
 
 /// A float16 that lies at any address.
 [[nodiscard]] HYDRALORA_HD inline float half_at(const std::uint8_t* from) {
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__) && __GNUC__ >= 12
+    __extension__ _Float16 half;  // one instruction where this is inlined into text for F16C, else a call
+    std::memcpy(&half, from, sizeof half);
+    return static_cast<float>(half);
+#else
     float16 half;
     half.bits = static_cast<std::uint16_t>(from[0] | from[1] << 8);
     return static_cast<float>(half);
+#endif
 }
 [[nodiscard]] HYDRALORA_HD inline std::uint32_t word_at(const std::uint8_t* from) {
     return from[0] | static_cast<std::uint32_t>(from[1]) << 8 | static_cast<std::uint32_t>(from[2]) << 16 |
