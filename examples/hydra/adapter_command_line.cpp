@@ -14,7 +14,7 @@ void add_quantise(CLI::App& app, std::optional<Quantise>& quantise) {
                quantise = hydralora::parse_enum<Quantise>("--quantise", name, quantise_names);
            },
            "the base's linear layers when they are loaded; unless given, as the adapter was trained on them")
-        ->type_name("none|nf4|nf4-nested|int8");
+        ->type_name("none|nf4|nf4-nested|int8|...+head");
 }
 
 }  // namespace

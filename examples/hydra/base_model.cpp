@@ -47,7 +47,24 @@ void write_model(const std::filesystem::path& directory, const Json& config, dou
     staged.commit(directory);
 }
 
+Vocabulary vocabulary_of(const io::GgufFile& file, Index size) {
+    return file.find_field("tokenizer.ggml.model") != nullptr
+               ? load_vocabulary(file, size)
+               : Vocabulary::absent(
+                     concat(file.name(), ": has no tokenizer: expected a field \"tokenizer.ggml.model\", found none"));
+}
+
 }  // namespace
+
+Vocabulary vocabulary_of(const std::filesystem::path& base) {
+    if (is_gguf(base)) {
+        const auto parts = io::GgufParts::open(base);
+        return vocabulary_of(parts.first(), io::llama_config_from_gguf(parts).vocabulary);
+    }
+    const std::string file = (base / config_name).string();
+    const Json config = io::read_json(base / config_name);
+    return load_vocabulary(base, io::JsonView(config, file));
+}
 
 Index planned_positions(Index most, Index wanted) { return std::min(most, std::max(Index{4096}, wanted)); }
 
@@ -60,17 +77,10 @@ BaseModel load_base(HostBackend& be, const std::filesystem::path& path, Index po
     BaseModel base;
     if (is_gguf(path)) {
         base.files = io::open_llama(be, io::GgufParts::open(path));
-        const io::GgufFile& file = base.files.gguf().first();
-        base.vocabulary = file.find_field("tokenizer.ggml.model") != nullptr
-                              ? load_vocabulary(file, base.files.config.vocabulary)
-                              : Vocabulary::absent(concat(file.name(),
-                                                          ": has no tokenizer: expected a field "
-                                                          "\"tokenizer.ggml.model\", found none"));
+        base.vocabulary = vocabulary_of(base.files.gguf().first(), base.files.config.vocabulary);
     } else {
         base.files = io::open_llama(be, path);
-        const std::string config_file = (path / config_name).string();
-        const Json config = io::read_json(path / config_name);
-        base.vocabulary = load_vocabulary(path, io::JsonView(config, config_file));
+        base.vocabulary = vocabulary_of(path);
     }
     base.config = base.files.config;
     base.config.max_positions = planned_positions(base.config.max_positions, positions);

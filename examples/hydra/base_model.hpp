@@ -35,7 +35,7 @@ struct BaseModel {
     std::string norms;     // of what all files and quantisations of the model share: io::norms_checksum
     Quantise quantise = Quantise::none;
     std::vector<hydralora::QuantisedMatrix<HostBackend>>
-        quantised;  // projections, layer by layer; files.views lead here
+        quantised;  // projections, layer by layer, and the head if it is among them; files.views lead here
 };
 
 /// Positions that tables are made for: as many as are asked for and the model has, 4096 at least where it has them.
@@ -43,6 +43,9 @@ struct BaseModel {
 
 /// Whether a base is a GGUF file (any of the parts of a split one), not a directory.
 [[nodiscard]] bool is_gguf(const std::filesystem::path& base);
+
+/// Of a directory or a GGUF file.
+[[nodiscard]] Vocabulary vocabulary_of(const std::filesystem::path& base);
 
 /// Reads a directory or a GGUF file. Tables of positions are made for `positions` tokens at least, as far as the model has so many, not
 /// for all that a long context would allow. Errors name file, key or tensor, expected and found.

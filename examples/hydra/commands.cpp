@@ -25,6 +25,7 @@ void run_plan(const TrainOptions& options) {
     if (options.method == Method::adapter)
         static_cast<void>(adapter_shapes(config, options.adapter));  // refuses what cannot be
     config.max_positions = planned_positions(config.max_positions, options.loop.sequence_length + slab_rows);
+    const Vocabulary vocabulary = vocabulary_of(options.base);  // held in training, and so part of what is held now
     const auto plan = memory_plan(config, {bytes, quantised, codes}, panels, resident_memory(), asked);
     std::printf("%s", plan_table(plan).c_str());
     const std::string warning = memory_warning(plan, asked);

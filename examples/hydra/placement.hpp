@@ -179,9 +179,12 @@ public:
             vectors_ = files.template like<ParamBuffer<B>>();
             views_ = files.template like<StoredView<B>>();
             for (const auto& each : base.quantised) {
-                const std::size_t i = quantised_.size();
+                const std::size_t i = quantised_.size(), layer = i / target_count;
                 quantised_.emplace_back(be, each);
-                views_.layers[i / target_count].projections[i % target_count] = quantised_.back().view();
+                auto& view = layer < views_.layers.size()          ? views_.layers[layer].projections[i % target_count]
+                             : base.config.lm_head == LmHead::tied ? views_.embedding
+                                                                   : views_.lm_head;
+                view = quantised_.back().view();
             }
             if (adapters != nullptr && base.quantised.empty()) {
                 joined_.emplace(be, base.config, *adapters);

@@ -28,16 +28,29 @@ void leave(const BaseModel& base, const StoredView<HostBackend>& matrix) {
 
 QuantFormat format_of(Quantise how) {
     check(how != Quantise::none, "format_of: Quantise::none has none");
-    return how == Quantise::nf4          ? Nf4{}.format()
-           : how == Quantise::nf4_nested ? Nf4{.scales = Nf4Scales::nested}.format()
-                                         : Int8::format();
+    switch (how) {
+        case Quantise::nf4:
+        case Quantise::nf4_head:
+            return Nf4{}.format();
+        case Quantise::nf4_nested:
+        case Quantise::nf4_nested_head:
+            return Nf4{.scales = Nf4Scales::nested}.format();
+        default:
+            return Int8::format();
+    }
 }
 
 QuantisedBytes quantised_bytes(const io::ModelFiles& files, Quantise how) {
     QuantisedBytes sum;
+    const auto own_head = [&] {
+        for (std::size_t i = 0; i < files.size(); ++i)
+            if (files.tensor(i).entry->name == "lm_head.weight") return true;
+        return false;
+    };
+    const std::string_view head = !takes_head(how) ? "" : own_head() ? "lm_head.weight" : "model.embed_tokens.weight";
     for (std::size_t i = 0; how != Quantise::none && i < files.size(); ++i) {
         const io::TensorEntry& entry = *files.tensor(i).entry;
-        if (!entry.name.ends_with("_proj.weight")) continue;
+        if (!entry.name.ends_with("_proj.weight") && entry.name != head) continue;
         sum.before += static_cast<Index>(entry.end - entry.begin);
         sum.after += QuantisedMatrix<HostBackend>::planned_bytes(entry.shape.matrix(), format_of(how));
     }
@@ -49,14 +62,21 @@ void quantise_base(HostBackend& be, BaseModel& base, Quantise how) {
     check(!base.files.is_gguf(), base.name, ": --quantise ", enum_name(how, quantise_names),
           ": the matrices of a GGUF file are quantised already; leave it out");
     base.quantise = how;
+    const auto quantise = [&](StoredView<HostBackend>& view, auto& converted, const std::string& name) {
+        base.quantised.emplace_back(be, view, format_of(how), name);
+        leave(base, view);
+        converted = {};
+        view = base.quantised.back().view();
+    };
     for (std::size_t l = 0; l < base.files.views.layers.size(); ++l)
-        for (std::size_t t = 0; t < target_count; ++t) {
-            auto& view = base.files.views.layers[l].projections[t];
-            base.quantised.emplace_back(be, view, format_of(how), concat("model.layers.", l, '.', target_paths[t]));
-            leave(base, view);
-            base.files.converted.layers[l].projections[t] = {};
-            view = base.quantised.back().view();
-        }
+        for (std::size_t t = 0; t < target_count; ++t)
+            quantise(base.files.views.layers[l].projections[t], base.files.converted.layers[l].projections[t],
+                     concat("model.layers.", l, '.', target_paths[t]));
+    if (!takes_head(how)) return;
+    if (base.config.lm_head == LmHead::tied)
+        quantise(base.files.views.embedding, base.files.converted.embedding, "model.embed_tokens");
+    else
+        quantise(base.files.views.lm_head, base.files.converted.lm_head, "lm_head");
 }
 
 }  // namespace hydra

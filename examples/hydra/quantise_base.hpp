@@ -11,12 +11,15 @@ namespace hydra {
 
 struct BaseModel;
 
-/// What the matrices of the linear layers become; embedding, norms and head stay as the files have them.
-enum class Quantise { none, nf4, nf4_nested, int8 };
-inline constexpr std::array<std::string_view, 4> quantise_names{"none", "nf4", "nf4-nested", "int8"};
+/// What the matrices of the linear layers become, and, where asked for, the output head, which may be the embedding; else that
+/// and the norms stay as the files have them.
+enum class Quantise { none, nf4, nf4_nested, int8, nf4_head, nf4_nested_head, int8_head };
+inline constexpr std::array<std::string_view, 7> quantise_names{
+    "none", "nf4", "nf4-nested", "int8", "nf4+head", "nf4-nested+head", "int8+head"};
 
 /// Of anything but none.
 [[nodiscard]] hydralora::QuantFormat format_of(Quantise how);
+[[nodiscard]] constexpr bool takes_head(Quantise how) { return how >= Quantise::nf4_head; }
 
 /// Bytes of matrices in a model's files that are quantised, and of what they become.
 struct QuantisedBytes {

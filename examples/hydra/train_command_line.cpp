@@ -106,7 +106,8 @@ void add_adapter(CLI::App& app, TrainOptions& o, std::string& heads, std::vector
         ->group("Adapter");
     add_enum(
         app, "--quantise", o.quantise, quantise_names,
-        "the base's linear layers when they are loaded (QLoRA): 4.5 bits an element, 4.13 with nested scales, or 8.5")
+        "the base's linear layers when they are loaded (QLoRA): 4.5 bits an element, 4.13 with nested scales, or 8.5; "
+        "with +head its output head too")
         ->group("Adapter");
     app.add_option("--rank", a.rank, "r of every adapter")->group("Adapter");
     app.add_option("--heads", heads, "N: number of B's; auto: as many as the data has components (hydra components)")

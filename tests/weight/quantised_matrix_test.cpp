@@ -259,7 +259,9 @@ TEST_CASE("what cannot be quantised is refused by name") {
                   "codes; expected finite numbers");
         }
     x(1, 69) = 1;
-    const auto q = quantise(be, x.cview(), Nf4{});
+    const auto q = quantise(be, x.cview(), Nf4{.block = 64});
+    CHECK(test::message_of([&] { static_cast<void>(quantise(be, x.cview(), Nf4{.block = 128})); }) ==
+          "Nf4: block = 128, expected 64");
     CHECK(test::message_of([&] { static_cast<void>(quantise(be, q.view(), Int8{}, "q_proj")); }) ==
           "quantise: q_proj is in NF4 already, expected float, bfloat16 or float16; use it as it is");
     CHECK(test::message_of([&] { QuantisedMatrix<B>(be, x.cview(), QuantFormat::q4_0); }) ==

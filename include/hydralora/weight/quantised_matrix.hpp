@@ -17,11 +17,13 @@ namespace hydralora {
 /// quantisation"), at 4.13.
 enum class Nf4Scales { floats, nested };
 
-/// Blocks of 64, codes of 4 bits: places in a table made for normally distributed numbers.
+/// Codes of 4 bits: places in a table made for normally distributed numbers.
 struct Nf4 {
+    Index block = 64;  ///< elements that share a scale; there is a kernel for 64, QLoRA's, alone
     Nf4Scales scales = Nf4Scales::floats;
 
     [[nodiscard]] constexpr QuantFormat format() const {
+        if (block != 64) fail("Nf4: block = ", block, ", expected 64");
         return scales == Nf4Scales::nested ? QuantFormat::nf4_nested : QuantFormat::nf4;
     }
 };
@@ -146,7 +148,7 @@ private:
     Buffer<B, float> side_;  // of nested scales
 };
 
-/// quantise(be, matrix, Nf4{}), Nf4{.scales = Nf4Scales::nested} or Int8{}: row by row from whatever type the matrix is stored
+/// quantise(be, matrix, Nf4{.block = 64}), Nf4{.scales = Nf4Scales::nested} or Int8{}: row by row from whatever type the matrix is stored
 /// in, which is not needed afterwards.
 template <Backend B, class Kind>
 [[nodiscard]] QuantisedMatrix<B> quantise(B& be, const std::type_identity_t<StoredView<B>>& m, Kind kind,
