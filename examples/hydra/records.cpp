@@ -43,6 +43,10 @@ public:
 
     Record read() {
         desk_.check_keys_once(record_);
+        for (std::size_t i = 0; i < record_.keys.size(); ++i)
+            if (const auto& [name, at] = record_.keys[i]; !record_.elements[i].is_empty() && !is_label(name))
+                if (const std::string_view meant = record_key_meant(name); !meant.empty())
+                    desk_.fail(at, "found the key ", in_quotes(name), ", which is not read; write ", in_quotes(meant));
         read_label();
         const Member text = chosen(RecordKey::text), turns = chosen(RecordKey::turns);
         const Member pair = either(chosen(RecordKey::prompt), chosen(RecordKey::input), chosen(RecordKey::answer));
@@ -142,10 +146,6 @@ private:
         std::string found;
         for (std::size_t i = 0; i < std::min<std::size_t>(record_.keys.size(), 6); ++i)
             found += (found.empty() ? "the keys " : ", ") + in_quotes(record_.keys[i].name);
-        for (const auto& key : record_.keys)
-            if (const std::string_view meant = record_key_meant(key.name); !meant.empty())
-                desk_.fail(key.at, "found the key ", in_quotes(key.name), ", which is not read; write ",
-                           in_quotes(meant));
         desk_.fail(record_.end,
                    R"(expected a record with "messages", with "instruction" and "output", or with "text", found )",
                    found.empty() ? "no keys" : found);
@@ -280,8 +280,6 @@ private:
     }
 
     void read_other(const std::string& name, const RecordValue& value) const {
-        if (const std::string_view meant = record_key_meant(name); !meant.empty())
-            desk_.fail(value.at, "found the key ", in_quotes(name), ", which is not read; write ", in_quotes(meant));
         switch (record_key(name)) {
             case RecordKey::context:
                 if (is_context(value)) return;

@@ -638,7 +638,7 @@ TEST_CASE("data: a broken line is named by file, line and column") {
         {R"({"words": "x", "title": "y"})", "3:28",
          R"(expected a record with "messages", with "instruction" and "output", or with "text", found the keys "words", "title")"},
         {R"({"Text": "x"})", "3:7", R"(found the key "Text", which is not read; write "text")"},
-        {R"({"instruction": "x", "output": "y", "Input": "z"})", "3:48",
+        {R"({"instruction": "x", "output": "y", "Input": "z"})", "3:43",
          R"(found the key "Input", which is not read; write "input")"},
         {R"({"instruction": "x"})", "3:20",
          R"(expected "output" (or "completion", "response", "answer") in the record, found none)"},
