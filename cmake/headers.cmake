@@ -177,6 +177,7 @@ set(HYDRALORA_HEADERS
     hydralora/io/dtype.hpp
     hydralora/io/file.hpp
     hydralora/io/file_calls.hpp
+    hydralora/io/file_kind.hpp
     hydralora/io/gguf.hpp
     hydralora/io/gguf_adapter.hpp
     hydralora/io/gguf_config.hpp

@@ -24,6 +24,7 @@ Subcommand add_evaluate(CLI::App& app) {
     CLI::App& e = *app.add_subcommand("eval", "score a base or an adapter on files, domain by domain");
     e.option_defaults()->always_capture_default();
     e.add_option("data", options->data, "files as for train")->required()->type_name("FILE");
+    add_skip_unusable(e, options->skip_unusable);
     e.add_option("--base", options->base, "model directory or GGUF file")->required()->type_name("BASE");
     e.add_option("--adapter", options->adapter, "adapter directory; without it, the base")->type_name("DIR");
     add_quantise(e, options->quantise);

@@ -1,8 +1,15 @@
 #include "command_line.hpp"
 
 #include <cstdio>
+#include <istream>
+#include <iterator>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <string_view>
 #include <vector>
 
+#include <hydralora/io/file_kind.hpp>
 #include <hydralora/text/chat_format.hpp>
 
 #include "subcommand.hpp"
@@ -16,6 +23,13 @@ void add_chat(CLI::App& app, std::string& chat) {
         ->type_name("NAME");
 }
 
+void add_skip_unusable(CLI::App& app, bool& skip) {
+    app.add_flag(
+        "--skip-unusable", skip,
+        "pass over records that cannot be used, and say how many and where the first are; without it the first "
+        "ends the command");
+}
+
 void add_place(CLI::App& app, Place& place, const std::string& group) {
     add_enum(app, "--device", place.device, device_names, "what computes: the processor, or an NVIDIA GPU")
         ->group(group);
@@ -24,11 +38,28 @@ void add_place(CLI::App& app, Place& place, const std::string& group) {
         ->group(group);
 }
 
+namespace {
+
+/// TOML as it is found: some editors begin files with a byte order mark.
+class TomlFile : public CLI::ConfigTOML {
+public:
+    std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
+        std::string text{std::istreambuf_iterator<char>(input), {}};
+        if (const std::string_view kind = hydralora::io::foreign_kind(text); !kind.empty())
+            throw CLI::ConfigError("expected TOML, found " + std::string(kind));
+        std::istringstream toml{std::string(hydralora::io::without_byte_order_mark(text))};
+        return CLI::ConfigTOML::from_config(toml);
+    }
+};
+
+}  // namespace
+
 std::variant<Command, int> parse_command_line(int argc, const char* const* argv) {
     CLI::App app("Train, evaluate, use and convert HydraLoRA adapters on models of the Llama family.", "hydra");
     app.require_subcommand(1);
     app.fallthrough();
     app.set_config("--config", "", "TOML file with options of the command, under [train] or [pretrain]");
+    app.config_formatter(std::make_shared<TomlFile>());
     app.allow_config_extras(CLI::config_extras_mode::error);
     std::vector<Subcommand> commands;
     for (auto* add : {add_pretrain, add_train, add_plan, add_evaluate, add_generate, add_inspect, add_components,

@@ -40,8 +40,10 @@ void evaluate_with(const EvaluateOptions& options, const Options& backend) {
                                {.sequence_length = options.sequence_length,
                                 .held_out = options.held_out,
                                 .seed = Seed{options.seed},
-                                .chat = speech.format},
+                                .chat = speech.format,
+                                .skip_unusable = options.skip_unusable},
                                session.vocabulary());
+    say_notes(domains);
     std::optional<RoutingMeasure> routing;
     if (session.gated_heads() > 0) routing.emplace(session.base().config, session.adapter_config(), domains);
     const auto scores = evaluate(session.backend(), session.model(), session.gated_heads(), domains, speech,

@@ -13,6 +13,7 @@ Subcommand add_components(CLI::App& app) {
     c.add_option("data", options->data, "files as for train: each record a document, other texts in pieces")
         ->required()
         ->type_name("FILE");
+    add_skip_unusable(c, options->skip_unusable);
     add_enum(c, "--terms", options->terms, terms_names, "what documents are told apart by");
     c.add_option("--piece", options->piece, "bytes of the pieces that plain texts are cut into");
     c.add_option("--most", options->most, "clusters to try, from 1 on");

@@ -5,6 +5,7 @@
 #include <hydralora/core/check.hpp>
 #include <hydralora/io/file.hpp>
 
+#include "data_file.hpp"
 #include "record_places.hpp"
 #include "records.hpp"
 
@@ -30,27 +31,29 @@ std::string text_of(const Record& record) {
     if (record.text) return *record.text;
     std::string text;
     for (const auto& turn : record.turns)
-        for (const std::string& words : {turn.content, turn.input})
+        for (const std::string& words : {turn.reasoning, turn.content, turn.input, turn.tool_calls})
             if (!words.empty()) text += (text.empty() ? "" : "\n") + words;
     return text;
 }
 
-/// f(text) for the documents of a file, empty(place) for the records that are left out.
+/// f(text) for the documents of a file, empty(place) for the records that are left out. unusable: see RecordReading.
 void read_documents(const std::filesystem::path& path, std::size_t piece,
                     const std::function<void(std::string_view)>& f,
-                    const std::function<void(const RecordPlace&)>& empty) {
+                    const std::function<void(const RecordPlace&)>& empty, Unusable* unusable) {
     const auto file = hydralora::io::MappedFile::open(path);
+    const std::string_view content = data_content(file.text(), path);
     if (holds_records(path)) {
         const std::string name = path.string();
-        return read_records(file.text(), name, [&](Record&& record, const RecordPlace& place) {
+        const auto take = [&](Record&& record, const RecordPlace& place) {
             const std::string text = text_of(record);
             if (is_blank(text))
                 empty(place);
             else
                 f(text);
-        });
+        };
+        return read_records(content, name, take, {.unusable = unusable});
     }
-    for (std::string_view rest = file.text(); !rest.empty();) {
+    for (std::string_view rest = content; !rest.empty();) {
         const std::string_view text = rest.substr(0, piece_of(rest, piece));
         if (!is_blank(text)) f(text);
         rest.remove_prefix(text.size());
@@ -59,13 +62,14 @@ void read_documents(const std::filesystem::path& path, std::size_t piece,
 
 }  // namespace
 
-CorpusTexts::CorpusTexts(const std::vector<std::filesystem::path>& files, Index piece)
-    : files_(files), piece_(static_cast<std::size_t>(piece)) {
+CorpusTexts::CorpusTexts(const std::vector<std::filesystem::path>& files, Index piece, bool skip_unusable)
+    : files_(files), piece_(static_cast<std::size_t>(piece)), skip_unusable_(skip_unusable) {
     check(!files.empty(), "data: expected at least one file, found none");
     check(piece >= 16, "--piece ", piece, ": expected at least 16 bytes");
     std::string first;
     for (const auto& path : files) {
         Domain domain{path.stem().string()};
+        Unusable unusable;
         const auto number = static_cast<Index>(domains_.size());
         const std::size_t before = domain_of_.size();
         read_documents(
@@ -78,7 +82,10 @@ CorpusTexts::CorpusTexts(const std::vector<std::filesystem::path>& files, Index 
             [&](const RecordPlace& place) {
                 if (domain.empty++ == 0)
                     domain.first_empty = hydralora::concat(place.path, ':', place.line, ':', place.column);
-            });
+            },
+            skip_unusable_ ? &unusable : nullptr);
+        domain.unusable = unusable.count;
+        domain.first_unusable = unusable.first;
         check(domain_of_.size() > before, path.string(),
               ": expected text, found none; leave the file out or put text into it");
         domains_.push_back(std::move(domain));
@@ -87,6 +94,7 @@ CorpusTexts::CorpusTexts(const std::vector<std::filesystem::path>& files, Index 
 
 void CorpusTexts::operator()(const std::function<void(std::string_view)>& sink) const {
     Index documents = 0;
+    Unusable unusable;  // told of before
     for (const auto& path : files_)
         read_documents(
             path, piece_,
@@ -94,7 +102,7 @@ void CorpusTexts::operator()(const std::function<void(std::string_view)>& sink) 
                 ++documents;
                 sink(text);
             },
-            [](const RecordPlace&) {});
+            [](const RecordPlace&) {}, skip_unusable_ ? &unusable : nullptr);
     check(documents == size(), "data: had ", size(), " documents, now has ", documents,
           ": a file was changed while it was read; begin again");
 }

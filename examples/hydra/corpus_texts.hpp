@@ -19,15 +19,19 @@ inline constexpr hydralora::Index usual_piece = 2000;
 class CorpusTexts {
 public:
     /// Reads the files once, to count. Throws hydralora::Error that names the file.
-    explicit CorpusTexts(const std::vector<std::filesystem::path>& files, hydralora::Index piece = usual_piece);
+    /// skip_unusable: records that cannot be used are passed over.
+    explicit CorpusTexts(const std::vector<std::filesystem::path>& files, hydralora::Index piece = usual_piece,
+                         bool skip_unusable = false);
 
     /// Calls sink(text) for each document, in the order of the files.
     void operator()(const std::function<void(std::string_view)>& sink) const;
 
     struct Domain {
-        std::string name;              // the file's, without its extension
-        hydralora::Index empty = 0;    // records that were left out
-        std::string first_empty = {};  // where the first of them is, as "file:7:1"
+        std::string name;                 // the file's, without its extension
+        hydralora::Index empty = 0;       // records that were left out
+        std::string first_empty = {};     // where the first of them is, as "file:7:1"
+        hydralora::Index unusable = 0;    // records that were passed over
+        std::string first_unusable = {};  // what is wrong with the first of them, with its place
     };
     [[nodiscard]] const std::vector<Domain>& domains() const { return domains_; }
     [[nodiscard]] std::vector<std::string> names() const;
@@ -40,6 +44,7 @@ public:
 private:
     std::vector<std::filesystem::path> files_;
     std::size_t piece_;
+    bool skip_unusable_;
     std::vector<Domain> domains_;
     std::vector<hydralora::Index> domain_of_;
     bool all_alike_ = true;

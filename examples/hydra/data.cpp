@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdio>
 #include <utility>
 
 #include <hydralora/core/check.hpp>
 #include <hydralora/io/file.hpp>
 #include <hydralora/io/quote.hpp>
 
+#include "data_file.hpp"
 #include "documents.hpp"
 #include "records.hpp"
 #include "split.hpp"
@@ -33,10 +35,15 @@ public:
         const std::size_t before = candidates.size();
         const Index skipped_before = skipped;
         const std::int32_t component = label_of(record, place);
-        if (record.text)
+        if (record.text) {
+            look_for_controls_of_record(*record.text, place.line);
             add_text(*record.text);
-        else
-            add_conversation(record.turns, place);
+        } else {
+            add_conversation(record, place);
+            for (const auto& turn : record.turns)
+                for (const std::string* words : {&turn.content, &turn.input, &turn.reasoning})
+                    look_for_controls_of_record(*words, place.line);
+        }
         for (std::size_t i = before; i < candidates.size(); ++i) candidates[i].example.component = component;
         if (skipped > 0 && skipped_before == 0) first_skipped = hydralora::concat("line ", place.line);
     }
@@ -54,9 +61,30 @@ public:
         }
     }
 
+    /// Counts control tokens that a text spells, whose first line is `line`.
+    void look_for_controls(std::string_view text, Index line) {
+        const auto found = vocabulary_.spelt_controls(text);
+        if (found.count > 0 && controls == 0) {
+            first_control = text.substr(found.first, found.length);
+            control_line =
+                line + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(found.first), '\n');
+        }
+        controls += found.count;
+    }
+    /// Records stand in a line of their own, whatever line ends are in their words.
+    void look_for_controls_of_record(std::string_view text, Index line) {
+        const bool none = controls == 0;
+        look_for_controls(text, line);
+        if (none) control_line = line;
+    }
+
     std::vector<Candidate> candidates;
     Index records = 0, truncated = 0, skipped = 0;
     std::string first_skipped;
+    RecordNotes notes;
+    Unusable unusable;
+    Index controls = 0, control_line = 0;  // control tokens spelt in texts, and where the first is
+    std::string first_control;
 
 private:
     [[nodiscard]] std::int32_t label_of(const Record& record, const RecordPlace& place) const {
@@ -76,10 +104,15 @@ private:
         return static_cast<std::int32_t>(found - names.begin());
     }
 
-    void add_conversation(const hydralora::text::Conversation& turns, const RecordPlace& place) {
-        ++records;
+    void add_conversation(const Record& record, const RecordPlace& place) {
         const hydralora::text::ChatFormat format = chat(place);
-        Document document = document_of(vocabulary_, format, rendered(format, turns, place));
+        if (!record.tools.empty())
+            place.fail("found tools: the chat format ",
+                       hydralora::enum_name(format, hydralora::text::chat_format_names),
+                       " has no place for them; write them into a system prompt and leave \"tools\" out, or leave the "
+                       "record out");
+        Document document = document_of(vocabulary_, format, rendered(format, record.turns, place));
+        ++records;
         // What follows the last answer teaches nothing.
         if (document.said.empty() || document.said.front().begin > most_ids_) {
             ++skipped;
@@ -91,12 +124,22 @@ private:
             length = most_ids_;
         }
         std::optional<Answer> answer = last_answer(document);
-        if (options_.prompts == Prompts::trained) document.trained.assign(document.ids.size(), true);
+        if (options_.prompts == Prompts::trained) {
+            const auto masked = [](const hydralora::text::Turn& turn) {
+                return turn.speaker == hydralora::text::Speaker::assistant &&
+                       turn.loss == hydralora::text::Loss::masked;
+            };
+            if (std::any_of(record.turns.begin(), record.turns.end(), masked))
+                notes.add("turns of the assistant that are masked are learnt all the same, as prompts are here", place);
+            document.trained.assign(document.ids.size(), true);
+        }
         candidates.push_back({example_of(vocabulary_, document, 0, length), std::move(answer)});
     }
 
     [[nodiscard]] hydralora::text::ChatFormat chat(const RecordPlace& place) const {
-        if (!options_.chat) place.fail("a conversation: ", vocabulary_.why_no_chat_format());
+        // Of the model, not of the record: none is passed over for it.
+        check(options_.chat.has_value(), place.path, ':', place.line, ':', place.column,
+              ": a conversation: ", vocabulary_.why_no_chat_format());
         return *options_.chat;
     }
     [[nodiscard]] std::vector<hydralora::text::Segment> rendered(hydralora::text::ChatFormat format,
@@ -129,15 +172,19 @@ void check_options(const DataOptions& options) {
           ", expected a number in [0, 1]");
 }
 
-Contents contents_of(std::string_view content, const std::filesystem::path& path, const DataOptions& options,
+Contents contents_of(std::string_view bytes, const std::filesystem::path& path, const DataOptions& options,
                      const Vocabulary& vocabulary) {
     const std::string name = path.string();
-    check(!content.empty(), name, ": expected text, found an empty file; leave it out or put text into it");
+    const std::string_view content = data_content(bytes, path);
     Contents contents(options, vocabulary);
     if (holds_records(path)) {
-        read_records(
-            content, name, [&](Record&& record, const RecordPlace& place) { contents.add(record, place); },
-            options.labels != nullptr ? options.labels->field : std::string_view{});
+        read_records(content, name, [&](Record&& record, const RecordPlace& place) { contents.add(record, place); },
+                     {.field = options.labels != nullptr ? options.labels->field : std::string_view{},
+                      .notes = &contents.notes,
+                      .unusable = options.skip_unusable ? &contents.unusable : nullptr});
+        const Unusable& unusable = contents.unusable;
+        check(contents.records > 0 || unusable.count == 0, name, ": none of its ", unusable.count,
+              " records can be used, the first because of ", unusable.first);
         check(contents.records > 0, name,
               ": no trainable token: expected at least one record, found only blank lines or an empty array; ",
               record_forms);
@@ -145,11 +192,37 @@ Contents contents_of(std::string_view content, const std::filesystem::path& path
         check(options.labels == nullptr, name, ": a plain text has no fields, as --component-field asks; write it as ",
               "records {\"text\": ...} with the field, or take --component-of files");
         contents.add_text(content);
+        contents.look_for_controls(content, 1);
     }
     check(!contents.candidates.empty(), name, ": no trainable token: all ", contents.records,
           " records have an empty text, no turn of the assistant, or a prompt that fills the sequence length of ",
           options.sequence_length, "; raise the sequence length or leave the file out");
     return contents;
+}
+
+/// What its reader should know, in sentences.
+std::vector<std::string> notes_of(const Contents& contents, std::string_view bytes, const std::filesystem::path& path) {
+    using hydralora::concat;
+    std::vector<std::string> notes;
+    const std::string name = path.string();
+    const auto add = [&](std::string_view what) { notes.push_back(concat(name, ": ", what)); };
+    if (const Unusable& unusable = contents.unusable; unusable.count > 0) {
+        std::string places;
+        for (const std::string& place : unusable.places) places += (places.empty() ? "" : ", ") + place;
+        add(concat(unusable.count, unusable.count == 1 ? " record" : " records", " skipped that cannot be used, at ",
+                   places, unusable.count > static_cast<Index>(unusable.places.size()) ? ", ..." : "",
+                   "; the first: ", unusable.first));
+    }
+    for (const std::string& line : contents.notes.lines()) add(line);
+    if (!holds_records(path))
+        for (const std::string& line : notes_of_text(data_content(bytes, path), path)) add(line);
+    if (contents.controls > 0)
+        notes.push_back(concat(
+            contents.controls,
+            contents.controls == 1 ? " control token is spelt in texts of " : " control tokens are spelt in texts of ",
+            name, ", the first, ", hydralora::io::in_quotes(contents.first_control), ", at line ",
+            contents.control_line, "; learnt as text, not as the tokens"));
+    return notes;
 }
 
 }  // namespace
@@ -163,6 +236,8 @@ Domain read_domain(std::string_view content, const std::filesystem::path& path, 
     domain.truncated = contents.truncated;
     domain.skipped = contents.skipped;
     domain.first_skipped = contents.first_skipped;
+    domain.unusable = contents.unusable.count;
+    domain.notes = notes_of(contents, content, path);
     std::vector<const Example*> examples;
     for (const Candidate& candidate : contents.candidates) examples.push_back(&candidate.example);
     const std::vector<bool> held_out = held_out_of(examples, options.held_out, options.seed, domain.name);
@@ -182,6 +257,11 @@ Domain read_domain(std::string_view content, const std::filesystem::path& path, 
             pack(std::move(domain.train), options.packing, options.sequence_length, options.seed, domain.name);
     }
     return domain;
+}
+
+void say_notes(const std::vector<Domain>& domains) {
+    for (const Domain& domain : domains)
+        for (const std::string& note : domain.notes) std::fprintf(stderr, "Note: %s\n", note.c_str());
 }
 
 std::vector<Domain> read_domains(const std::vector<std::filesystem::path>& files, const DataOptions& options,

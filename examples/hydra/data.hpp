@@ -31,6 +31,8 @@ struct Domain {
     hydralora::Index truncated = 0;        ///< records that lost their end
     hydralora::Index skipped = 0;          ///< records without a token to train on
     std::string first_skipped;             ///< where the first of them is, as "line 7"
+    hydralora::Index unusable = 0;         ///< records that could not be used, passed over as DataOptions asks
+    std::vector<std::string> notes;        ///< sentences about what was read otherwise than somebody may expect
     hydralora::Index bytes = 0;            ///< bytes to predict, in both parts
     hydralora::Index packed = 0;           ///< examples in the packed sequences of train; 0: not packed
 };
@@ -53,11 +55,13 @@ struct DataOptions {
     /// How conversations are written; none: a conversation is refused with Vocabulary::why_no_chat_format().
     std::optional<hydralora::text::ChatFormat> chat = hydralora::text::ChatFormat::hydralora;
     FieldLabels* labels = nullptr;  ///< where every record is to have a label, which becomes Example::component
+    bool skip_unusable = false;     ///< records that cannot be used are counted and passed over; else they throw
 };
 
 /// One domain per file, named as the file without its extension.
 ///
-/// .jsonl and .json hold records (see read_records), all other files one text of any bytes. A conversation becomes the
+/// .jsonl, .ndjson and .json hold records (see read_records), all other files one text; see data_content for what is
+/// neither. A conversation becomes the
 /// tokens of its chat format: the assistant's turns are trained, and what exceeds the sequence length is cut off at the
 /// end. In the format hydralora, with bytes, an instruction with its output is `EOT prompt EOT output EOT` with prompt =
 /// instruction or instruction, newline, input. A text becomes `EOT text EOT` (what the tokenizer puts before a text,
@@ -69,6 +73,9 @@ struct DataOptions {
 /// file:line:column.
 [[nodiscard]] std::vector<Domain> read_domains(const std::vector<std::filesystem::path>& files,
                                                const DataOptions& options, const Vocabulary& vocabulary = {});
+
+/// Says the notes of domains on stderr.
+void say_notes(const std::vector<Domain>& domains);
 
 /// The domain of a file's content; `path` gives its name, and by its extension what it holds.
 [[nodiscard]] Domain read_domain(std::string_view content, const std::filesystem::path& path,

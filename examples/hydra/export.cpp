@@ -290,6 +290,7 @@ void run_export(const ExportOptions& asked) {
                                                  .prompts = Prompts::trained,
                                                  .chat = session.vocabulary().chat_format(session.chat(""))},
                                                 session.vocabulary());
+        say_notes(domains);
         std::vector<const Example*> examples;
         for (const Domain& domain : domains)
             for (const Example& example : domain.held_out) examples.push_back(&example);

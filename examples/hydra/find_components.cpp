@@ -65,7 +65,7 @@ Index heads_of(const LoopOptions& run) {
     ComponentsOptions options;
     options.seed = run.seed;
     options.threads = run.threads;
-    const CorpusTexts corpus(run.data, options.piece);
+    const CorpusTexts corpus(run.data, options.piece, run.skip_unusable);
     options.most = std::min(options.most, corpus.size());
     check(options.most >= 3, "--heads auto: the data is ", counted(options.most, "document"),
           ", expected at least 3 to find components in; give more, or a number of heads");
@@ -141,11 +141,15 @@ io::Json components_json(const std::vector<std::string>& files, const std::vecto
 
 void run_components(const ComponentsOptions& options) {
     if (!options.json.empty()) check_output(options.json, "--json", options.data);
-    const CorpusTexts corpus(options.data, options.piece);
-    for (const auto& domain : corpus.domains())
+    const CorpusTexts corpus(options.data, options.piece, options.skip_unusable);
+    for (const auto& domain : corpus.domains()) {
         if (domain.empty > 0)
             std::fprintf(stderr, "%s: %s without a word left out, the first at %s\n", escaped(domain.name).c_str(),
                          counted(domain.empty, "record").c_str(), escaped(domain.first_empty).c_str());
+        if (domain.unusable > 0)
+            std::fprintf(stderr, "%s: %s skipped that cannot be used, the first: %s\n", escaped(domain.name).c_str(),
+                         counted(domain.unusable, "record").c_str(), escaped(domain.first_unusable).c_str());
+    }
     const corpus::Components found = find_components(corpus, options);
     std::printf("%s", components_text(corpus, found).c_str());
     if (!options.json.empty())

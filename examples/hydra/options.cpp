@@ -57,6 +57,7 @@ Json to_json(const PretrainOptions& o) {
     json.set("head_dim", o.model.head_dim)
         .set("feed_forward", o.model.feed_forward)
         .set("max_positions", o.model.max_positions);
+    if (o.loop.skip_unusable) json.set("skip_unusable", true);
     return json.set("tied", o.model.lm_head == LmHead::tied);
 }
 
@@ -64,6 +65,7 @@ Json to_json(const TrainOptions& o) {
     Json json = to_json(o.loop);
     json.set("base", o.base.string()).set("method", o.method == Method::full ? "full" : "adapter");
     json.set("chat", o.chat);
+    if (o.loop.skip_unusable) json.set("skip_unusable", true);
     if (o.quantise != Quantise::none) json.set("quantise", enum_name(o.quantise, quantise_names));
     const ComponentStart& c = o.components;
     if (o.labelled()) {

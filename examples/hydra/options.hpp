@@ -48,6 +48,7 @@ struct LoopOptions {
     std::vector<std::filesystem::path> data;
     std::filesystem::path out;
     bool resume = false;
+    bool skip_unusable = false;  ///< see DataOptions
 
     Index steps = 0;  ///< 0: `epochs` of the data
     double epochs = 1;
@@ -129,6 +130,7 @@ struct EvaluateOptions {
     std::optional<Quantise> quantise;  ///< none: as the adapter's base was when it was trained
     std::string chat;                  ///< as in TrainOptions
     std::vector<std::filesystem::path> data;
+    bool skip_unusable = false;  ///< see DataOptions
     Index sequence_length = 256;
     double held_out = 1.0;
     std::uint64_t seed = 41;
@@ -160,6 +162,7 @@ inline constexpr std::array<std::string_view, 2> terms_names{"words", "byte-ngra
 
 struct ComponentsOptions {
     std::vector<std::filesystem::path> data;
+    bool skip_unusable = false;  ///< see DataOptions
     hydralora::corpus::Terms terms = hydralora::corpus::Terms::words;
     Index piece = usual_piece;  ///< bytes that plain texts are cut into
     Index most = 10;            ///< clusters tried

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include <hydralora/io/file_kind.hpp>
+
 namespace hydra {
 
 using hydralora::Index;
@@ -122,11 +124,11 @@ bool holds_records(const std::filesystem::path& path) {
     std::string extension = path.extension().string();
     for (char& c : extension)
         if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return extension == ".jsonl" || extension == ".json";
+    return extension == ".jsonl" || extension == ".ndjson" || extension == ".json";
 }
 
 void cut_records(std::string_view text, std::string_view path, const TakeRecord& take) {
-    if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);  // a byte order mark, which some editors write
+    text = hydralora::io::without_byte_order_mark(text);
     const std::size_t first = text.find_first_not_of(white_space);
     if (first != std::string_view::npos && text[first] == '[')
         ArrayCutter(text, path).read(take);

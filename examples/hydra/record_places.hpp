@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <functional>
+#include <string>
 #include <string_view>
 
 #include <hydralora/core/check.hpp>
@@ -12,8 +13,20 @@
 
 namespace hydra {
 
-/// .json and .jsonl, in letters of either case.
+/// .json, .jsonl and .ndjson, in letters of either case.
 [[nodiscard]] bool holds_records(const std::filesystem::path& path);
+
+/// What RecordPlace::fail throws: of one record, so that a reader may pass over it.
+class RecordError : public hydralora::Error {
+public:
+    RecordError(const std::string& message, hydralora::Index line, hydralora::Index column)
+        : Error(message), line_(line), column_(column) {}
+    [[nodiscard]] hydralora::Index line() const { return line_; }
+    [[nodiscard]] hydralora::Index column() const { return column_; }
+
+private:
+    hydralora::Index line_, column_;
+};
 
 /// Where a record begins.
 struct RecordPlace {
@@ -23,7 +36,7 @@ struct RecordPlace {
     /// "path:line:column: ..."
     template <class... Parts>
     [[noreturn]] void fail(const Parts&... parts) const {
-        hydralora::fail(path, ':', line, ':', column, ": ", parts...);
+        throw RecordError(hydralora::concat(path, ':', line, ':', column, ": ", parts...), line, column);
     }
     /// "path:line:column: message; remedy" of an error inside the record, whose message begins ": line 1, column 7: ".
     [[noreturn]] void fail_inside(std::string_view message, std::string_view remedy) const;

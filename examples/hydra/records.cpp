@@ -2,277 +2,402 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <functional>
 #include <iterator>
 #include <utility>
-#include <vector>
 
 #include <hydralora/io/json.hpp>
+#include <hydralora/io/json_write.hpp>
 #include <hydralora/io/quote.hpp>
+
+#include "record_keys.hpp"
+#include "record_tree.hpp"
+#include "turns.hpp"
 
 namespace hydra {
 namespace {
 
+using hydralora::concat;
+using hydralora::Error;
 using hydralora::Index;
 using hydralora::io::in_quotes;
+using hydralora::io::Json;
 using hydralora::io::JsonPlace;
+using hydralora::text::Conversation;
+using hydralora::text::Loss;
 using hydralora::text::Speaker;
 using hydralora::text::Turn;
+using Kind = RecordValue::Kind;
 
-constexpr std::pair<std::string_view, Speaker> roles[] = {
-    {"system", Speaker::system},     {"user", Speaker::user},       {"assistant", Speaker::assistant},
-    {"tool", Speaker::tool},         {"human", Speaker::user},      {"gpt", Speaker::assistant},
-    {"developer", Speaker::system},  {"model", Speaker::assistant}, {"bot", Speaker::assistant},
-    {"chatgpt", Speaker::assistant}, {"function", Speaker::tool},   {"observation", Speaker::tool},
-    {"ipython", Speaker::tool}};
+std::string_view without_space(std::string_view text) {
+    constexpr std::string_view space = " \t\r\n";
+    const std::size_t first = text.find_first_not_of(space);
+    return first == text.npos ? std::string_view{} : text.substr(first, text.find_last_not_of(space) + 1 - first);
+}
 
-/// Takes what it knows of a record from the parser's events, whatever else the object holds.
+/// Finds out what form a record has, and makes it.
 class RecordReader {
 public:
-    RecordReader(const JsonPlace& place, std::string_view field) : place_(place), field_(field) {}
+    RecordReader(const RecordValue& record, std::string_view field, const RecordDesk& desk)
+        : record_(record), field_(field), desk_(desk) {}
 
-    void null() { scalar("null"); }
-    void boolean(bool value) {
-        if (!labels(value ? "true" : "false")) scalar(value ? "true" : "false");
+    Record read() {
+        desk_.check_keys_once(record_);
+        for (std::size_t i = 0; i < record_.keys.size(); ++i)
+            if (const auto& [name, at] = record_.keys[i]; !record_.elements[i].is_empty() && !is_label(name))
+                if (const std::string_view meant = record_key_meant(name); !meant.empty())
+                    desk_.fail(at, "found the key ", in_quotes(name), ", which is not read; write ", in_quotes(meant));
+        read_label();
+        const Member text = chosen(RecordKey::text), turns = chosen(RecordKey::turns);
+        const Member pair = either(chosen(RecordKey::prompt), chosen(RecordKey::input), chosen(RecordKey::answer));
+        choose(text, turns, pair);
+        read_rest();
+        return std::move(made_);
     }
-    void integer(std::int64_t value) {
-        if (!labels(std::to_string(value))) scalar("a number");
-    }
-    void unsigned_integer(std::uint64_t value) {
-        if (!labels(std::to_string(value))) scalar(wanted_ == Wanted::weight && value == 1 ? "1" : "a number");
-    }
-    void real(double, const std::string&) { scalar("a number"); }
-    void string(std::string&& value) {
-        if (skipped_ > 0) return;
-        if (slot_ == nullptr) return scalar("a string");
-        *slot_ = std::move(value);
-        if (slot_ == &role_) speaker_ = speaker_of(*role_);
-    }
-    void key(std::string&& name);
-    void begin_object() { begin(Kind::object); }
-    void begin_array() { begin(Kind::array); }
-    void end_array() { end(); }
-    void end_object() { end(); }
-    [[nodiscard]] Record take();
 
 private:
-    enum class Level { outside, record, turns, turn, parts, part };
-    enum class Kind { object, array };
-    enum class Wanted { nothing, string, label, content, turns, weight, refused };
+    /// A key with its value.
+    struct Member {
+        const std::string* name = nullptr;
+        const RecordValue* value = nullptr;
+        explicit operator bool() const { return value != nullptr; }
+        [[nodiscard]] bool filled() const { return value != nullptr && !value->is_empty(); }
+    };
 
-    /// Takes a value that is not a string, if it is the label.
-    bool labels(std::string&& value) {
-        if (skipped_ > 0 || level_ != Level::record || wanted_ != Wanted::label) return false;
-        label_ = std::move(value);
-        return true;
+    template <class F>
+    void each(RecordKey use, F&& f) const {
+        for (std::size_t i = 0; i < record_.keys.size(); ++i)
+            if (!is_label(record_.keys[i].name) && record_key(record_.keys[i].name) == use)
+                f(Member{&record_.keys[i].name, &record_.elements[i]});
+    }
+    [[nodiscard]] bool is_label(std::string_view name) const { return !field_.empty() && name == field_; }
+
+    /// The one key of a kind that has a value: a filled one before an empty one, which counts where none is filled; null
+    /// does not. Throws where two are filled with different ones.
+    [[nodiscard]] Member chosen(RecordKey use) const {
+        Member found;
+        each(use, [&](const Member& member) {
+            if (member.value->is(Kind::null)) return;
+            if (!found || (!found.filled() && member.filled())) {
+                found = member;
+            } else if (member.filled() &&
+                       !(member.value->is(Kind::string) && member.value->text == found.value->text)) {
+                desk_.fail(member.value->at, "expected ", in_quotes(*found.name), " or ", in_quotes(*member.name),
+                           ", found both");
+            }
+        });
+        return found;
     }
 
-    void begin(Kind kind) {
-        if (skipped_ > 0) {
-            ++skipped_;
-            return;
-        }
-        const bool object = kind == Kind::object;
-        if ((level_ == Level::outside || level_ == Level::turns || level_ == Level::parts) && object) {
-            level_ = static_cast<Level>(static_cast<int>(level_) + 1);
-            want(Wanted::nothing, nullptr);
-        } else if ((wanted_ == Wanted::turns || wanted_ == Wanted::content) && !object) {
-            if (wanted_ == Wanted::content) content_.emplace();
-            level_ = static_cast<Level>(static_cast<int>(level_) + 1);
-            want(Wanted::nothing, nullptr);
+    /// The first that is filled, else the first that is there.
+    [[nodiscard]] static Member either(const Member& a, const Member& b, const Member& c) {
+        for (const Member* member : {&a, &b, &c})
+            if (member->filled()) return *member;
+        return a ? a : b ? b : c;
+    }
+
+    void read_label() {
+        const RecordValue* value = field_.empty() ? nullptr : record_.find(field_);
+        if (value == nullptr || value->is(Kind::null)) return;
+        if (value->is(Kind::string))
+            made_.label = value->text;
+        else if (value->is(Kind::boolean))
+            made_.label = value->truth ? "true" : "false";
+        else
+            made_.label = value->whole();
+        if (!made_.label)
+            desk_.fail(value->at, "expected a string, a whole number or a truth value as ", in_quotes(field_),
+                       ", found ", value->described());
+    }
+
+    /// The form that is filled; where none is, the one that is there.
+    void choose(const Member& text, const Member& turns, const Member& pair) {
+        const bool none = !text.filled() && !turns.filled() && !pair.filled();
+        const auto counts = [&](const Member& form) { return none ? static_cast<bool>(form) : form.filled(); };
+        refuse_preference();
+        if (counts(turns)) {
+            if (counts(text)) refuse_both(turns, text);
+            read_turns_form(turns);
+        } else if (counts(text)) {
+            if (counts(pair)) refuse_both(text, pair);
+            read_text(text);
+        } else if (counts(pair)) {
+            read_pair();
         } else {
-            scalar(object ? "an object" : "an array");
-            skipped_ = 1;
+            refuse_without_form();
         }
     }
 
-    void end() {
-        if (skipped_ > 0) {
-            --skipped_;
+    [[noreturn]] void refuse_both(const Member& one, const Member& other) const {
+        desk_.fail(record_.end, "expected ", in_quotes(*one.name), " alone, found ", in_quotes(*other.name),
+                   " too; leave out what is not to be learnt");
+    }
+
+    void refuse_preference() const {
+        each(RecordKey::preference, [&](const Member& member) {
+            if (member.filled())
+                desk_.fail(member.value->at, "found ", in_quotes(*member.name),
+                           ": of two answers none can be preferred here; to learn the better one, write it as "
+                           "\"completion\" beside \"prompt\" and leave the other out");
+        });
+    }
+
+    [[noreturn]] void refuse_without_form() const {
+        std::string found;
+        for (std::size_t i = 0; i < std::min<std::size_t>(record_.keys.size(), 6); ++i)
+            found += (found.empty() ? "the keys " : ", ") + in_quotes(record_.keys[i].name);
+        desk_.fail(record_.end,
+                   R"(expected a record with "messages", with "instruction" and "output", or with "text", found )",
+                   found.empty() ? "no keys" : found);
+    }
+
+    void read_text(const Member& text) {
+        made_.text = desk_.string(*text.value, *text.name);
+        for (const RecordKey use : {RecordKey::system, RecordKey::history, RecordKey::tools, RecordKey::functions})
+            if (const Member other = chosen(use); other.filled()) refuse_both(text, other);
+    }
+
+    void read_turns_form(const Member& member) {
+        Conversation turns = read_turns(*member.value, *member.name, desk_);
+        if (turns.empty())
+            desk_.fail(member.value->end, "expected at least one turn in ", in_quotes(*member.name), ", found none");
+        // Some keep the question once more beside the turns.
+        const auto is_copy = [&](const RecordValue& value) {
+            return value.is(Kind::string) && std::any_of(turns.begin(), turns.end(), [&](const Turn& turn) {
+                       return without_space(turn.content) == without_space(value.text);
+                   });
+        };
+        for (const RecordKey use : {RecordKey::prompt, RecordKey::answer, RecordKey::input, RecordKey::history})
+            each(use, [&](const Member& other) {
+                if (other.filled() && !is_copy(*other.value)) refuse_both(member, other);
+            });
+        const Member system = chosen(RecordKey::system);
+        if (system.filled()) {
+            const std::string words = desk_.string(*system.value, *system.name);
+            if (turns.front().speaker != Speaker::system)
+                made_.turns.push_back({Speaker::system, words});
+            else if (turns.front().content != words)
+                desk_.fail(record_.end, "expected one system prompt, found ", in_quotes(*system.name),
+                           " and a first turn of system");
+        }
+        std::move(turns.begin(), turns.end(), std::back_inserter(made_.turns));
+        read_tools();
+    }
+
+    void read_pair() {
+        Member prompt = chosen(RecordKey::prompt), input = chosen(RecordKey::input);
+        const Member answer = chosen(RecordKey::answer), context = chosen(RecordKey::context);
+        if (prompt && *prompt.name == "question" && record_.find("choices") != nullptr)
+            desk_.fail(record_.end,
+                       "found a question with choices, of which nothing is learnt: `hydra eval` takes those");
+        if (context.filled() && prompt && *prompt.name == "instruction" && !input.filled()) input = context;
+        if (!prompt.filled() && input.filled()) prompt = std::exchange(input, {});
+        if (!prompt)
+            desk_.fail(record_.end, R"(expected "instruction" (or "prompt", "query", "question") in the record, )",
+                       "found none");
+        if (!answer)
+            desk_.fail(record_.end, R"(expected "output" (or "completion", "response", "answer") in the record, )",
+                       "found none");
+        if (const Member system = chosen(RecordKey::system); system.filled())
+            made_.turns.push_back({Speaker::system, desk_.string(*system.value, *system.name)});
+        read_history();
+        add_side(prompt, input, Speaker::user);
+        add_side(answer, {}, Speaker::assistant);
+        read_tools();
+    }
+
+    /// The question or the answer of a pair, as a text or as turns. What the assistant says in a question is context.
+    void add_side(const Member& side, const Member& input, Speaker speaker) {
+        if (!side.value->is(Kind::array)) {
+            std::string more = input ? desk_.string(*input.value, *input.name) : std::string();
+            made_.turns.push_back({speaker, desk_.string(*side.value, *side.name), std::move(more)});
             return;
         }
-        if (level_ == Level::record) finish_record();
-        if (level_ == Level::turn) finish_turn();
-        if (level_ == Level::part) finish_part();
-        level_ = static_cast<Level>(static_cast<int>(level_) - 1);
-        want(Wanted::nothing, nullptr);
-    }
-
-    /// A value that is not what its place asks for: refused in place of what we want, else of no interest.
-    void scalar(std::string_view found) const {
-        if (skipped_ > 0) return;
-        if (level_ == Level::outside) place_.fail("expected an object, found ", found);
-        if (level_ == Level::turns)
-            place_.fail(R"(expected a turn like {"role": "user", "content": "..."}, found )", found);
-        if (level_ == Level::parts)
-            place_.fail(R"(expected a part like {"type": "text", "text": "..."}, found )", found);
-        if (wanted_ == Wanted::string) place_.fail("expected a string as ", in_quotes(name_), ", found ", found);
-        if (wanted_ == Wanted::label)
-            place_.fail("expected a string, a whole number or a truth value as ", in_quotes(name_), ", found ", found);
-        if (wanted_ == Wanted::content)
-            place_.fail("expected a string as ", in_quotes(name_), ", found ", found,
-                        "; turns that only call tools cannot be trained on");
-        if (wanted_ == Wanted::turns)
-            place_.fail("expected an array of turns as ", in_quotes(name_), ", found ", found);
-        if (wanted_ == Wanted::weight && found != "1" && found != "null")
-            place_.fail("expected 1 as the \"weight\" of a turn, found ", found,
-                        "; all turns of the assistant are trained alike: leave the key or the conversation out");
-        if (wanted_ == Wanted::refused && found != "null")
-            place_.fail("found ", in_quotes(name_),
-                        " in a turn: calls of tools have no place in the chat formats; "
-                        "write them into its content, or leave the conversation out");
-    }
-
-    void want(Wanted wanted, std::optional<std::string>* slot) {
-        wanted_ = wanted;
-        slot_ = slot;
-    }
-    void want_string(std::optional<std::string>& slot, std::string_view name) {
-        if (slot) place_.fail("expected each key once, found ", in_quotes(name), " twice");
-        want(Wanted::string, &slot);
-    }
-
-    Speaker speaker_of(std::string_view role) const {
-        std::string known;
-        for (const auto& [name, speaker] : roles) {
-            if (name == role) return speaker;
-            known += (known.empty() ? "" : ", ") + std::string(name);
+        if (input.filled()) refuse_both(side, input);
+        Conversation turns = read_turns(*side.value, *side.name, desk_);
+        if (turns.empty())
+            desk_.fail(side.value->end, "expected at least one turn in ", in_quotes(*side.name), ", found none");
+        for (Turn& turn : turns) {
+            if (speaker == Speaker::user && turn.speaker == Speaker::assistant) turn.loss = Loss::masked;
+            if (turn.speaker == Speaker::system && !made_.turns.empty())
+                desk_.fail(side.value->end, "expected a system prompt as the first turn alone, found one in ",
+                           in_quotes(*side.name), " after other turns");
+            made_.turns.push_back(std::move(turn));
         }
-        place_.fail("the role ", in_quotes(role), " is unknown, expected one of: ", known);
     }
 
-    void finish_part() {
-        if (type_ && *type_ != "text")
-            place_.fail("expected parts of type \"text\", found ", in_quotes(*type_), "; only text can be trained on");
-        if (!part_text_) place_.fail(R"(expected "text" in the part, found none)");
-        content_->append(*part_text_);
-        type_.reset();
-        part_text_.reset();
+    /// [["question", "answer"], ...], or turns.
+    void read_history() {
+        const Member history = chosen(RecordKey::history);
+        if (!history.filled()) return;
+        if (looks_like_turns(*history.value)) {
+            for (Turn& turn : read_turns(*history.value, *history.name, desk_)) made_.turns.push_back(std::move(turn));
+            return;
+        }
+        constexpr std::string_view form =
+            R"(expected pairs like [["question", "answer"], ...], or turns, as "history", )";
+        if (!history.value->is(Kind::array)) desk_.fail(history.value->at, form, "found ", history.value->described());
+        for (const RecordValue& pair : history.value->elements) {
+            if (!pair.is(Kind::array) || pair.elements.size() != 2)
+                desk_.fail(pair.at, form, "found ", pair.described(), " in it");
+            made_.turns.push_back({Speaker::user, desk_.string(pair.elements[0], "history")});
+            made_.turns.push_back({Speaker::assistant, desk_.string(pair.elements[1], "history")});
+        }
     }
-    void finish_turn() {
-        if (!role_) place_.fail(R"(expected "role" (or "from") in the turn, found none)");
-        if (!content_) place_.fail(R"(expected "content" (or "value") in the turn, found none)");
-        turns_.push_back({speaker_, *std::move(content_)});
-        role_.reset();
-        content_.reset();
-    }
-    void finish_record() const;
 
-    const JsonPlace& place_;
+    /// "tools" as an array or as its text; "functions", the functions alone.
+    void read_tools() {
+        const Member tools = chosen(RecordKey::tools), functions = chosen(RecordKey::functions);
+        if (tools.filled() && functions.filled()) refuse_both(tools, functions);
+        const Member& member = tools.filled() ? tools : functions;
+        if (!member.filled()) return;
+        Json list;
+        try {
+            list = hydralora::io::parse_json(member.value->is(Kind::string) ? std::string_view(member.value->text)
+                                             : member.value->is_container() ? member.value->spelling()
+                                                                            : std::string_view("0"),
+                                             "", record_limits);
+        } catch (const Error&) {  // told below
+        }
+        if (list.is_object()) list = Json::array({list});
+        if (!list.is_array())
+            desk_.fail(member.value->at, "expected an array of tools, or its JSON text, as ", in_quotes(*member.name),
+                       ", found ", member.value->described());
+        if (list.size() == 0) return;
+        Json wrapped = Json::array();
+        for (const Json& function : *list.get_if<Json::Array>())
+            wrapped.push(tools.filled() ? function : Json::object({{"type", "function"}, {"function", function}}));
+        made_.tools = hydralora::io::to_text(wrapped);
+    }
+
+    /// What none of the forms has used.
+    void read_rest() const {
+        for (std::size_t i = 0; i < record_.keys.size(); ++i) {
+            const std::string& name = record_.keys[i].name;
+            const RecordValue& value = record_.elements[i];
+            if (!value.is_empty() && !is_label(name)) read_other(name, value);
+        }
+    }
+
+    void read_other(const std::string& name, const RecordValue& value) const {
+        switch (record_key(name)) {
+            case RecordKey::context:
+                if (is_context(value)) return;
+                if (made_.text) return desk_.note(concat("the key ", in_quotes(name), " is not read"));
+                desk_.fail(value.at, "found ", in_quotes(name), " beside a conversation; write it into a turn or into ",
+                           "the question, or leave it out");
+            case RecordKey::reasoning:
+                desk_.fail(value.at, "found ", in_quotes(name),
+                           R"( in a record; write it as "reasoning_content" or "tool_calls" of a turn of "messages", )",
+                           "into the answer, or leave it out");
+            case RecordKey::media:
+                desk_.fail(value.at, "found ", in_quotes(name),
+                           "; only text can be trained on: leave the key or the record out");
+            case RecordKey::flag:
+                read_flag(name, value);
+                return;
+            case RecordKey::unknown:
+                if (looks_like_turns(value))
+                    desk_.fail(value.at, "found turns as ", in_quotes(name),
+                               R"(, which is not read; name them "messages", or leave them out)");
+                desk_.note(concat("the key ", in_quotes(name), " is not read"));
+                return;
+            default:
+                return;
+        }
+    }
+
+    /// Whether it has become the input of the question.
+    [[nodiscard]] bool is_context(const RecordValue& value) const {
+        return std::any_of(made_.turns.begin(), made_.turns.end(),
+                           [&](const Turn& turn) { return turn.input == value.text && value.is(Kind::string); });
+    }
+
+    /// Whether a record counts at all is for whoever writes the file.
+    void read_flag(const std::string& name, const RecordValue& value) const {
+        const auto has = [&](std::string_view word) { return name.find(word) != name.npos; };
+        const bool truth = value.is(Kind::boolean), number = value.is(Kind::number);
+        const bool negative = has("mask") || has("ignore");
+        const bool one = truth ? value.truth : number && value.number == 1;
+        const bool zero = truth ? !value.truth : number && value.number == 0;
+        if (one && !negative) return;
+        if (zero && negative) return;
+        const bool of_texts = name == "label" && (made_.text || number);  // a class
+        if (!of_texts && (one || zero || (number && has("weight"))))
+            desk_.fail(value.at, "found ", in_quotes(name), ": ",
+                       value.is(Kind::number) ? value.text : std::string(value.described()),
+                       " in a record; records are trained alike: leave the record out, or the key");
+        desk_.note(concat("the key ", in_quotes(name), " is not read"));
+    }
+
+    const RecordValue& record_;
     std::string_view field_;  // of the label; "": none
-    Level level_ = Level::outside;
-    std::size_t skipped_ = 0;  // open containers of no interest
-    Wanted wanted_ = Wanted::nothing;
-    std::optional<std::string>* slot_ = nullptr;
-    std::string name_;                // of the last key
-    std::vector<std::string> names_;  // the record's first keys, for messages
-    std::optional<std::string> instruction_, input_, output_, text_, system_, label_;
-    std::optional<std::string> turns_name_;
-    std::optional<std::string> role_, content_, type_, part_text_;
-    Speaker speaker_ = Speaker::user;
-    hydralora::text::Conversation turns_;
+    const RecordDesk& desk_;
+    Record made_;
 };
 
-void RecordReader::key(std::string&& name) {
-    if (skipped_ > 0) return;
-    name_ = std::move(name);
-    want(Wanted::nothing, nullptr);
-    if (level_ == Level::record) {
-        if (names_.size() < 6) names_.push_back(name_);
-        if (name_ == "instruction") want_string(instruction_, name_);
-        if (name_ == "input") want_string(input_, name_);
-        if (name_ == "output") want_string(output_, name_);
-        if (name_ == "text") want_string(text_, name_);
-        if (name_ == "system") want_string(system_, name_);
-        if (!field_.empty() && name_ == field_) {
-            want_string(label_, name_);
-            wanted_ = Wanted::label;
-        }
-        if (name_ != "messages" && name_ != "conversations") return;
-        if (turns_name_ && *turns_name_ == name_)
-            place_.fail("expected each key once, found ", in_quotes(name_), " twice");
-        if (turns_name_) place_.fail(R"(expected "messages" or "conversations", found both)");
-        turns_name_ = name_;
-        want(Wanted::turns, nullptr);
-    } else if (level_ == Level::turn) {
-        if (name_ == "role" || name_ == "from") want_string(role_, name_);
-        if (name_ == "content" || name_ == "value") {
-            want_string(content_, name_);
-            wanted_ = Wanted::content;
-        }
-        if (name_ == "weight") want(Wanted::weight, nullptr);
-        if (name_ == "tool_calls" || name_ == "function_call") want(Wanted::refused, nullptr);
-    } else if (level_ == Level::part) {
-        if (name_ == "type") want_string(type_, name_);
-        if (name_ == "text") want_string(part_text_, name_);
-    }
-}
-
-void RecordReader::finish_record() const {
-    const bool paired = instruction_ || input_ || output_;
-    if (turns_name_ && (paired || text_))
-        place_.fail("expected ", in_quotes(*turns_name_), " alone, found ", in_quotes(text_ ? "text" : "instruction"),
-                    " or its like too");
-    if (text_ && paired) place_.fail(R"(expected "text" alone or "instruction" and "output", found keys of both)");
-    if (!text_ && !paired && !turns_name_) {
-        const auto has = [&](std::string_view key) {
-            return std::find(names_.begin(), names_.end(), key) != names_.end();
-        };
-        if (has("question") && has("choices"))
-            place_.fail("found a question with choices, of which nothing is learnt: `hydra eval` takes those");
-        std::string found;
-        for (const std::string& name : names_) found += (found.empty() ? "the keys " : ", ") + in_quotes(name);
-        place_.fail(R"(expected a record with "messages", with "instruction" and "output", or with "text", found )",
-                    found.empty() ? "no keys" : found);
-    }
-    if (paired && !instruction_) place_.fail(R"(expected "instruction" in the record, found none)");
-    if (paired && !output_) place_.fail(R"(expected "output" in the record, found none)");
-    if (turns_name_ && turns_.empty())
-        place_.fail("expected at least one turn in ", in_quotes(*turns_name_), ", found none");
-    if (system_ && !system_->empty() && !turns_.empty() && turns_.front().speaker == Speaker::system)
-        place_.fail(R"(expected one system prompt, found "system" and a first turn of system)");
-}
-
-Record RecordReader::take() {
-    Record record;
-    record.text = std::move(text_);
-    record.label = std::move(label_);
-    if (record.text) return record;
-    if (system_ && !system_->empty()) record.turns.push_back({Speaker::system, *std::move(system_)});
-    if (instruction_) {
-        record.turns.push_back({Speaker::user, *std::move(instruction_), input_ ? *std::move(input_) : ""});
-        record.turns.push_back({Speaker::assistant, *std::move(output_)});
-    }
-    std::move(turns_.begin(), turns_.end(), std::back_inserter(record.turns));
-    return record;
-}
-
-Record parse_record(std::string_view text, const RecordPlace& at, std::string_view field) {
+Record parse_record(std::string_view text, const RecordPlace& at, const RecordReading& how) {
     try {
         JsonPlace place(text, "");
-        RecordReader reader(place, field);
-        hydralora::io::parse_json_events(place, record_limits, reader);
-        return reader.take();
-    } catch (const hydralora::Error& error) {
+        const RecordValue tree = read_record_tree(place);
+        const RecordDesk desk(place, at, how.notes);
+        return RecordReader(tree, how.field, desk).read();
+    } catch (const Error& error) {
         at.fail_inside(error.what(), record_forms);
     }
 }
 
 }  // namespace
 
+void RecordNotes::add(std::string_view what, const RecordPlace& place) {
+    constexpr std::size_t most = 20;  // things to tell of
+    const auto found = std::find_if(notes_.begin(), notes_.end(), [&](const Note& note) { return note.what == what; });
+    if (found == notes_.end()) {
+        if (notes_.size() == most)
+            ++more_;
+        else
+            notes_.push_back({std::string(what), 1, place.line, place.line, place.column});
+        return;
+    }
+    if (found->last_line != place.line || found->last_column != place.column) ++found->records;
+    found->last_line = place.line;
+    found->last_column = place.column;
+}
+
+std::vector<std::string> RecordNotes::lines() const {
+    std::vector<std::string> lines;
+    for (const Note& note : notes_)
+        lines.push_back(concat(note.what, " (", note.records,
+                               note.records == 1 ? " record, at line " : " records, the first at line ", note.line,
+                               ")"));
+    if (more_ > 0) lines.push_back(concat("and ", more_, " more such places, of other keys"));
+    return lines;
+}
+
 void read_records(std::string_view text, std::string_view path,
-                  const std::function<void(Record&&, const RecordPlace&)>& take, std::string_view field) {
+                  const std::function<void(Record&&, const RecordPlace&)>& take, const RecordReading& how) {
+    constexpr std::size_t most_places = 5;
     cut_records(text, path, [&](std::string_view record, const RecordPlace& place) {
-        take(parse_record(record, place, field), place);
+        try {
+            take(parse_record(record, place, how), place);
+        } catch (const RecordError& error) {
+            if (how.unusable == nullptr) throw;
+            if (how.unusable->count++ == 0) {
+                how.unusable->first = error.what();  // whoever passes over records knows their forms
+                const std::size_t remedy = how.unusable->first.find(record_forms);
+                if (remedy != std::string::npos) how.unusable->first.erase(remedy - 2);
+            }
+            if (how.unusable->places.size() < most_places)
+                how.unusable->places.push_back(concat(error.line(), ':', error.column()));
+        }
         return Reading::go_on;
     });
 }
 
 void check_label_field(std::string_view field) {
-    for (const std::string_view own : {"messages", "conversations", "instruction", "input", "output", "text", "system"})
-        hydralora::check(field != own, "--component-field ", own,
-                         ": expected a field of the records besides the texts that are trained on");
+    const RecordKey key = record_key(field);
+    hydralora::check(field.empty() || key >= RecordKey::reasoning, "--component-field ", field,
+                     ": expected a field of the records besides the texts that are trained on");
 }
 
 }  // namespace hydra

@@ -36,6 +36,9 @@ Subcommand add_analyze(CLI::App& app);
 /// --chat, for the commands that read or write conversations.
 void add_chat(CLI::App& app, std::string& chat);
 
+/// --skip-unusable, for the commands that read records.
+void add_skip_unusable(CLI::App& app, bool& skip);
+
 /// --device and --numbers.
 void add_place(CLI::App& app, Place& place, const std::string& group = "Options");
 

@@ -27,8 +27,10 @@ std::vector<Domain> read_data(const LoopOptions& o, Prompts prompts, const Speec
                                  .prompts = prompts,
                                  .packing = o.packing,
                                  .chat = speech.format,
-                                 .labels = labels},
+                                 .labels = labels,
+                                 .skip_unusable = o.skip_unusable},
                                 speech.vocabulary);
+    say_notes(domains);
     for (const Domain& d : domains) {
         std::string notes;
         if (d.truncated > 0) notes += concat(", ", d.truncated, " cut to ", o.sequence_length, " tokens");

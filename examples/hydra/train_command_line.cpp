@@ -34,12 +34,14 @@ std::vector<Target> parse_targets(const std::vector<std::string>& names) {
 void add_run(CLI::App& app, LoopOptions& o) {
     app.option_defaults()->always_capture_default();
     app.add_option("data", o.data,
-                   "each file is a domain: .json or .jsonl with records (conversations as {\"messages\"} or "
-                   "{\"conversations\"}, {\"instruction\",\"input\",\"output\"}, {\"text\"}), or any text")
+                   "each file is a domain: .jsonl, .ndjson or .json with records (conversations as {\"messages\"} or "
+                   "{\"conversations\"}, {\"instruction\",\"input\",\"output\"}, {\"prompt\",\"completion\"}, "
+                   "{\"text\"}), or any text")
         ->required()
         ->type_name("FILE");
     app.add_option("--out", o.out, "directory of the run, a new one")->required()->type_name("DIR");
     app.add_flag("--resume", o.resume, "continue the run in --out from its newest checkpoint");
+    add_skip_unusable(app, o.skip_unusable);
 }
 
 void add_loop(CLI::App& app, LoopOptions& o) {

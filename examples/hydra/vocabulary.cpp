@@ -17,7 +17,7 @@ using text::Piece;
 using text::Segment;
 
 Vocabulary::Vocabulary(text::Tokenizer tokenizer, ModelTokens tokens)
-    : tokenizer_(std::move(tokenizer)), tokens_(std::move(tokens)) {
+    : tokenizer_(std::move(tokenizer)), controls_(tokenizer_->specials()), tokens_(std::move(tokens)) {
     for (const std::int32_t id : tokenizer_->prefix()) static_cast<void>(known(id));
 }
 
@@ -72,6 +72,12 @@ std::string Vocabulary::spelt(std::span<const std::int32_t> ids) const {
     for (const std::int32_t id : ids)
         text += id == end_of_text ? std::string("<|end_of_text|>") : decode(std::span(&id, 1));
     return text;
+}
+
+Vocabulary::SpeltControls Vocabulary::spelt_controls(std::string_view text) const {
+    const auto found = controls_.find(text);
+    if (found.empty()) return {};
+    return {static_cast<Index>(found.size()), found.front().begin, found.front().end - found.front().begin};
 }
 
 bool Vocabulary::is_control(std::int32_t id) const {

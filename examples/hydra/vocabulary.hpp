@@ -72,6 +72,13 @@ public:
     /// The same with control tokens spelt, for people to look at.
     [[nodiscard]] std::string spelt(std::span<const std::int32_t> ids) const;
 
+    /// Control tokens that a text spells; encode() takes them as text.
+    struct SpeltControls {
+        hydralora::Index count = 0;
+        std::size_t first = 0, length = 0;  ///< where the first begins, and its bytes
+    };
+    [[nodiscard]] SpeltControls spelt_controls(std::string_view text) const;
+
     /// Whether the token leaves nothing in a decoded text.
     [[nodiscard]] bool is_control(std::int32_t id) const;
 
@@ -103,6 +110,7 @@ private:
 
     std::string absent_;
     std::optional<hydralora::text::Tokenizer> tokenizer_;
+    hydralora::text::LongestMatch controls_;  // their spellings
     ModelTokens tokens_{.bos = end_of_text, .eos = end_of_text, .stops = {end_of_text}};
 };
 

@@ -43,7 +43,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         .seed = {1},
         .prompts = data[1] % 2 == 0 ? hydra::Prompts::masked : hydra::Prompts::trained,
         .packing = static_cast<hydra::Packing>(data[1] / 2 % 3),
-        .chat = static_cast<hydralora::text::ChatFormat>(data[1] / 6 % hydralora::text::chat_format_names.size())};
+        .chat = static_cast<hydralora::text::ChatFormat>(data[1] / 6 % hydralora::text::chat_format_names.size()),
+        .skip_unusable = data[1] >= 128};
     try {
         check_domain(hydra::read_domain(text, data[0] % 3 == 0 ? "fuzz.json" : "fuzz.txt", options), 16);
     } catch (const hydralora::Error&) {

@@ -55,9 +55,34 @@ TEST_CASE("what is no JSON is refused with line and column") {
     // The parser behind would take these two.
     CHECK(has(refusal(std::string_view("{}\0{}", 5)), "f.json: line 1, column 3: expected JSON, found a NUL byte"));
     CHECK(has(refusal("\xef\xbb\xbf{}"), "byte order mark"));
-    CHECK(has(refusal("[18446744073709551616]"),
-              "column 22: expected an integer that fits 64 bits, found \"18446744073709551616\""));
-    CHECK(has(refusal("-9223372036854775809"), "expected an integer that fits 64 bits"));
+    // Other files under the name of JSON.
+    CHECK(has(refusal("\x1f\x8b\x08"), "expected JSON, found gzip data; unpack it with gunzip"));
+    CHECK(has(refusal(std::string_view("\xff\xfe{\0}\0", 6)), "expected JSON, found text in UTF-16"));
+    CHECK(has(refusal(std::string_view("{\0}\0", 4)), "expected JSON, found text in UTF-16"));
+}
+
+TEST_CASE("integers beyond 64 bits are numbers, which nobody has to read as integers") {
+    // Written where no length is set: int(1e30).
+    const Json config = parsed(R"({"model_max_length": 1000000000000000019884624838656, "a": -9223372036854775809})");
+    CHECK(*config.find("model_max_length")->get_if<double>() == 1e30);
+    CHECK(*config.find("a")->get_if<double>() == -9223372036854775808.0);
+    CHECK(!config.find("a")->whole());
+    CHECK(!parsed("[18446744073709551616]").is_null());
+}
+
+TEST_CASE("numbers compare as numbers, and a whole one is whole however it is spelt") {
+    for (const char* text : {"2", "2.0", "2e0", "20e-1"}) {
+        CHECK(parsed(text).whole() == 2);
+        CHECK(parsed(text) == parsed("2"));
+        CHECK(Json::array({parsed(text)}) == Json::array({2.0}));
+    }
+    CHECK(parsed("-0.0").whole() == 0);
+    CHECK(parsed("9007199254740992.0").whole() == std::int64_t{1} << 53);
+    for (const char* text : {"2.5", "1e300", "-1e19", "true", "\"2\"", "null", "[2]"}) {
+        CHECK(!parsed(text).whole());
+        CHECK(!(parsed(text) == parsed("2")));
+    }
+    CHECK(!(parsed("true") == parsed("1")));
 }
 
 TEST_CASE("duplicate keys are refused at every level, in small and in large objects") {

@@ -12,6 +12,7 @@ TEST_CASE("errors name file, key, what was expected and what was found") {
                                         {"rope", Json::object({{"theta", 1e4}, {"factors", Json::array({1, "two"})}})},
                                         {"large", UINT64_MAX},
                                         {"none", nullptr},
+                                        {"half", 0.5},
                                         {"names", Json::array({"a", "b"})},
                                         {"mixed", Json::array({"a", 1})}});
     const JsonView config(document, "config.json");
@@ -41,11 +42,15 @@ TEST_CASE("errors name file, key, what was expected and what was found") {
     CHECK(message([&] { return config["mixed"].strings(); }) ==
           "config.json: \"mixed[1]\": expected a string, found 1");
     CHECK(message([&] { return config.integer(0, 1); }) ==
-          "config.json: expected an integer in [0, 1], found an object of 6 members");
-    CHECK(message([&] { return config["rope"]["theta"].unsigned_integer(); }) ==
-          "config.json: \"rope.theta\": expected an integer that is not negative, found 10000.0");
+          "config.json: expected an integer in [0, 1], found an object of 7 members");
+    CHECK(message([&] { return config["half"].unsigned_integer(); }) ==
+          "config.json: \"half\": expected an integer that is not negative, found 0.5");
+    CHECK(message([&] { return config["half"].integer(0, 1); }) ==
+          "config.json: \"half\": expected an integer in [0, 1], found 0.5");
 
     CHECK(config["rope"]["theta"].number(0, 1e9) == 1e4);
+    CHECK(config["rope"]["theta"].integer(0, 10000) == 10000);
+    CHECK(config["rope"]["theta"].unsigned_integer() == 10000);
     CHECK(config["rope"]["factors"].element(0).integer(1, 1) == 1);
     CHECK(config["rope"]["factors"].element(0).number(0, 2) == 1);
     CHECK(config["large"].unsigned_integer() == UINT64_MAX);

@@ -149,8 +149,7 @@ TEST_CASE("element types, dimensions and offsets out of range") {
     check_refused(with(f32, "[2,true]", offsets24), dimension, "found true");
     check_refused(with(f32, "[2,null]", offsets24), dimension, "found null");
     check_refused(with(f32, "[2,9223372036854775808]", offsets24), dimension, "found 9223372036854775808");
-    check_refused(with(f32, "[2,18446744073709551616]", offsets24),
-                  "expected an integer that fits 64 bits, found \"18446744073709551616\"");
+    check_refused(with(f32, "[2,18446744073709551616]", offsets24), dimension, "found \"18446744073709551616\"");
     check_refused(with(f32, "6", offsets24), "tensor \"w\": shape: expected an array of integers, found 6");
     check_refused(with(f32, "[1,1,1,1,1,1,1,2,3]", offsets24), "expected at most 8 dimensions, found more");
     check_refused(with(f32, shape23, "[0]"), "tensor \"w\": data_offsets: expected two offsets [begin, end], found 1");

@@ -17,6 +17,7 @@
 
 #include "../core/check.hpp"
 #include "file.hpp"
+#include "file_kind.hpp"
 #include "json_value.hpp"
 #include "quote.hpp"
 
@@ -44,6 +45,8 @@ public:
         hydralora::fail(file_, ": line ", line, ", column ", std::max<std::size_t>(column, 1), ": ", parts...);
     }
     void move_to(const char* at) { at_ = at; }
+    /// How far the text has been read.
+    [[nodiscard]] const char* at() const { return at_; }
     [[nodiscard]] std::string_view text() const { return text_; }
 
 private:
@@ -87,7 +90,8 @@ inline void check_tokens(JsonPlace& place, const JsonLimits& limits) {
     const std::string_view text = place.text();
     if (text.size() > limits.bytes)
         place.fail("expected at most ", limits.bytes, " bytes of JSON, found ", text.size());
-    if (text.substr(0, 3) == "\xef\xbb\xbf")
+    if (const std::string_view kind = foreign_kind(text); !kind.empty()) place.fail("expected JSON, found ", kind);
+    if (text.substr(0, 3) == byte_order_mark)
         place.fail("expected JSON, found a byte order mark; remove the first three bytes");
     constexpr std::size_t longest_number = 1000;
     bool in_string = false;
@@ -131,10 +135,7 @@ public:
     bool number_integer(std::int64_t value) { return count(), events_.integer(value), true; }
     bool number_unsigned(std::uint64_t value) { return count(), events_.unsigned_integer(value), true; }
     bool number_float(double value, const std::string& token) {
-        count();
-        if (token.find_first_of(".eE") == std::string::npos)
-            place_.fail("expected an integer that fits 64 bits, found ", in_quotes(token));
-        return events_.real(value, token), true;
+        return count(), events_.real(value, token), true;
     }
     bool string(std::string& value) { return count(), events_.string(std::move(value)), true; }
     bool binary(nlohmann::json::binary_t&) { return false; }
@@ -175,7 +176,7 @@ private:
 
 /// Reads one JSON document and calls, in order, `events.null() .boolean(b) .integer(i) .unsigned_integer(u) .real(d,
 /// token) .string(s) .key(s) .begin_object() .end_object() .begin_array() .end_array()`. Negative integers (and -0)
-/// come as `integer`. The events may throw, best through `place.fail`; duplicate keys are theirs to refuse.
+/// come as `integer`, those beyond 64 bits as `real`. The events may throw, best through `place.fail`; duplicate keys are theirs to refuse.
 template <class Events>
 void parse_json_events(JsonPlace& place, const JsonLimits& limits, Events& events) {
     json_detail::check_tokens(place, limits);

@@ -1,4 +1,4 @@
-// A JSON value: integers exact, objects in the order of insertion and without duplicate keys.
+// A JSON value: integers of 64 bits exact, objects in the order of insertion and without duplicate keys.
 #pragma once
 
 #include <charconv>
@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -70,6 +71,16 @@ public:
         return std::get_if<T>(&value_);
     }
 
+    /// The whole number that this is, however it is spelt: 2 of 2.0 and 2e0 too. None for others, and for those that do
+    /// not fit.
+    [[nodiscard]] std::optional<std::int64_t> whole() const {
+        if (const auto* integer = get_if<std::int64_t>()) return *integer;
+        constexpr double most = 9007199254740992.0;  // 2^53: further on a double has lost digits
+        const auto* real = get_if<double>();
+        if (real == nullptr || !(std::abs(*real) <= most) || *real != std::trunc(*real)) return std::nullopt;
+        return static_cast<std::int64_t>(*real);
+    }
+
     /// Elements of an array or members of an object; 0 for all others.
     [[nodiscard]] std::size_t size() const {
         if (const auto* a = get_if<Array>()) return a->size();
@@ -108,7 +119,12 @@ public:
         return *this;
     }
 
-    friend bool operator==(const Json& a, const Json& b) { return a.value_ == b.value_; }
+    /// Numbers compare as numbers: 1 is 1.0.
+    friend bool operator==(const Json& a, const Json& b) {
+        if (a.value_.index() == b.value_.index()) return a.value_ == b.value_;
+        const auto whole = a.is_number() && b.is_number() ? a.whole() : std::nullopt;
+        return whole && whole == b.whole();
+    }
 
 private:
     explicit Json(Array elements) : value_(std::move(elements)) {}

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,9 +45,10 @@ public:
     /// Whether there is a value that is not null.
     [[nodiscard]] bool exists() const { return value_ != nullptr && !value_->is_null(); }
 
+    /// A whole number, as 2 or as 2.0, which writers of float columns make of it.
     [[nodiscard]] Index integer(Index low, Index high) const {
-        const auto* value = value_ == nullptr ? nullptr : value_->get_if<std::int64_t>();
-        if (value == nullptr || *value < low || *value > high) refuse(concat("an integer in [", low, ", ", high, "]"));
+        const auto value = value_ == nullptr ? std::nullopt : value_->whole();
+        if (!value || *value < low || *value > high) refuse(concat("an integer in [", low, ", ", high, "]"));
         return *value;
     }
     /// An integer is a number too.
@@ -70,8 +72,7 @@ public:
     [[nodiscard]] std::uint64_t unsigned_integer() const {
         if (value_ != nullptr) {
             if (const auto* large = value_->get_if<std::uint64_t>()) return *large;
-            if (const auto* small = value_->get_if<std::int64_t>(); small != nullptr && *small >= 0)
-                return static_cast<std::uint64_t>(*small);
+            if (const auto small = value_->whole(); small && *small >= 0) return static_cast<std::uint64_t>(*small);
         }
         refuse("an integer that is not negative");
     }

@@ -20,11 +20,19 @@ namespace hydralora::text {
 enum class Speaker { system, user, assistant, tool };
 inline constexpr std::array<std::string_view, 4> speaker_names{"system", "user", "assistant", "tool"};
 
+/// Whether words are to be predicted.
+enum class Loss { masked, trained };
+
 /// One message. `input` is what an instruction applies to; formats without a place for it put it on a new line.
 struct Turn {
     Speaker speaker = Speaker::user;
     std::string content;
     std::string input = {};
+    std::string reasoning = {};   ///< of the assistant, before the content; "": none
+    std::string tool_calls = {};  ///< of the assistant, as JSON: a call or an array of them; "": none
+    std::string name = {};        ///< of a tool's turn: the function that answers; "": not said
+    std::string call = {};        ///< of a tool's turn: the id of the call that it answers; "": not said
+    Loss loss = Loss::trained;    ///< masked: an assistant's turn that is read, not learnt
 };
 using Conversation = std::vector<Turn>;
 
@@ -44,7 +52,6 @@ enum class Piece {
     bos,    ///< the beginning-of-text token
     eos     ///< the end-of-text token
 };
-enum class Loss { masked, trained };
 
 struct Segment {
     Piece piece = Piece::text;
@@ -76,7 +83,12 @@ private:
     std::vector<Segment> segments_;
 };
 
-inline Loss loss_of(const Turn& turn) { return turn.speaker == Speaker::assistant ? Loss::trained : Loss::masked; }
+inline Loss loss_of(const Turn& turn) { return turn.speaker == Speaker::assistant ? turn.loss : Loss::masked; }
+
+inline std::string without_line_ends(std::string_view text) {
+    const std::size_t first = text.find_first_not_of('\n');
+    return first == text.npos ? std::string() : std::string(text.substr(first, text.find_last_not_of('\n') + 1 - first));
+}
 
 inline std::string with_input(const Turn& turn) {
     return turn.input.empty() ? turn.content : turn.content + '\n' + turn.input;
@@ -87,11 +99,26 @@ inline bool alternates(ChatFormat format) {
     return format != ChatFormat::chatml && format != ChatFormat::llama3 && format != ChatFormat::zephyr;
 }
 
+/// What only some models have learnt to read.
+inline void check_turn_parts(ChatFormat format, const Conversation& turns, std::size_t i) {
+    const std::string_view name = enum_name(format, chat_format_names);
+    check(turns[i].tool_calls.empty(), "turn ", i + 1, " calls tools: the chat format ", name,
+          " has no place for calls; write them into its content, or leave the conversation out");
+    if (turns[i].reasoning.empty()) return;
+    check(format == ChatFormat::chatml, "turn ", i + 1, " has reasoning: the chat format ", name,
+          " has no place for it; chatml has, or write it into the content, or leave it out");
+    for (std::size_t k = i + 1; k < turns.size(); ++k)
+        check(turns[k].speaker != Speaker::user, "turn ", i + 1, " has reasoning, but turn ", k + 1,
+              " is of the user after it: models that reason do not see what they thought before that; write it into "
+              "the content, or leave it out");
+}
+
 inline void check_turns(ChatFormat format, const Conversation& turns) {
     const std::string_view name = enum_name(format, chat_format_names);
     check(!turns.empty(), "expected a conversation of at least one turn, found none");
     for (std::size_t i = 0; i < turns.size(); ++i) {
         const Speaker speaker = turns[i].speaker;
+        check_turn_parts(format, turns, i);
         check(speaker != Speaker::tool || format == ChatFormat::chatml, "turn ", i + 1, " is of tool: the chat format ",
               name, " has no place for it; chatml has, or leave the conversation out");
         if (!alternates(format)) continue;
@@ -114,6 +141,8 @@ inline void add_chatml(Script& script, const Turn& turn) {
     script.token("<|im_start|>");
     script.text(enum_name(turn.speaker, speaker_names));
     script.text("\n");
+    if (!turn.reasoning.empty())  // as Qwen3
+        script.text("<think>\n" + without_line_ends(turn.reasoning) + "\n</think>\n\n", loss_of(turn));
     script.text(with_input(turn), loss_of(turn));
     script.token("<|im_end|>", loss_of(turn));
     script.text("\n");
@@ -139,10 +168,10 @@ inline void add_zephyr(Script& script, const Turn& turn) {
 /// `system`: of the turn before, to stand inside this one; null for all but the user's first.
 inline void add_llama2(Script& script, const Turn& turn, const std::string* system) {
     if (turn.speaker == Speaker::assistant) {
-        script.text(" ", Loss::trained);
-        script.text(without_outer_space(with_input(turn)), Loss::trained);
-        script.text(" ", Loss::trained);
-        script.add(Piece::eos, Loss::trained);
+        script.text(" ", loss_of(turn));
+        script.text(without_outer_space(with_input(turn)), loss_of(turn));
+        script.text(" ", loss_of(turn));
+        script.add(Piece::eos, loss_of(turn));
         return;
     }
     const std::string before = system == nullptr ? "" : "<<SYS>>\n" + *system + "\n<</SYS>>\n\n";
@@ -156,9 +185,9 @@ inline void add_llama2(Script& script, const Turn& turn, const std::string* syst
 
 inline void add_mistral(Script& script, const Turn& turn, const std::string* system) {
     if (turn.speaker == Speaker::assistant) {
-        script.text(" ", Loss::trained);
-        script.text(with_input(turn), Loss::trained);
-        script.add(Piece::eos, Loss::trained);
+        script.text(" ", loss_of(turn));
+        script.text(with_input(turn), loss_of(turn));
+        script.add(Piece::eos, loss_of(turn));
         return;
     }
     script.mark("[INST]");
@@ -173,8 +202,8 @@ inline void add_mistral(Script& script, const Turn& turn, const std::string* sys
 /// first paragraph.
 inline void add_alpaca(Script& script, const Turn& turn, const std::string* system, bool first) {
     if (turn.speaker == Speaker::assistant) {
-        script.text(with_input(turn), Loss::trained);
-        script.add(Piece::eos, Loss::trained);
+        script.text(with_input(turn), loss_of(turn));
+        script.add(Piece::eos, loss_of(turn));
         return;
     }
     if (!first)
@@ -245,7 +274,8 @@ inline Script script_of(ChatFormat format, const Conversation& turns) {
 
 }  // namespace chat_detail
 
-/// A conversation in a format. What the assistant says is trained, with the token that ends its turn; all else is masked.
+/// A conversation in a format. What the assistant says is trained, with the token that ends its turn, unless the turn is
+/// masked; all else is masked.
 /// Throws where the format has no place for a turn, and says which.
 [[nodiscard]] inline std::vector<Segment> render(ChatFormat format, const Conversation& turns) {
     return chat_detail::script_of(format, turns).take();

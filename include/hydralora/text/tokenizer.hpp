@@ -121,6 +121,14 @@ public:
         return slot == Vocabulary::none ? std::nullopt : std::optional(vocabulary().id(slot));
     }
 
+    /// How the special tokens are written in the file.
+    [[nodiscard]] std::vector<std::string> specials() const {
+        std::vector<std::string> contents;
+        for (const AddedToken& added : parts_->added)
+            if (added.special && !added.content.empty()) contents.push_back(added.content);
+        return contents;
+    }
+
     /// The ids that the file's post-processor puts before and after a single text.
     [[nodiscard]] std::span<const std::int32_t> prefix() const { return parts_->prefix; }
     [[nodiscard]] std::span<const std::int32_t> suffix() const { return parts_->suffix; }

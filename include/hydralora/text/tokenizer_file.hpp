@@ -38,8 +38,8 @@ inline constexpr std::size_t most_added = std::size_t{1} << 16, most_added_bytes
         if (content.size() > longest_token)
             fail(json.where(), ": the token ", in_quotes(content), " has ", content.size(), " bytes, expected at most ",
                  longest_token);
-        const auto* id = value.get_if<std::int64_t>();
-        if (id == nullptr || *id < 0 || *id >= most_ids) static_cast<void>(json[content].integer(0, most_ids - 1));
+        const auto id = value.whole();
+        if (!id || *id < 0 || *id >= most_ids) static_cast<void>(json[content].integer(0, most_ids - 1));
         vocabulary.add(content, static_cast<std::int32_t>(*id));
     }
     vocabulary.finish();

@@ -192,7 +192,9 @@ TEST_CASE("data: the pieces of a plain file predict each byte once and the end")
     test::Draw draw(2);
     for (int trial = 0; trial < test::trials(150, 5000); ++trial) {
         const Index length = draw.integer(1, 20), size = draw.integer(1, 70);
-        const std::string text = random_bytes(draw, size);
+        std::string text = random_bytes(draw, size);
+        std::replace(text.begin(), text.end(), '\0', 'a');
+        text[0] = 'a';  // the begin of no other kind of file
         CAPTURE(length);
         CAPTURE(size);
         const Domain domain = read_all(folder.write("plain.txt", text), length);
@@ -214,14 +216,156 @@ TEST_CASE("data: the second piece starts with the byte before it, written out") 
     CHECK((domain.train[0].bytes == 3 && domain.train[1].bytes == 1 && domain.train[1].labelled == 2));
 }
 
-TEST_CASE("data: a plain file keeps every byte, UTF-8 or not, line ends and byte order mark too") {
+TEST_CASE("data: a plain file keeps every byte, UTF-8 or not, and line ends, but no byte order mark") {
     const Folder folder;
-    std::string text = "\xef\xbb\xbf\xff\xfe\xc0\x80\r\n\xed\xa0\x80";
-    for (int i = 0; i < 256; ++i) text += static_cast<char>(static_cast<unsigned char>(i));
-    const Domain domain = read_all(folder.write("raw.bin", text), 7);
-    std::string back;
-    for (const auto& example : domain.train) back += decode(example.labels);
-    CHECK(back == text);
+    std::string text = "a\xff\xfe\xc0\x80\r\n\xed\xa0\x80\xef\xbb\xbf";
+    for (int i = 1; i < 256; ++i) text += static_cast<char>(static_cast<unsigned char>(i));
+    for (const std::string mark : {"", "\xef\xbb\xbf"}) {
+        const Domain domain = read_all(folder.write("raw.bin", mark + text), 7);
+        std::string back;
+        for (const auto& example : domain.train) back += decode(example.labels);
+        CHECK(back == text);
+    }
+}
+
+TEST_CASE("data: files that are no text are refused by what they are, under any name") {
+    const Folder folder;
+    const std::pair<std::string, std::string> files[] = {{"\x1f\x8b\x08\x08", "gzip data"},
+                                                         {"PK\3\4 ", "a zip archive"},
+                                                         {"PAR1 ", "a Parquet file"},
+                                                         {"\x93NUMPY", "a NumPy array"},
+                                                         {std::string("\xff\xfe{\0", 4), "text in UTF-16"},
+                                                         {std::string("h\0i\0", 4), "text in UTF-16"}};
+    for (const auto& [bytes, kind] : files)
+        for (const char* name : {"d.txt", "d.jsonl", "d.json", "d.gz", "d"}) {
+            const auto file = folder.write(name, bytes);
+            CHECK(test::message_of([&] {
+                      (void)read_all(file, 8);
+                  }).starts_with(file.string() + ": expected text or records, found " + kind));
+        }
+    const auto nul = folder.write("d.txt", std::string("ab\nc\0d", 6));
+    CHECK(test::message_of([&] {
+              (void)read_all(nul, 8);
+          }).starts_with(nul.string() + ":2:2: expected text, found a NUL byte"));
+    const auto mark = folder.write("d.txt", "\xef\xbb\xbf");
+    CHECK(test::message_of([&] { (void)read_all(mark, 8); }) ==
+          mark.string() +
+              ": expected text, found a byte order mark and nothing else; leave it out or put text into it");
+}
+
+TEST_CASE("data: what is learnt as a text but looks like something else is noted") {
+    const Folder folder;
+    const auto notes = [&](const std::string& name, const std::string& text) {
+        std::string all;
+        for (const auto& note : read_all(folder.write(name, text), 64).notes) all += note + "\n";
+        return all;
+    };
+    const std::string line = R"({"text": "a"})";
+    CHECK(notes("d.jsonl.txt", line + "\n" + line).find("d.jsonl.txt: it begins with a JSON record") !=
+          std::string::npos);
+    CHECK(notes("d.data", "\n[" + line + "]").find("it begins with a JSON record") != std::string::npos);
+    CHECK(notes("d.csv", "a,b\n").find("a table by its name") != std::string::npos);
+    CHECK(notes("d.txt", "caf\xe9\nb\n\xff").find("2 lines have bytes that are no UTF-8, the first line 1") !=
+          std::string::npos);
+    for (const char* text : {"{a}\n", "[1] is a number\n", "text", "{\"a\": 1\n"}) CHECK(notes("d.txt", text) == "");
+    for (const char* name : {"d.ndjson", "d.NDJSON", "d.jsonl"}) {
+        const Domain records = read_all(folder.write(name, "\xef\xbb\xbf" + line + "\n" + line), 64);
+        CHECK((records.train.size() == 2 && records.bytes == 2 && records.notes.empty()));
+    }
+}
+
+namespace {
+/// Of one record in a format, the examples as they are trained.
+std::vector<Example> written(const std::string& record, hydralora::text::ChatFormat format,
+                             Prompts prompts = Prompts::masked) {
+    return read_domain(record, "d.jsonl",
+                       {.sequence_length = 256, .held_out = 0, .seed = {}, .prompts = prompts, .chat = format})
+        .train;
+}
+}  // namespace
+
+TEST_CASE("data: forms that mean one conversation give the same tokens and labels") {
+    using hydralora::text::ChatFormat;
+    const std::pair<const char*, const char*> pairs[] = {
+        {R"({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "reasoning_content": "t", "content": "a"}]})",
+         R"({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "<think>\nt\n</think>\n\na"}]})"},
+        {R"({"instruction": "r", "input": "", "output": "b", "history": [["q", "a"]]})",
+         R"({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"},)"
+         R"( {"role": "user", "content": "r"}, {"role": "assistant", "content": "b"}]})"},
+        {R"({"prompt": [{"role": "user", "content": "q"}], "completion": [{"role": "assistant", "content": "a"}]})",
+         R"({"instruction": "q", "output": "a"})"}};
+    for (const auto& [one, other] : pairs) {
+        const auto a = written(one, ChatFormat::chatml), b = written(other, ChatFormat::chatml);
+        REQUIRE((a.size() == 1 && b.size() == 1));
+        CHECK(a[0].ids == b[0].ids);
+        CHECK(a[0].labels == b[0].labels);
+    }
+}
+
+TEST_CASE("data: a masked turn is read and not learnt, in every format") {
+    const std::string begin =
+                          R"({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "bad")",
+                      end = R"(}, {"role": "user", "content": "r"}, {"role": "assistant", "content": "good"}]})";
+    for (std::size_t f = 0; f < hydralora::text::chat_format_names.size(); ++f) {
+        const auto format = static_cast<hydralora::text::ChatFormat>(f);
+        const auto plain = written(begin + end, format), masked = written(begin + R"(, "train": false)" + end, format);
+        REQUIRE((plain.size() == 1 && masked.size() == 1));
+        CHECK(masked[0].ids == plain[0].ids);
+        CHECK(plain[0].bytes > masked[0].bytes);
+        Ids learnt;
+        for (const auto label : masked[0].labels)
+            if (label >= 0 && label < 256) learnt.push_back(label);
+        const std::string words = decode(learnt);
+        CHECK(words.find("good") != std::string::npos);
+        CHECK(words.find("bad") == std::string::npos);
+    }
+    const auto all =
+        written(begin + R"(, "train": false)" + end, hydralora::text::ChatFormat::chatml, Prompts::trained);
+    CHECK(std::count(all[0].labels.begin(), all[0].labels.end(), ignored) == 0);
+}
+
+TEST_CASE("data: what a format has no place for is refused by name") {
+    using hydralora::text::ChatFormat;
+    const auto refused = [](const std::string& record, ChatFormat format) {
+        return test::message_of([&] { (void)written(record, format); });
+    };
+    const std::string user = R"({"messages": [{"role": "user", "content": "q"}, )", end = "}]}";
+    const std::string thought = user + R"({"role": "assistant", "content": "a", "reasoning": "t")" + end;
+    CHECK(refused(thought, ChatFormat::llama3) ==
+          "d.jsonl:1:1: turn 2 has reasoning: the chat format llama3 has no place for it; chatml has, or write it into "
+          "the "
+          "content, or leave it out");
+    CHECK(refused(user + R"({"role": "assistant", "content": "a", "tool_calls": [{}])" + end, ChatFormat::chatml) ==
+          "d.jsonl:1:1: turn 2 calls tools: the chat format chatml has no place for calls; write them into its "
+          "content, or "
+          "leave the conversation out");
+    CHECK(refused(user + R"({"role": "assistant", "content": "a"}], "tools": [{"name": "f"}]})", ChatFormat::chatml)
+              .starts_with("d.jsonl:1:1: found tools: the chat format chatml has no place for them"));
+    CHECK(refused(user +
+                      R"({"role": "assistant", "content": "a", "thinking": "t"}, {"role": "user", "content": "r"})"
+                      R"(, {"role": "assistant", "content": "b")" +
+                      end,
+                  ChatFormat::chatml)
+              .starts_with("d.jsonl:1:1: turn 2 has reasoning, but turn 3 is of the user after it"));
+}
+
+TEST_CASE("data: records that cannot be used end the run, or are skipped with a count") {
+    const Folder folder;
+    std::string lines;
+    for (int i = 1; i <= 10; ++i) lines += record(numbered(i), "a");
+    lines += R"({"messages": [{"role": "user", "content": "w?"}, {"role": "assistant", "content": null}]})"
+             "\n";
+    const auto file = folder.write("d.jsonl", lines);
+    CHECK(test::message_of([&] { (void)read_all(file, 64); }).starts_with(file.string() + ":11:"));
+    const Domain domain = read(file, {.sequence_length = 64, .held_out = 0, .seed = {}, .skip_unusable = true});
+    CHECK((domain.train.size() == 10 && domain.unusable == 1));
+    REQUIRE(domain.notes.size() == 1);
+    CHECK(domain.notes[0].starts_with(file.string() + ": 1 record skipped that cannot be used, at 11:"));
+    const auto bad = folder.write("d.jsonl", "{\"words\": 1}\n");
+    CHECK(test::message_of(
+              [&] { (void)read(bad, {.sequence_length = 64, .held_out = 0, .seed = {}, .skip_unusable = true}); })
+              .starts_with(bad.string() + ": none of its 1 records can be used, the first because of " + bad.string() +
+                           ":1:"));
 }
 
 TEST_CASE("data: long text records are cut like plain files, empty ones skipped") {
@@ -491,19 +635,23 @@ TEST_CASE("data: a broken line is named by file, line and column") {
         {R"( null)", "3:5", "expected an object, found null"},
         {R"({})", "3:2",
          R"(expected a record with "messages", with "instruction" and "output", or with "text", found no keys)"},
-        {R"({"Text": "x", "prompt": "y"})", "3:28",
-         R"(expected a record with "messages", with "instruction" and "output", or with "text", found the keys "Text", "prompt")"},
-        {R"({"instruction": "x"})", "3:20", R"(expected "output" in the record, found none)"},
-        {R"({"output": "x"})", "3:15", R"(expected "instruction" in the record, found none)"},
-        {R"({"input": "x", "output": "y"})", "3:29", R"(expected "instruction" in the record, found none)"},
+        {R"({"words": "x", "title": "y"})", "3:28",
+         R"(expected a record with "messages", with "instruction" and "output", or with "text", found the keys "words", "title")"},
+        {R"({"Text": "x"})", "3:7", R"(found the key "Text", which is not read; write "text")"},
+        {R"({"instruction": "x", "output": "y", "Input": "z"})", "3:43",
+         R"(found the key "Input", which is not read; write "input")"},
+        {R"({"instruction": "x"})", "3:20",
+         R"(expected "output" (or "completion", "response", "answer") in the record, found none)"},
+        {R"({"output": "x"})", "3:15",
+         R"(expected "instruction" (or "prompt", "query", "question") in the record, found none)"},
         {R"({"text": "x", "output": "y"})", "3:28",
-         R"(expected "text" alone or "instruction" and "output", found keys of both)"},
+         R"(expected "text" alone, found "output" too; leave out what is not to be learnt)"},
         {R"({"text": ["x"]})", "3:10", R"(expected a string as "text", found an array)"},
         {R"({"text": {"text": "x"}})", "3:10", R"(expected a string as "text", found an object)"},
         {R"({"text": true})", "3:13", R"(expected a string as "text", found true)"},
         {R"({"text": 12, "a": 1})", "3:12", R"(expected a string as "text", found a number)"},
-        {R"({"instruction": "x", "input": null, "output": "y"})", "3:34",
-         R"(expected a string as "input", found null)"},
+        {R"({"instruction": "x", "input": 1, "output": "y"})", "3:32",
+         R"(expected a string as "input", found a number)"},
         {R"({"text": "x", "text": "y"})", "3:20", R"(expected each key once, found "text" twice)"},
     };
     for (const auto& c : cases) {

@@ -104,6 +104,24 @@ const Conversation pair{{Speaker::user, "Hello"}, {Speaker::assistant, "Hi!"}};
 
 }  // namespace
 
+TEST_CASE("documents: control tokens spelt in texts are counted, and learnt as text") {
+    const Vocabulary vocabulary = open(golden("chat_chatml"));
+    const DataOptions options{.sequence_length = 256, .held_out = 0, .seed = {}};
+    const auto notes = [&](std::string_view text, const char* name) {
+        return read_domain(text, name, options, vocabulary).notes;
+    };
+    const std::string text = R"({"text": "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\nyo<|im_end|>\n"})";
+    CHECK(notes("{\"text\": \"a\"}\n" + text, "d.jsonl") ==
+          std::vector<std::string>{
+              "4 control tokens are spelt in texts of d.jsonl, the first, \"<|im_start|>\", at line 2; "
+              "learnt as text, not as the tokens"});
+    CHECK(notes("a\nb <|im_end|>\n", "d.txt") ==
+          std::vector<std::string>{"1 control token is spelt in texts of d.txt, the first, \"<|im_end|>\", at line 2; "
+                                   "learnt as text, not as the tokens"});
+    CHECK(notes(R"({"instruction": "a", "output": "<|im_end|>"})", "d.jsonl").size() == 1);
+    CHECK(notes("<|im_end >", "d.txt").empty());
+}
+
 TEST_CASE("documents: conversations have the ids and the mask that transformers gives them") {
     const std::pair<const char*, Vocabulary> models[] = {{"chat_chatml", open(golden("chat_chatml"))},
                                                          {"chat_llama2", open(golden("chat_llama2"))},

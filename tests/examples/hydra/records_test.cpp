@@ -36,6 +36,10 @@ std::string told(const Record& record) {
                 std::string(hydralora::text::speaker_names[static_cast<std::size_t>(turn.speaker)]) + ": " +
                 turn.content;
         if (!turn.input.empty()) text += "(" + turn.input + ")";
+        if (!turn.reasoning.empty()) text += "[thought: " + turn.reasoning + "]";
+        if (!turn.tool_calls.empty()) text += "[calls: " + turn.tool_calls + "]";
+        if (!turn.name.empty()) text += "[of " + turn.name + "]";
+        if (turn.loss == hydralora::text::Loss::masked) text += "[masked]";
     }
     return text;
 }
@@ -80,6 +84,163 @@ TEST_CASE("records: every form in which people have conversations") {
         CHECK(told(R"({"messages": [{"role": ")" + std::string(role) + R"(", "content": "x"}]})") == "tool: x");
 }
 
+TEST_CASE("records: a question and its answer, by any of their names") {
+    for (const char* question : {"instruction", "prompt", "query", "question"})
+        for (const char* answer : {"output", "completion", "response", "answer"})
+            CHECK(told("{\"" + std::string(question) + R"(": "q", ")" + answer + R"(": " a"})") ==
+                  "user: q|assistant:  a");
+    CHECK(told(R"({"input": "q", "output": "a"})") == "user: q|assistant: a");
+    CHECK(told(R"({"instruction": "", "input": "q", "output": "a"})") == "user: q|assistant: a");
+    CHECK(told(R"({"instruction": "i", "context": "c", "response": "a"})") == "user: i(c)|assistant: a");
+    CHECK(told(R"({"system_prompt": "s", "question": "q", "response": "a", "id": "x.1"})") ==
+          "system: s|user: q|assistant: a");
+    // As turns: what the assistant says in the prompt is read, not learnt.
+    CHECK(
+        told(
+            R"({"prompt": [{"role": "user", "content": "q"}], "completion": [{"role": "assistant", "content": "a"}]})") ==
+        "user: q|assistant: a");
+    CHECK(told(R"({"prompt": [{"role": "system", "content": "s"}, {"role": "user", "content": "q"},)"
+               R"({"role": "assistant", "content": "b"}, {"role": "user", "content": "r"}], "completion": "a"})") ==
+          "system: s|user: q|assistant: b[masked]|user: r|assistant: a");
+    CHECK(told(R"({"instruction": "r", "input": "", "output": "a", "history": [["q", "b"]], "system": "s"})") ==
+          "system: s|user: q|assistant: b|user: r|assistant: a");
+    CHECK(told(R"({"prompt": "r", "response": "a", "history": [{"role": "user", "content": "q"},)"
+               R"({"role": "assistant", "content": "b"}]})") == "user: q|assistant: b|user: r|assistant: a");
+    const std::string both = "; leave out what is not to be learnt";
+    CHECK(refused(R"({"prompt": "q", "question": "r", "answer": "a"})") ==
+          R"(d.json:1:31: expected "prompt" or "question", found both)");
+    CHECK(told(R"({"prompt": "q", "question": "q", "answer": "a"})") == "user: q|assistant: a");
+    CHECK(refused(R"({"messages": [{"role": "user", "content": "q"}], "answer": "a"})") ==
+          R"(d.json:1:63: expected "messages" alone, found "answer" too)" + both);
+    CHECK(told(R"({"messages": [{"role": "user", "content": "q"}], "prompt": "q\n"})") == "user: q");  // a copy
+    CHECK(refused(R"({"prompt": "q", "chosen": "a", "rejected": "b"})").substr(0, 31) ==
+          R"(d.json:1:29: found "chosen": of)");
+    CHECK(refused(R"({"prompt": "q", "completion": "a", "history": [["x"]]})").substr(0, 38) ==
+          "d.json:1:48: expected pairs like [[\"qu");
+    CHECK(refused(R"({"text": "x", "system": "s"})") ==
+          R"(d.json:1:28: expected "text" alone, found "system" too)" + both);
+    CHECK(refused(R"({"question": "q", "answer": "a", "context": "c"})").substr(0, 37) ==
+          R"(d.json:1:47: found "context" beside a)");
+}
+
+TEST_CASE("records: null, [] and \"\" are no values where there is another") {
+    for (
+        const char* same :
+        {R"({"instruction": "a", "input": null, "output": "b", "system": null, "messages": null, "text": null})",
+         R"({"instruction": "a", "input": "", "output": "b", "messages": [], "history": [], "tools": []})",
+         R"({"messages": [{"role": "user", "content": "a", "name": null, "tool_calls": null},)"
+         R"({"role": "assistant", "content": "b", "tool_calls": [], "function_call": null}], "text": null})",
+         R"({"instruction": "", "input": "", "output": "", "text": "",)"
+         R"( "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]})",
+         R"({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "conversations": null})",
+         R"({"messages": [{"role": "user", "content": "a", "from": null, "value": null},)"
+         R"({"role": "assistant", "content": "b", "from": null, "value": null, "weight": null}], "tools": null})",
+         R"({"messages": [{"role": "user", "content": [{"type": "text", "text": "a", "image_url": null}]},)"
+         R"({"role": "assistant", "content": [{"type": "text", "text": "b", "image_url": null}]}]})"})
+        CHECK(told(std::string_view(same)) == "user: a|assistant: b");
+    CHECK(told(R"({"text": "a", "messages": null, "instruction": null, "output": null})") == "text: a");
+    CHECK(told(R"({"text": "a", "id": 123456789012345678901234567890})") == "text: a");
+    CHECK(told(R"({"text": ""})") == "text: ");
+    CHECK(told(R"({"text": "\ufeffa"})") == "text: a");  // a byte order mark, of whatever wrote it
+    CHECK(refused(R"({"\ufeffprompt": "q", "completion": "a"})").find("write \"prompt\"") != std::string::npos);
+    CHECK(told(R"({"instruction": "", "output": "a"})") == "user: |assistant: a");
+    CHECK(refused(R"({"messages": [{"role": "user", "from": "gpt", "content": "x"}]})") ==
+          R"(d.json:1:44: expected "role" or "from" in the turn, found both)");
+    CHECK(refused(R"({"messages": [{"role": "user", "content": "x", "value": "y"}]})") ==
+          R"(d.json:1:59: expected "content" or "value" in the turn, found both)");
+    CHECK(refused(R"({"text": null})").find("found the keys \"text\"") != std::string::npos);
+}
+
+TEST_CASE("records: a turn of the assistant is masked by any key that says so") {
+    const auto with = [](const std::string& key) {
+        return R"({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a", )" + key +
+               R"(}, {"role": "user", "content": "r"}, {"role": "assistant", "content": "b"}]})";
+    };
+    for (const char* key : {R"("train": false)", R"("masked": true)", R"("trainable": false)", R"("training": false)",
+                            R"("loss": false)", R"("mask": 1)", R"("loss_mask": 0)", R"("is_masked": true)",
+                            R"("label": false)", R"("train_on": 0)", R"("train_detail": [])", R"("weight": 0)",
+                            R"("weight": 0.0)", R"("trained": 0)", R"("weight": 0, "mask": true)"})
+        CHECK_MESSAGE(told(with(key)) == "user: q|assistant: a[masked]|user: r|assistant: b", key);
+    for (const char* key : {R"("train": true)", R"("masked": false)", R"("weight": 1)", R"("weight": 1.0)",
+                            R"("mask": 0)", R"("label": true)", R"("loss_mask": 1)", R"("train": null)",
+                            R"("train_detail": null)", R"("weight": null)", R"("id": 7)"})
+        CHECK_MESSAGE(told(with(key)) == "user: q|assistant: a|user: r|assistant: b", key);
+    // Nothing is ever trained of a user's turn.
+    for (const char* key :
+         {R"("weight": 0)", R"("train": false)", R"("weight": 1.0)", R"("masked": true)", R"("train": true)"})
+        CHECK(told(R"({"messages": [{"role": "user", "content": "q", )" + std::string(key) +
+                   R"(}, {"role": "assistant", "content": "a"}]})") == "user: q|assistant: a");
+    CHECK(refused(with(R"("train": false, "weight": 1)")).find("against what another key says") != std::string::npos);
+    CHECK(refused(with(R"("train": "no")")).find("expected 0 or 1, true or false as \"train\"") != std::string::npos);
+    CHECK(refused(with(R"("do_train": false)")).find("whether that is to be learnt is not known") != std::string::npos);
+    CHECK(refused(with(R"("train_detail": [{"begin_offset": 0}])")).find("as a whole or not at all") !=
+          std::string::npos);
+}
+
+TEST_CASE("records: thoughts, calls and tools are kept for the chat format") {
+    for (const char* key : {"reasoning_content", "reasoning", "thinking"})
+        CHECK(told(R"({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", ")" + std::string(key) +
+                   R"(": "t", "content": "a"}]})") == "user: q|assistant: a[thought: t]");
+    CHECK(told(R"({"messages": [{"role": "assistant", "content": null, "tool_calls": [{"a": 1}, {}]},)"
+               R"({"role": "tool", "name": "f", "tool_call_id": "7", "content": "r"}]})") ==
+          R"(assistant: [calls: [{"a": 1}, {}]]|tool: r[of f])");
+    CHECK(
+        told(
+            R"({"conversations": [{"from": "function_call", "value": "{\"name\": \"f\"}"}, {"from": "observation", "value": "r"}]})") ==
+        R"(assistant: [calls: {"name": "f"}]|tool: r)");
+    const std::string turns = R"({"messages": [{"role": "user", "content": "q"}], )";
+    CHECK(read(turns + R"("tools": [{"type": "function"}]})")[0].record.tools == R"([{"type":"function"}])");
+    CHECK(read(turns + R"("tools": "[{\"name\": \"f\"}]"})")[0].record.tools == R"([{"name":"f"}])");
+    CHECK(read(turns + R"("functions": [{"name": "f"}]})")[0].record.tools ==
+          R"([{"type":"function","function":{"name":"f"}}])");
+    CHECK(read(turns + R"("tools": "[]"})")[0].record.tools == "");
+    CHECK(refused(turns + R"("tools": "f"})") ==
+          R"(d.json:1:61: expected an array of tools, or its JSON text, as "tools", found a string)");
+    CHECK(refused(R"({"messages": [{"role": "user", "content": "q", "thinking": "t"}]})")
+              .find("expected it in the assistant's") != std::string::npos);
+    CHECK(refused(R"({"conversations": [{"from": "function_call", "value": "f"}]})").find("expected a call in JSON") !=
+          std::string::npos);
+    CHECK(refused(R"({"question": "q", "thinking": "t", "answer": "a"})").find("found \"thinking\" in a record") !=
+          std::string::npos);
+    CHECK(refused(turns + R"("images": ["x.png"]})").find("only text can be trained on") != std::string::npos);
+    CHECK(refused(turns + R"("dialog": [{"role": "user", "content": "r"}]})").find("found turns as \"dialog\"") !=
+          std::string::npos);
+    CHECK(refused(R"({"prompt": "q", "completion": "a", "label": false})").find("found \"label\": false in a record") !=
+          std::string::npos);
+    CHECK(refused(turns + R"("weight": 0.5})").find("found \"weight\": 0.5 in a record") != std::string::npos);
+}
+
+TEST_CASE("records: keys that are not known are told of, once, with the first place") {
+    RecordNotes notes;
+    read_records(
+        "{\"text\": \"a\", \"id\": 1, \"label\": 0}\n"
+        "{\"text\": \"a\", \"mood\": \"good\", \"age\": null}\n"
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"a\", \"mood\": 1, \"name\": \"Ann\"},"
+        "{\"role\": \"user\", \"content\": \"a\", \"mood\": 2}], \"mood\": [1], \"weight\": 1}\n",
+        "d.json", [](Record&&, const RecordPlace&) {}, {.notes = &notes});
+    CHECK(notes.lines() == std::vector<std::string>{R"(the key "label" is not read (1 record, at line 1))",
+                                                    R"(the key "mood" is not read (2 records, the first at line 2))",
+                                                    R"(the key "mood" of turns is not read (1 record, at line 3))",
+                                                    R"(the key "name" of turns is not read (1 record, at line 3))"});
+}
+
+TEST_CASE("records: those that cannot be used are passed over and counted where that is asked for") {
+    Unusable unusable;
+    std::vector<std::string> texts;
+    const std::string_view text =
+        "{\"text\": \"a\"}\n{\"text\": 1}\n\n{\"text\": \"\\ud83d\"}\n{\"text\": \"b\"}\n{\"words\": \"c\"}";
+    const auto take = [&](Record&& record, const RecordPlace& place) {
+        if (*record.text == "b") place.fail("refused");
+        texts.push_back(*record.text);
+    };
+    read_records(text, "d.json", take, {.unusable = &unusable});
+    CHECK(texts == std::vector<std::string>{"a"});
+    CHECK(unusable.count == 4);
+    CHECK(unusable.places == std::vector<std::string>{"2:11", "4:17", "5:1", "6:14"});
+    CHECK(unusable.first == R"(d.json:2:11: expected a string as "text", found a number)");
+    CHECK(test::message_of([&] { read_records(text, "d.json", take); }).substr(0, 12) == "d.json:2:11:");
+}
+
 TEST_CASE("records: an array is read as its elements, wherever they stand") {
     const auto records = read(" \n[ {\"text\": \"a,]}\\\"\"},\n\n  {\"text\":\n \"b\"}\r\n,{\"text\": \"c\"}] \n");
     REQUIRE(records.size() == 3);
@@ -118,48 +279,44 @@ TEST_CASE("records: what is wrong in a conversation is named by file, line and c
     const auto turn = [](const std::string& inside) { return R"({"messages": [{)" + inside + "}]}"; };
     const std::string roles =
         "expected one of: system, user, assistant, tool, human, gpt, developer, model, bot, chatgpt, function, "
-        "observation, ipython";
+        "observation, ipython, tool_response, tool_call, function_call; name it so, or leave the conversation out";
     CHECK(refused(turn(R"("role": "narrator", "content": "x")")) ==
           "d.json:1:33: the role \"narrator\" is unknown, " + roles);
     CHECK(refused(turn(R"("from": "Human", "value": "x")")) == "d.json:1:30: the role \"Human\" is unknown, " + roles);
     CHECK(refused(turn(R"("role": "user")")) ==
           R"(d.json:1:30: expected "content" (or "value") in the turn, found none)");
     CHECK(refused(turn(R"("content": "x")")) == R"(d.json:1:30: expected "role" (or "from") in the turn, found none)");
-    CHECK(
-        refused(turn(R"("role": "assistant", "content": null)")) ==
-        R"(d.json:1:51: expected a string as "content", found null; turns that only call tools cannot be trained on)");
-    CHECK(
-        refused(turn(R"("role": "assistant", "weight": 0, "content": "x")")) ==
-        R"(d.json:1:48: expected 1 as the "weight" of a turn, found a number; all turns of the assistant are trained )"
-        "alike: leave the key or the conversation out");
-    CHECK(refused(turn(R"("role": "assistant", "weight": 1, "content": "x")")) == "no error");
+    CHECK(refused(turn(R"("role": "assistant", "content": null)")) ==
+          R"(d.json:1:51: expected a string as "content", found null; write what the turn says, or leave it or the )"
+          "conversation out");
+    CHECK(refused(turn(R"("role": "assistant", "weight": 0.5, "content": "x")")) ==
+          R"(d.json:1:50: expected 0 or 1, true or false as "weight" of a turn, found 0.5: the assistant's turns are )"
+          "trained alike, or masked");
     CHECK(refused(R"({"question": "x", "choices": ["a", "b"], "answer": 0})") ==
           "d.json:1:53: found a question with choices, of which nothing is learnt: `hydra eval` takes those");
     CHECK(refused("\xef\xbb\xbf"
                   R"({"text": "x"})") == "no error");  // a byte order mark
     CHECK(refused(turn(R"("role": 1)")) == R"(d.json:1:25: expected a string as "role", found a number)");
-    CHECK(
-        refused(turn(R"("role": "user", "content": {"a": 1})")) ==
-        R"(d.json:1:43: expected a string as "content", found an object; turns that only call tools cannot be trained on)");
+    CHECK(refused(turn(R"("role": "user", "content": {"a": 1})")) ==
+          R"(d.json:1:43: expected a string as "content", found an object)");
     CHECK(refused(turn(R"("role": "user", "content": ["x"])")) ==
           R"(d.json:1:46: expected a part like {"type": "text", "text": "..."}, found a string)");
     CHECK(refused(turn(R"("role": "user", "content": [{"type": "image_url", "image_url": {}}])")).substr(0, 86) ==
           R"(d.json:1:81: expected parts of type "text", found "image_url"; only text can be traine)");
     CHECK(refused(turn(R"("role": "user", "content": "a", "content": "b")")) ==
           R"(d.json:1:56: expected each key once, found "content" twice)");
-    CHECK(refused(turn(R"("role": "assistant", "content": "", "tool_calls": [{}])"))
-              .find("calls of tools have no place") != std::string::npos);
-    CHECK(refused(R"({"messages": []})") == R"(d.json:1:16: expected at least one turn in "messages", found none)");
+    CHECK(refused(R"({"messages": []})") == R"(d.json:1:15: expected at least one turn in "messages", found none)");
     CHECK(refused(R"({"messages": ["x"]})") ==
           R"(d.json:1:17: expected a turn like {"role": "user", "content": "..."}, found a string)");
     CHECK(refused(R"({"messages": "x"})") ==
           R"(d.json:1:16: expected an array of turns as "messages", found a string)");
     CHECK(refused(R"({"messages": {}})") ==
           R"(d.json:1:14: expected an array of turns as "messages", found an object)");
-    CHECK(refused(R"({"messages": [], "conversations": []})") ==
-          R"(d.json:1:32: expected "messages" or "conversations", found both)");
+    const std::string x = R"([{"role": "user", "content": "x"}])";
+    CHECK(refused(R"({"messages": )" + x + R"(, "conversations": )" + x + "}") ==
+          R"(d.json:1:67: expected "messages" or "conversations", found both)");
     CHECK(refused(R"({"messages": [{"role": "user", "content": "a"}], "text": "x"})") ==
-          R"(d.json:1:61: expected "messages" alone, found "text" or its like too)");
+          R"(d.json:1:61: expected "messages" alone, found "text" too; leave out what is not to be learnt)");
     CHECK(refused(R"({"system": "s", "messages": [{"role": "system", "content": "a"}]})") ==
           R"(d.json:1:65: expected one system prompt, found "system" and a first turn of system)");
 }

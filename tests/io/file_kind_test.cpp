@@ -1,0 +1,45 @@
+#include <hydralora/io/file_kind.hpp>
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <string_view>
+
+using namespace hydralora::io;
+using namespace std::string_view_literals;
+
+namespace {
+bool named(std::string_view bytes, std::string_view name) {
+    return foreign_kind(bytes).find(name) != std::string_view::npos;
+}
+}  // namespace
+
+// Signatures as the formats' own pages give them.
+TEST_CASE("files that are no text are told by their first bytes") {
+    CHECK(named("\x1f\x8b\x08\x00"sv, "gzip"));
+    CHECK(named("PK\x03\x04\x14"sv, "zip"));
+    CHECK(named("PAR1\x15\x04"sv, "Parquet"));
+    CHECK(named("\x93NUMPY\x01\x00"sv, "NumPy"));
+    CHECK(named("ARROW1\0\0"sv, "Arrow"));
+    CHECK(named("\x28\xb5\x2f\xfd\x24"sv, "Zstandard"));
+    CHECK(named("\xfd\x37\x7a\x58\x5a\x00"sv, "xz"));
+    CHECK(named("BZh91AY&SY\x00\x00"sv, "bzip2"));
+    CHECK(named("%PDF-1.7\n"sv, "PDF"));
+    CHECK(named("\xff\xfeh\0i\0"sv, "UTF-16"));
+    CHECK(named("\xfe\xff\0h\0i"sv, "UTF-16"));
+    CHECK(named("h\0i\0"sv, "UTF-16"));
+    CHECK(named("\0h\0i"sv, "UTF-16"));
+    CHECK(named("\xff\xfe\0\0h\0\0\0"sv, "UTF-32"));
+    CHECK(named("version https://git-lfs.github.com/spec/v1\n"sv, "Git-LFS"));
+    CHECK(named(std::string(257, 'a') + std::string("ustar\0", 6) + "00", "tar"));
+    for (const auto text : {""sv, "a"sv, "PAR"sv, "P"sv, "BZh, said the bee, and so on"sv, "{\"a\": 1}"sv,
+                            "\xef\xbb\xbftext"sv, "caf\xe9"sv, "\x80 is a byte"sv, "7z"sv})
+        CHECK(foreign_kind(text).empty());
+}
+
+TEST_CASE("a byte order mark is taken off once") {
+    CHECK(without_byte_order_mark("\xef\xbb\xbftext") == "text");
+    CHECK(without_byte_order_mark("\xef\xbb\xbf\xef\xbb\xbf") == "\xef\xbb\xbf");
+    CHECK(without_byte_order_mark("\xef\xbb") == "\xef\xbb");
+    CHECK(without_byte_order_mark("") == "");
+}
