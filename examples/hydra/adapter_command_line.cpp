@@ -117,9 +117,9 @@ Subcommand add_import(CLI::App& app) {
     const auto options = std::make_shared<ImportOptions>();
     const auto replace = std::make_shared<bool>(false);
     CLI::App& in =
-        *app.add_subcommand("import", "make an adapter of a LoRA of PEFT or of a released HydraLoRA checkpoint");
+        *app.add_subcommand("import", "make an adapter of a LoRA of PEFT, mlx-lm or llama.cpp, or of a released HydraLoRA one");
     in.option_defaults()->always_capture_default();
-    in.add_option("path", options->path, "directory with adapter_config.json and adapter_model.safetensors")
+    in.add_option("path", options->path, "directory of PEFT, mlx-lm or released HydraLoRA, or GGUF file of a LoRA")
         ->required()
         ->type_name("PATH");
     in.add_option("--base", options->base, "model directory or GGUF file that it was trained on")

@@ -1,6 +1,7 @@
 #include "base_model.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <system_error>
 #include <vector>
 
@@ -72,6 +73,7 @@ BaseModel load_base(HostBackend& be, const std::filesystem::path& path, Index po
         const Json config = io::read_json(path / config_name);
         base.vocabulary = load_vocabulary(path, io::JsonView(config, config_file));
     }
+    for (const std::string& note : base.files.notes) std::fprintf(stderr, "Note: %s\n", note.c_str());
     base.config = base.files.config;
     base.config.max_positions = planned_positions(base.config.max_positions, positions);
     base.name = path.string();
@@ -91,6 +93,9 @@ void save_trained_base(const std::filesystem::path& directory, const BaseModel& 
     Json document = io::read_json(from / config_name);
     for (const char* key : {"dtype", "torch_dtype"})
         if (document.find(key) != nullptr) document.set(key, "bfloat16");
+    const std::string config_file = (from / config_name).string();
+    if (io::llama_config_from_json(io::JsonView(document, config_file)).lm_head != base.config.lm_head)
+        document.set("tie_word_embeddings", base.config.lm_head == LmHead::tied);  // the files decided otherwise
     write_model(directory, document, io::llama_files_detail::norm_offset(base.config), weights, companions_of(from));
 }
 

@@ -74,12 +74,6 @@ io::AdapterFileConfig lora_file_config(const LlamaAdapterConfig& config, const S
     return file;
 }
 
-io::GgufBase gguf_base(const LlamaConfig& model) {
-    static constexpr std::array<const char*, architecture_names.size()> names{"llama", "llama", "qwen2", "qwen3",
-                                                                              "gemma3"};
-    return {names[static_cast<std::size_t>(model.architecture)], model.heads, model.kv_heads};
-}
-
 /// The gates that are asked for or measured; none where a gated adapter is exported by heads without a text.
 std::optional<ModuleGates> gates_for(const ExportOptions& options, Session& session,
                                      const std::vector<const Example*>& examples) {
@@ -192,7 +186,7 @@ void write_heads(const ExportOptions& options, Session& session, const io::Adapt
             const auto head = head_of(session, i);
             const auto path = staged.path() / head_name(i, gguf);
             if (gguf)
-                io::save_gguf_adapter(path, file, gguf_base(session.base().config), head);
+                io::save_gguf_adapter(path, file, io::gguf_base(session.base().config), head);
             else
                 io::save_peft(path, file, head);
         }
@@ -211,7 +205,7 @@ void write_collapsed(const ExportOptions& options, Session& session, const io::A
                      const Lora& lora) {
     const io::AdapterFileConfig file = lora_file_config(lora.config, session, of);
     if (options.to == ExportKind::gguf_collapsed)
-        return io::save_gguf_adapter(options.out, file, gguf_base(session.base().config), lora.parameters);
+        return io::save_gguf_adapter(options.out, file, io::gguf_base(session.base().config), lora.parameters);
     const auto existing = options.overwrite == Overwrite::replace ? io::Existing::replace : io::Existing::refuse;
     io::save_peft(options.out, file, lora.parameters, existing);
 }
@@ -260,8 +254,7 @@ void run_export(const ExportOptions& asked) {
           ": keeps the router; leave --text and --gate out");
     check_target(options);
     const io::AdapterKind kind = io::adapter_kind(options.adapter);
-    check(kind != io::AdapterKind::peft, options.adapter.string(),
-          ": is a LoRA of PEFT; `hydra import` makes an adapter of it first");
+    io::check_no_import(kind, options.adapter);
     const io::AdapterFileConfig file = io::read_adapter_config(options.adapter);
     if (options.to == ExportKind::released) static_cast<void>(io::to_released_json(file));
 

@@ -68,8 +68,7 @@ void run_merge(const MergeOptions& options) {
     const auto target = options.out.has_filename() ? options.out : options.out.parent_path();
     check(!target.empty() && !io::path_exists(target), target.string(), ": exists already; choose another --out");
     check_output(target, "--out");
-    check(io::adapter_kind(options.adapter) != io::AdapterKind::peft, options.adapter.string(),
-          ": is a LoRA of PEFT; `hydra import` makes an adapter of it first");
+    io::check_no_import(io::adapter_kind(options.adapter), options.adapter);
     Session session(options.base, options.adapter, host_options(options.threads), 0, Quantise::none);
     const LlamaAdapterConfig& config = session.adapter_config();
     check(has_fixed_gates(config.adapter), options.adapter.string(), ": the gate ",
