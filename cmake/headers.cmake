@@ -199,6 +199,7 @@ set(HYDRALORA_HEADERS
     hydralora/io/model_files.hpp
     hydralora/io/module_pattern.hpp
     hydralora/io/peft.hpp
+    hydralora/io/peft_changes.hpp
     hydralora/io/peft_config.hpp
     hydralora/io/quote.hpp
     hydralora/io/safetensors.hpp

@@ -99,6 +99,7 @@ Subcommand add_export(CLI::App& app) {
     add_enum(x, "--to", options->to, export_kind_names, "heads: a LoRA a head; collapsed: one LoRA under fixed gates")
         ->required();
     x.add_option("--out", options->out, "directory, for gguf-collapsed a file")->required()->type_name("PATH");
+    add_enum(x, "--dtype", options->type, export_type_names, "elements of the file; what is trained here is f32");
     x.add_option("--text", options->text, "files whose mean gates are used, and on which the change is measured")
         ->type_name("FILE");
     x.add_option("--gate", options->gates, "fixed gates instead, one a head: 0.5,0.25,0.25")
@@ -138,7 +139,7 @@ Subcommand add_merge(CLI::App& app) {
     const auto options = std::make_shared<MergeOptions>();
     CLI::App& w = *app.add_subcommand("merge", "write a base with an adapter's weights added to its own");
     w.option_defaults()->always_capture_default();
-    w.add_option("adapter", options->adapter, "adapter directory, with gate none or uniform")
+    w.add_option("adapter", options->adapter, "adapter directory, with gate none or uniform, or one of PEFT")
         ->required()
         ->type_name("ADAPTER");
     w.add_option("--base", options->base, "model directory or GGUF file")->required()->type_name("BASE");

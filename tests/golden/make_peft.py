@@ -149,6 +149,36 @@ save_file(load_file(tensors_file) | {"base_model.model." + key: values[key] for 
     "model.embed_tokens.weight", "lm_head.weight")} | {"base_model.model.model.norm.modules_to_save.weight": values[
         "model.norm.weight"]}, tensors_file, metadata={"format": "pt"})
 
+# What no A and B of linear layers hold, for `hydra merge`: DoRA with a whole norm; the head and the embedding; rows of the
+# embedding with a whole head.
+def make_merge(name, **lora):
+    base = AutoModelForCausalLM.from_pretrained(out.parent / "models" / "llama", dtype=torch.float32)
+    torch.manual_seed(3)
+    model = get_peft_model(base, LoraConfig(r=2, lora_alpha=3, task_type="CAUSAL_LM", **lora))
+    generator = torch.Generator().manual_seed(8)
+    for key, p in sorted(model.named_parameters()):
+        if p.requires_grad:
+            p.data = p.data + torch.randn(p.shape, generator=generator) / 4
+    folder = out / name
+    model.save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)
+    config = json.loads((folder / "adapter_config.json").read_text()) | {"base_model_name_or_path": None}
+    config["target_modules"] = sorted(config["target_modules"])
+    (folder / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n")
+    loaded = PeftModel.from_pretrained(
+        AutoModelForCausalLM.from_pretrained(out.parent / "models" / "llama", dtype=torch.float32), folder).eval()
+    ids = torch.randint(0, loaded.config.vocab_size, (1, 11), generator=generator)
+    ids[0, 3] = 5
+    with torch.no_grad():
+        save_file({"ids": ids.to(torch.int32), "logits": loaded(ids).logits[0].contiguous()}, folder / "logits.safetensors")
+    for file in folder.iterdir():
+        file.chmod(0o644)
+
+
+make_merge("merge_dora", target_modules=["q_proj", "down_proj"], use_dora=True, modules_to_save=["input_layernorm"])
+make_merge("merge_ends", target_modules=["v_proj", "lm_head", "embed_tokens"], rank_pattern={"lm_head": 3})
+make_merge("merge_rows", target_modules=["up_proj"], trainable_token_indices=[5, 17], modules_to_save=["lm_head"])
+
 # What is refused: adapters that are more than A and B.
 make("dora", llama(), LoraConfig(r=2, target_modules=["down_proj"], use_dora=True, task_type="CAUSAL_LM"))
 (out / "dora" / "delta.safetensors").unlink()

@@ -253,8 +253,7 @@ TEST_CASE("what is more than a LoRA of linear layers is refused by what it is") 
     rewrite(golden / "patterns", scratch / "ranks", [](std::string name) { return name; });
     Json unruled = read_json(scratch / "ranks/adapter_config.json");
     test::set_content(scratch / "ranks/adapter_config.json", to_text(unruled.set("rank_pattern", Json::object())));
-    CHECK(has(refusal(scratch / "ranks"),
-              "expected shape [2, 24] by adapter_config.json, r and rank_pattern, found [3, 24]"));
+    CHECK(has(refusal(scratch / "ranks"), " by adapter_config.json, r and rank_pattern, found ["));
     // A tensor of the base needs the base.
     EigenBackend be({.threads = 1});
     rewrite(golden / "plain", scratch / "copied",

@@ -75,11 +75,11 @@ void part_halves(MatrixView<const T> from, Index heads, MatrixView<T> to) {
                     to(h * dim + part * half + i, j) = from(h * dim + 2 * i + part, j);
 }
 
-/// Makes or replaces a GGUF adapter file, in one step, from a set of parameters of one head without a gate. Values are
-/// written as float; llama.cpp scales by alpha / r.
+/// Makes or replaces a GGUF adapter file, in one step, from a set of parameters of one head without a gate, with elements of
+/// `type`; llama.cpp scales by alpha / r.
 template <class P>
 void save_gguf_adapter(const std::filesystem::path& path, const AdapterFileConfig& config, const GgufBase& base, P& set,
-                       const FileCalls& calls = {}) {
+                       const FileCalls& calls = {}, Dtype type = Dtype::f32) {
     check(config.heads == 1 && config.sharing == "shared_a" && (config.gate == "none" || config.gate == "uniform"),
           "save_gguf_adapter: expected one head without a gate, found ", config.heads, " heads, gate ", config.gate,
           "; export each head, or collapse them");
@@ -122,7 +122,8 @@ void save_gguf_adapter(const std::filesystem::path& path, const AdapterFileConfi
                             {"general.type", GgufScalar(std::string("adapter"))},
                             {"adapter.type", GgufScalar(std::string("lora"))},
                             {"adapter.lora.alpha", GgufScalar(static_cast<float>(config.alpha))}};
-    save_gguf(path, fields, tensors, calls);
+    std::deque<std::vector<std::byte>> rounded;
+    save_gguf(path, fields, in_type(type, std::move(tensors), rounded), calls);
 }
 
 namespace gguf_adapter_detail {

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <deque>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -138,6 +139,16 @@ struct PeftKey {
     return module.starts_with(model) ? lora_place(module.substr(model.size())) : std::nullopt;
 }
 
+/// A factor has the rank that the configuration says.
+inline void check_rank(const PeftConfig& config, std::string_view module, char letter, const ForeignFactor& factor) {
+    const Index rank = config.rank_of(module), found = letter == 'a' ? factor.rows : factor.cols;
+    const auto shape = [&](Index r) {
+        return (letter == 'a' ? TensorShape{r, factor.cols} : TensorShape{factor.rows, r}).text();
+    };
+    check(found == rank, factor.where, ": expected shape ", shape(rank), " by ", adapter_config_name,
+          ", r and rank_pattern, found ", shape(found));
+}
+
 }  // namespace peft_detail
 
 /// A LoRA of PEFT and what its file holds besides: tensors under names of the base's own.
@@ -172,12 +183,8 @@ struct PeftLora {
         const auto place = place_of(key.module);
         const char letter = letter_of(key.part);
         check(place.has_value() && letter != '\0', result.file.where(entry), ": ", reason(key, place.has_value()));
-        const ForeignFactor& factor =
-            lora.put(*place, letter, foreign_lora_detail::read_factor(result.file, entry, false));
-        const Index rank = config.rank_of(key.module), found = letter == 'a' ? factor.rows : factor.cols;
-        check(found == rank, factor.where, ": expected shape ",
-              (letter == 'a' ? TensorShape{rank, factor.cols} : TensorShape{factor.rows, rank}).text(), " by ",
-              adapter_config_name, ", r and rank_pattern, found ", entry.shape.text());
+        check_rank(config, key.module, letter,
+                   lora.put(*place, letter, foreign_lora_detail::read_factor(result.file, entry, false)));
     }
     for (auto& [place, module] : lora.modules)
         module.scale = config.scaling_of(concat("model.layers.", place.first, '.', lora_modules[place.second].path));
@@ -205,12 +212,15 @@ AdapterFileConfig load_peft(const std::filesystem::path& directory, P&& set) {
     return peft.lora.config;
 }
 
-/// Writes a set of parameters of one head as a PEFT LoRA directory, in one step.
+/// Writes a set of parameters of one head as a PEFT LoRA directory, in one step; elements in the set's own type unless another
+/// is asked for.
 template <class P>
 void save_peft(const std::filesystem::path& directory, const AdapterFileConfig& config, const P& set,
-               Existing existing = Existing::refuse, const FileCalls& calls = {}) {
+               Existing existing = Existing::refuse, const FileCalls& calls = {}, std::optional<Dtype> type = {}) {
     const Json document = to_peft_json(config);
-    const auto tensors = tensors_of("save_peft", [&](auto&& f) { peft_detail::for_each_tensor(set, f); });
+    auto tensors = tensors_of("save_peft", [&](auto&& f) { peft_detail::for_each_tensor(set, f); });
+    std::deque<std::vector<std::byte>> memory;
+    if (type) tensors = in_type(*type, std::move(tensors), memory);
     write_adapter_directory(directory, document, tensors, existing, calls);
 }
 
@@ -218,10 +228,12 @@ void save_peft(const std::filesystem::path& directory, const AdapterFileConfig& 
 /// dropout used in training is not part of the layout.
 template <class P>
 void save_released(const std::filesystem::path& directory, const AdapterFileConfig& config, const P& set,
-                   Existing existing = Existing::refuse, const FileCalls& calls = {}) {
+                   Existing existing = Existing::refuse, const FileCalls& calls = {}, std::optional<Dtype> type = {}) {
     const Json document = to_released_json(config);
-    const auto tensors =
+    auto tensors =
         tensors_of("save_released", [&](auto&& f) { adapter_files_detail::for_each_tensor(config, set, f); });
+    std::deque<std::vector<std::byte>> memory;
+    if (type) tensors = in_type(*type, std::move(tensors), memory);
     write_adapter_directory(directory, document, tensors, existing, calls);
 }
 

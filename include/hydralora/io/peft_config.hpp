@@ -162,8 +162,11 @@ private:
     }
 };
 
-/// Reads PEFT's document; `file` is for messages. alpha is such that alpha / r is PEFT's scaling, rsLoRA's too.
-[[nodiscard]] inline PeftConfig peft_config_from_json(const Json& document, std::string_view file) {
+/// Reads PEFT's document; `file` is for messages. alpha is such that alpha / r is PEFT's scaling, rsLoRA's too. `besides`: keys
+/// of what no A and B do that the caller reads.
+[[nodiscard]] inline PeftConfig peft_config_from_json(
+    const Json& document, std::string_view file,
+    std::span<const std::string_view> besides = peft_detail::read_of_tensors) {
     constexpr Index most_rank = 65536;
     constexpr double most_alpha = 1e9;
     const JsonView json(document, file);
@@ -172,7 +175,7 @@ private:
     if (type != "LORA") json["peft_type"].refuse("\"LORA\": an adapter of another method is not a LoRA");
     if (json["lora_nums"].exists())
         json["lora_nums"].refuse("no such key in a LoRA of PEFT: this is a released HydraLoRA adapter");
-    check_plain_lora(document, file, peft_detail::read_of_tensors);
+    check_plain_lora(document, file, besides);
 
     PeftConfig config;
     AdapterFileConfig& adapter = config.adapter;
