@@ -72,8 +72,8 @@ void merge_peft(const MergeOptions& options, const std::filesystem::path& target
         const std::string& name = tensor.entry->name;
         if (tied && name == head_name) {  // a copy, or the one name that the two share
             if (files.find(embedding_name).entry == nullptr)
-                tensors.push_back(io::named_tensor(std::string(embedding_name), tensor.entry->dtype, tensor.entry->shape,
-                                                   tensor.file->bytes(*tensor.entry)));
+                tensors.push_back(io::named_tensor(std::string(embedding_name), tensor.entry->dtype,
+                                                   tensor.entry->shape, tensor.file->bytes(*tensor.entry)));
             continue;
         }
         if (changes.changes(name))

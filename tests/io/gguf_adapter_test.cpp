@@ -37,7 +37,6 @@ TEST_CASE("our file is, byte for byte, that of the gguf package with rows permut
 TEST_CASE("a LoRA of llama.cpp is read back: the factors of the directory that it was made of") {
     EigenBackend be({.threads = 1});
     for (const auto& [name, architecture] : {std::pair{"plain", "llama"}, {"qwen2", "qwen2"}}) {
-        CAPTURE(name);
         AdapterFileConfig config = read_peft_config(golden / name);
         auto one = test::lora_buffers(be, config.rank, config.target_modules),
              other = test::lora_buffers(be, config.rank, config.target_modules);

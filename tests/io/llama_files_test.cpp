@@ -6,6 +6,7 @@
 #include <hydralora/eigen/eigen_backend.hpp>
 #include <hydralora/io/safetensors_writer.hpp>
 #include <limits>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -216,7 +217,8 @@ TEST_CASE("a head tied or not, with files that have the embedding, the head, bot
     EigenBackend be({.threads = 1});
     // (tied, embedding, head: 0 absent, 1 the embedding, 2 half of it)
     const auto made = [&](bool tied, bool embedding, int head) {
-        Copy copy("llama");
+        auto owner = std::make_unique<Copy>("llama");
+        const Copy& copy = *owner;
         copy.replace("config.json", "\"tie_word_embeddings\": false",
                      tied ? "\"tie_word_embeddings\": true" : "\"tie_word_embeddings\": false");
         const ModelFiles files = ModelFiles::open(copy.folder);
@@ -235,12 +237,12 @@ TEST_CASE("a head tied or not, with files that have the embedding, the head, bot
                 named_tensor("lm_head.weight", host_view(std::as_const(half).data(), values.rows, values.cols)));
         save_safetensors(copy.folder + "new", tensors, {{"format", "pt"}});
         std::filesystem::rename(copy.folder + "new", copy.folder + "model.safetensors");
-        return copy;
+        return owner;
     };
-    const auto head_of = [&](const Copy& copy) { return open_llama(be, copy.folder).config.lm_head; };
-    const Copy plain = made(true, true, 0), copied = made(true, true, 1), head_alone = made(true, false, 1),
+    const auto head_of = [&](const auto& copy) { return open_llama(be, copy->folder).config.lm_head; };
+    const auto plain = made(true, true, 0), copied = made(true, true, 1), head_alone = made(true, false, 1),
                other = made(true, true, 2), own = made(false, true, 2), own_copy = made(false, true, 1);
-    for (const Copy* copy : {&plain, &copied, &head_alone}) {
+    for (const Copy* copy : {plain.get(), copied.get(), head_alone.get()}) {
         const auto model = open_llama(be, copy->folder);
         CHECK(model.config.lm_head == LmHead::tied);
         CHECK(model.views.lm_head.empty());
@@ -249,7 +251,7 @@ TEST_CASE("a head tied or not, with files that have the embedding, the head, bot
     }
     CHECK(head_of(own) == LmHead::own);
     CHECK(head_of(own_copy) == LmHead::own);
-    const auto differs = open_llama(be, other.folder);
+    const auto differs = open_llama(be, other->folder);
     CHECK(differs.config.lm_head == LmHead::own);
     REQUIRE(differs.notes.size() == 1);
     CHECK(has(differs.notes[0], "\"tie_word_embeddings\" is true, but the files have an lm_head.weight other than"));
@@ -257,11 +259,11 @@ TEST_CASE("a head tied or not, with files that have the embedding, the head, bot
         differs.views.embedding.visit(
             [&](const auto& embedding) { CHECK(widened<float>(view(3, 4)) == widened<float>(embedding(3, 4)) / 2); });
     });
-    CHECK(has(made(false, true, 0).open(), "expected a tensor \"lm_head.weight\" by config.json"));
-    CHECK(has(made(false, true, 0).open(),
+    CHECK(has(made(false, true, 0)->open(), "expected a tensor \"lm_head.weight\" by config.json"));
+    CHECK(has(made(false, true, 0)->open(),
               "if the head shares the embedding, set \"tie_word_embeddings\": true in config.json"));
-    CHECK(has(made(false, false, 1).open(), "expected a tensor \"model.embed_tokens.weight\""));
-    CHECK(has(made(true, false, 0).open(), "expected a tensor \"model.embed_tokens.weight\""));
+    CHECK(has(made(false, false, 1)->open(), "expected a tensor \"model.embed_tokens.weight\""));
+    CHECK(has(made(true, false, 0)->open(), "expected a tensor \"model.embed_tokens.weight\""));
 }
 
 TEST_CASE("weights that are no numbers") {

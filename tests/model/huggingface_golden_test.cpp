@@ -3,6 +3,7 @@
 // layers, sliding windows shorter than sequences and documents. Logits, losses, gradients of the weights and of adapters in the released layer's formulation, ten AdamW steps, packed documents.
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <hydralora/io/adapter_files.hpp>
 #include <hydralora/io/json.hpp>
 #include <hydralora/io/llama_files.hpp>
@@ -196,10 +197,10 @@ TEST_CASE("old keys and new keys of config.json say the same") {
 }
 
 TEST_CASE("settings of RoPE in config.json: the frequencies and logits of transformers") {
-    const std::string folder = HYDRALORA_TEST_DATA "/golden/";
-    const io::Json cases = io::read_json(folder + "rope.json"),
-                   original = io::read_json(folder + "models/llama/config.json");
-    const auto file = io::SafetensorsFile::open(folder + "rope.safetensors");
+    const std::filesystem::path folder = HYDRALORA_TEST_DATA "/golden", cases_path = folder / "rope.json",
+                                model_path = folder / "models/llama", config_path = model_path / "config.json";
+    const io::Json cases = io::read_json(cases_path), original = io::read_json(config_path);
+    const auto file = io::SafetensorsFile::open(folder / "rope.safetensors");
     const auto with = [&](const io::Json& keys, bool long_heads) {
         io::Json config;
         for (const auto& [key, value] : *original.get_if<io::Json::Object>())
@@ -210,10 +211,12 @@ TEST_CASE("settings of RoPE in config.json: the frequencies and logits of transf
         return io::llama_config_from_json(io::JsonView(config, "config.json"));
     };
     test::TestBackend be({.threads = 1});
-    const auto base = io::open_llama(be, folder + "models/llama");
+    const auto base = io::open_llama(be, model_path);
     const auto ids = file.view<std::int32_t>("input_ids");
     int compared = 0, scaled = 0;
-    for (const auto& [name, each] : *cases.get_if<io::Json::Object>()) {
+    for (const auto& member : *cases.get_if<io::Json::Object>()) {
+        const std::string& name = member.first;
+        const io::Json& each = member.second;
         CAPTURE(name);
         const io::JsonView expected(each, "rope.json");
         const LlamaConfig c = with(*each.find("keys"), true);

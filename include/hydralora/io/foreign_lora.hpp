@@ -168,6 +168,12 @@ void put_foreign(const ForeignLora& lora, P&& set) {
         check(has == wide, factor.where, ": expected ", wide, is_a ? " columns" : " rows", ", as many as ", name,
               " has ", is_a ? "inputs" : "outputs", ", found ", has, "; does the adapter belong to another model?");
         found += is_a ? 1 : 0;
+        if (const double by = is_a ? 1 : lora.factor_of(*module); by != 1)
+            for (const float value : factor.values)
+                check(std::isfinite(static_cast<float>(by * static_cast<double>(value))), factor.where, ": holds ",
+                      value, ", which times ", by,
+                      ", its scale over that of the whole, is no finite number; the scales are too far "
+                      "apart");
     });
     if (found != lora.modules.size()) {
         Index layers = 0;

@@ -59,10 +59,17 @@ inline constexpr std::array<std::string_view, 5> read_of_tensors{"layers_to_tran
                                                                  "modules_to_save", "rank_pattern", "alpha_pattern"};
 
 /// The way out of what no LoRA of linear layers holds.
-inline constexpr std::string_view merge_in_peft =
+inline constexpr std::string_view merge_in_python =
     "merge it into the base in Python, PeftModel.from_pretrained(base, DIR).merge_and_unload().save_pretrained(NEW), "
     "and "
     "use NEW as the base";
+inline constexpr std::string_view merge_in_peft =
+    "merge it into the base, by `hydra merge` where the base is a directory of safetensors, or in Python, "
+    "PeftModel.from_pretrained(base, DIR).merge_and_unload().save_pretrained(NEW), and use NEW as the base";
+inline constexpr std::string_view bias_of_b =
+    "is a bias beside B, which an adapter here does not have, and PEFT itself merges only into layers that have a "
+    "bias; train "
+    "without lora_bias";
 
 /// Whether an option is as if it were not there.
 [[nodiscard]] inline bool is_off(const Json& value) {
@@ -82,7 +89,10 @@ inline constexpr std::string_view merge_in_peft =
     };
     constexpr std::array<Meaning, 18> meanings{
         {{"use_dora", "DoRA scales the rows of the whole weight, which no A and B do"},
-         {"lora_bias", "there is a bias beside B, which an adapter here does not have"},
+         {"lora_bias",
+          "there is a bias beside B, which an adapter here does not have, and PEFT itself merges only into layers that "
+          "have "
+          "a bias; train without it"},
          {"rank_pattern", "all modules must have one rank"},
          {"alpha_pattern", "all modules must have one alpha"},
          {"modules_to_save", "whole modules were trained besides the LoRA"},
@@ -112,10 +122,12 @@ inline void check_plain_lora(const Json& document, std::string_view file,
                              std::span<const std::string_view> besides = {}) {
     using namespace peft_detail;
     const JsonView json(document, file);
+    const auto among = [](const auto& keys, std::string_view key) {
+        return std::find(keys.begin(), keys.end(), key) != keys.end();
+    };
     for (const auto& [key, value] : json.object()) {
-        const auto among = [&](const auto& keys) { return std::find(keys.begin(), keys.end(), key) != keys.end(); };
-        if (among(known_keys) || among(besides) || is_off(value)) continue;
-        const bool mergeable = key == "use_dora" || key == "lora_bias" || key == "trainable_token_indices";
+        if (among(known_keys, key) || among(besides, key) || is_off(value)) continue;
+        const bool mergeable = key == "use_dora" || key == "trainable_token_indices";
         fail(json[key].where(), ": expected it to be off, found ", in_quotes(to_text(value)), "; ", meaning(key),
              mergeable ? concat("; ", merge_in_peft) : std::string());
     }
@@ -129,7 +141,7 @@ inline void check_plain_lora(const Json& document, std::string_view file,
             concat("true, false, \"gaussian\", \"orthogonal\" or \"eva\" (this start changes the base's weights: "
                    "A and B alone are not what was trained; save it again with PEFT's "
                    "save_pretrained(DIR, path_initial_model_for_weight_conversion=START), or ",
-                   merge_in_peft, ")"));
+                   merge_in_python, ")"));
 }
 
 /// What PEFT's adapter_config.json says. Which modules there are the tensors say; names of modules are the base's, as

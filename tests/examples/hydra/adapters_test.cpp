@@ -109,7 +109,6 @@ TEST_CASE("a LoRA of PEFT, imported, has the logits that PEFT computes") {
     const ScratchDirectory scratch;
     for (const auto& [name, model] :
          {std::pair{"on_llama", "llama"}, {"on_qwen2", "qwen2"}, {"on_llama_copies", "llama"}}) {
-        CAPTURE(name);
         hydra::ImportOptions options;
         options.path = golden / "peft" / name;
         options.base = golden / "models" / model;
