@@ -41,9 +41,8 @@ void merge_peft(const MergeOptions& options, const std::filesystem::path& target
     const io::ModelFiles& files = base.files.directory();
     const bool tied = base.config.lm_head == LmHead::tied;
     check(!tied || !changes.changes(embedding_name), options.adapter.string(),
-          ": trains the embedding, which is the head of this base too, and programs differ in what becomes of that; "
-          "merge "
-          "it in Python, PeftModel.from_pretrained(base, DIR).merge_and_unload().save_pretrained(NEW)");
+          ": trains the embedding, which is the head of this base too, and programs differ in what becomes of that; ",
+          io::peft_detail::merge_in_python);
 
     std::deque<std::vector<std::byte>> memory;
     std::vector<io::NamedTensor> tensors;

@@ -241,7 +241,8 @@ TEST_CASE("what is more than a LoRA of linear layers is refused by what it is") 
     CHECK(has(up("0.mlp.up_proj.lora_E"), "is of AdaLoRA"));
     CHECK(has(up("0.mlp.up_proj.ia3_l"), "is of IA3"));
     CHECK(has(up("0.mlp.up_proj.lora_route.weight"), "is a router: a released HydraLoRA adapter says lora_nums"));
-    CHECK(has(up("0.mlp.up_proj.lora_B.bias"), "is a bias beside B, which an adapter here does not have; merge it"));
+    CHECK(has(up("0.mlp.up_proj.lora_B.bias"),
+              "is a bias beside B, which an adapter here does not have, and PEFT itself"));
     CHECK(has(up("0.mlp.gate_proj.lora_B.default.weight"), "is there twice, as "));
     CHECK(
         has(renamed(with("layers.0.mlp.up_proj", "lm_head")), "is a LoRA on lm_head; adapters here are on the linear"));

@@ -118,8 +118,8 @@ struct PeftKey {
         return part.starts_with(word) && (part.size() == word.size() || part[word.size()] == '.');
     };
     if (is("lora_magnitude_vector")) return concat("is of DoRA, which no A and B do; ", merge_in_peft);
-    if (is("lora_E")) return concat("is of AdaLoRA, which is not read; ", merge_in_peft);
-    if (is("ia3_l")) return concat("is of IA3, which is not read; ", merge_in_peft);
+    if (is("lora_E")) return concat("is of AdaLoRA, which is not read; ", merge_in_python);
+    if (is("ia3_l")) return concat("is of IA3, which is not read; ", merge_in_python);
     if (is("token_adapter"))
         return concat("holds rows of the embedding that were trained besides the LoRA; ", merge_in_peft);
     if (is("lora_embedding_A") || is("lora_embedding_B"))
@@ -127,10 +127,10 @@ struct PeftKey {
                       merge_in_peft);
     if (is("lora_route"))
         return "is a router: a released HydraLoRA adapter says lora_nums in adapter_config.json, and this one does not";
-    if (part.ends_with(".bias") && linear)
-        return concat("is a bias beside B, which an adapter here does not have; ", merge_in_peft);
+    if (part.ends_with(".bias") && (linear || key.module == "lm_head")) return std::string(bias_of_b);
     return concat("is a LoRA on ", key.module,
-                  "; adapters here are on the linear layers of a Llama-family block alone; ", merge_in_peft);
+                  "; adapters here are on the linear layers of a Llama-family block alone; ",
+                  key.module == "lm_head" ? merge_in_peft : merge_in_python);
 }
 
 /// The place of "model.layers.3.mlp.up_proj".
