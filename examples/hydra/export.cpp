@@ -322,7 +322,7 @@ void run_export(const ExportOptions& asked) {
                 "%s\n",
                 options.to == ExportKind::peft_heads
                     ? "In PEFT: add_weighted_adapter(..., combination_type=\"cat\"), or all heads active with their "
-                      "scalings times the gates;\n\"linear\", its default, mixes A and B apart and is another adapter."
+                      "scalings times the gates;\n\"linear\" mixes A and B apart and is another adapter."
                     : "In llama.cpp: each head with its gate as the scale, one number for all layers (\"mean\" in "
                       "gates.json).");
         } else {
