@@ -149,9 +149,9 @@ constexpr std::string_view combine_in_peft =
     "the adapter is the sum of gate * B A over the heads, times the scaling of each: load every head, then "
     "add_weighted_adapter(adapters, weights, adapter_name, combination_type=\"cat\"), or make all heads active and "
     "multiply "
-    "scaling[head] of every module by its gate, which may differ from module to module; combination_type \"linear\", "
-    "PEFT's "
-    "default, mixes A and B apart and is another adapter";
+    "scaling[head] of every module by its gate, which may differ from module to module; combination_type \"linear\" "
+    "mixes A "
+    "and B apart and is another adapter, and \"svd\" is exact only where all heads share their A";
 constexpr std::string_view combine_in_llama_cpp =
     "the adapter is the sum of gate * B A over the heads, times the scaling of each: load every head with its gate as "
     "the scale "
