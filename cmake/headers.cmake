@@ -171,6 +171,7 @@ set(HYDRALORA_HEADERS
     hydralora/io/adapter_directory.hpp
     hydralora/io/adapter_files.hpp
     hydralora/io/adapter_kind.hpp
+    hydralora/io/base_copies.hpp
     hydralora/io/checked.hpp
     hydralora/io/checkpoint.hpp
     hydralora/io/checksum.hpp
@@ -178,6 +179,7 @@ set(HYDRALORA_HEADERS
     hydralora/io/file.hpp
     hydralora/io/file_calls.hpp
     hydralora/io/file_kind.hpp
+    hydralora/io/foreign_lora.hpp
     hydralora/io/gguf.hpp
     hydralora/io/gguf_adapter.hpp
     hydralora/io/gguf_config.hpp
@@ -194,8 +196,11 @@ set(HYDRALORA_HEADERS
     hydralora/io/llama_config.hpp
     hydralora/io/llama_files.hpp
     hydralora/io/lora_modules.hpp
+    hydralora/io/mlx_adapter.hpp
     hydralora/io/model_files.hpp
+    hydralora/io/module_pattern.hpp
     hydralora/io/peft.hpp
+    hydralora/io/peft_changes.hpp
     hydralora/io/peft_config.hpp
     hydralora/io/quote.hpp
     hydralora/io/safetensors.hpp

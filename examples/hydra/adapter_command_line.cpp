@@ -100,6 +100,7 @@ Subcommand add_export(CLI::App& app) {
     add_enum(x, "--to", options->to, export_kind_names, "heads: a LoRA a head; collapsed: one LoRA under fixed gates")
         ->required();
     x.add_option("--out", options->out, "directory, for gguf-collapsed a file")->required()->type_name("PATH");
+    add_enum(x, "--dtype", options->type, export_type_names, "elements of the file; what is trained here is f32");
     x.add_option("--text", options->text, "files whose mean gates are used, and on which the change is measured")
         ->type_name("FILE");
     x.add_option("--gate", options->gates, "fixed gates instead, one a head: 0.5,0.25,0.25")
@@ -118,9 +119,9 @@ Subcommand add_import(CLI::App& app) {
     const auto options = std::make_shared<ImportOptions>();
     const auto replace = std::make_shared<bool>(false);
     CLI::App& in =
-        *app.add_subcommand("import", "make an adapter of a LoRA of PEFT or of a released HydraLoRA checkpoint");
+        *app.add_subcommand("import", "make an adapter of a LoRA of PEFT, mlx-lm or llama.cpp, or of a released HydraLoRA one");
     in.option_defaults()->always_capture_default();
-    in.add_option("path", options->path, "directory with adapter_config.json and adapter_model.safetensors")
+    in.add_option("path", options->path, "directory of PEFT, mlx-lm or released HydraLoRA, or GGUF file of a LoRA")
         ->required()
         ->type_name("PATH");
     in.add_option("--base", options->base, "model directory or GGUF file that it was trained on")
@@ -139,7 +140,7 @@ Subcommand add_merge(CLI::App& app) {
     const auto options = std::make_shared<MergeOptions>();
     CLI::App& w = *app.add_subcommand("merge", "write a base with an adapter's weights added to its own");
     w.option_defaults()->always_capture_default();
-    w.add_option("adapter", options->adapter, "adapter directory, with gate none or uniform")
+    w.add_option("adapter", options->adapter, "adapter directory, with gate none or uniform, or one of PEFT")
         ->required()
         ->type_name("ADAPTER");
     w.add_option("--base", options->base, "model directory or GGUF file")->required()->type_name("BASE");

@@ -80,6 +80,7 @@ std::vector<DoubleMatrix> read_all(const io::SafetensorsFile& file, const std::s
 
 AdapterFactors read_factors(const std::filesystem::path& adapter) {
     const io::AdapterKind kind = io::adapter_kind(adapter);
+    if (kind != io::AdapterKind::peft) io::check_no_import(kind, adapter);
     const auto file = io::SafetensorsFile::open(adapter / io::adapter_tensors_name);
     struct Entries {
         std::string module;

@@ -1,6 +1,7 @@
 #include "base_model.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <system_error>
 #include <vector>
 
@@ -82,6 +83,7 @@ BaseModel load_base(HostBackend& be, const std::filesystem::path& path, Index po
         base.files = io::open_llama(be, path);
         base.vocabulary = vocabulary_of(path);
     }
+    for (const std::string& note : base.files.notes) std::fprintf(stderr, "Note: %s\n", note.c_str());
     base.config = base.files.config;
     base.config.max_positions = planned_positions(base.config.max_positions, positions);
     base.name = path.string();
@@ -101,6 +103,9 @@ void save_trained_base(const std::filesystem::path& directory, const BaseModel& 
     Json document = io::read_json(from / config_name);
     for (const char* key : {"dtype", "torch_dtype"})
         if (document.find(key) != nullptr) document.set(key, "bfloat16");
+    const std::string config_file = (from / config_name).string();
+    if (io::llama_config_from_json(io::JsonView(document, config_file)).lm_head != base.config.lm_head)
+        document.set("tie_word_embeddings", base.config.lm_head == LmHead::tied);  // the files decided otherwise
     write_model(directory, document, io::llama_files_detail::norm_offset(base.config), weights, companions_of(from));
 }
 

@@ -74,10 +74,10 @@ io::AdapterFileConfig lora_file_config(const LlamaAdapterConfig& config, const S
     return file;
 }
 
-io::GgufBase gguf_base(const LlamaConfig& model) {
-    static constexpr std::array<const char*, architecture_names.size()> names{"llama", "llama", "qwen2", "qwen3",
-                                                                              "gemma3"};
-    return {names[static_cast<std::size_t>(model.architecture)], model.heads, model.kv_heads};
+io::Dtype dtype_of(const ExportOptions& options) {
+    return options.type == ExportType::f16    ? io::Dtype::f16
+           : options.type == ExportType::bf16 ? io::Dtype::bf16
+                                              : io::Dtype::f32;
 }
 
 /// The gates that are asked for or measured; none where a gated adapter is exported by heads without a text.
@@ -144,6 +144,19 @@ std::string gates_text(const std::vector<double>& gates) {
     return text + '\n';
 }
 
+/// How the reader of heads must put them together: what is not so is another adapter.
+constexpr std::string_view combine_in_peft =
+    "the adapter is the sum of gate * B A over the heads, times the scaling of each: load every head, then "
+    "add_weighted_adapter(adapters, weights, adapter_name, combination_type=\"cat\"), or make all heads active and "
+    "multiply "
+    "scaling[head] of every module by its gate, which may differ from module to module; combination_type \"linear\" "
+    "mixes A "
+    "and B apart and is another adapter, and \"svd\" is exact only where all heads share their A";
+constexpr std::string_view combine_in_llama_cpp =
+    "the adapter is the sum of gate * B A over the heads, times the scaling of each: load every head with its gate as "
+    "the scale "
+    "(--lora-scaled, or \"scale\" in the server's /lora-adapters), one number for all layers, as \"mean\" has them";
+
 io::Json gates_document(const ExportOptions& options, const std::optional<ModuleGates>& gates,
                         const LlamaAdapterConfig& config) {
     io::Json text = io::Json::array(), modules = io::Json::object(), mean = io::Json();
@@ -165,7 +178,9 @@ io::Json gates_document(const ExportOptions& options, const std::optional<Module
         mean = io::Json::array();
         for (const double sum : sums) mean.push(sum / static_cast<double>(count));
     }
-    return io::Json::object({{"heads", Index{config.adapter.heads}},
+    const bool gguf = options.to == ExportKind::gguf_heads;
+    return io::Json::object({{"combine", std::string(gguf ? combine_in_llama_cpp : combine_in_peft)},
+                             {"heads", Index{config.adapter.heads}},
                              {"gate", std::string(enum_name(config.adapter.gate, adapter_names::gate))},
                              {"text", text},
                              {"mean", mean},
@@ -192,9 +207,9 @@ void write_heads(const ExportOptions& options, Session& session, const io::Adapt
             const auto head = head_of(session, i);
             const auto path = staged.path() / head_name(i, gguf);
             if (gguf)
-                io::save_gguf_adapter(path, file, gguf_base(session.base().config), head);
+                io::save_gguf_adapter(path, file, io::gguf_base(session.base().config), head, {}, dtype_of(options));
             else
-                io::save_peft(path, file, head);
+                io::save_peft(path, file, head, io::Existing::refuse, {}, dtype_of(options));
         }
         io::write_file(staged.path() / gates_name,
                        io::to_text(gates_document(options, gates, session.adapter_config()), 2) + '\n');
@@ -211,9 +226,10 @@ void write_collapsed(const ExportOptions& options, Session& session, const io::A
                      const Lora& lora) {
     const io::AdapterFileConfig file = lora_file_config(lora.config, session, of);
     if (options.to == ExportKind::gguf_collapsed)
-        return io::save_gguf_adapter(options.out, file, gguf_base(session.base().config), lora.parameters);
+        return io::save_gguf_adapter(options.out, file, io::gguf_base(session.base().config), lora.parameters, {},
+                                     dtype_of(options));
     const auto existing = options.overwrite == Overwrite::replace ? io::Existing::replace : io::Existing::refuse;
-    io::save_peft(options.out, file, lora.parameters, existing);
+    io::save_peft(options.out, file, lora.parameters, existing, {}, dtype_of(options));
 }
 
 /// What is there may be replaced if asked for, and is an export of that kind.
@@ -258,10 +274,11 @@ void run_export(const ExportOptions& asked) {
     const bool plain = options.to == ExportKind::native || options.to == ExportKind::released;
     check(!plain || (options.text.empty() && options.gates.empty()), "--to ", enum_name(options.to, export_kind_names),
           ": keeps the router; leave --text and --gate out");
+    check(options.to != ExportKind::native || options.type == ExportType::f32, "--dtype ",
+          enum_name(options.type, export_type_names), ": adapters of ours are in f32; export to another format");
     check_target(options);
     const io::AdapterKind kind = io::adapter_kind(options.adapter);
-    check(kind != io::AdapterKind::peft, options.adapter.string(),
-          ": is a LoRA of PEFT; `hydra import` makes an adapter of it first");
+    io::check_no_import(kind, options.adapter);
     const io::AdapterFileConfig file = io::read_adapter_config(options.adapter);
     if (options.to == ExportKind::released) static_cast<void>(io::to_released_json(file));
 
@@ -277,7 +294,7 @@ void run_export(const ExportOptions& asked) {
         named.base_norms = session.base().norms;
         io::save_adapter(options.out, named, session.adapters(), existing);
     } else if (options.to == ExportKind::released) {
-        io::save_released(options.out, file, session.adapters(), existing);
+        io::save_released(options.out, file, session.adapters(), existing, {}, dtype_of(options));
     } else {
         check(options.text.empty() || session.adapter_config().adapter.gate != Gate::assigned,
               "--text: with gate assigned it is not the text that chooses the heads; give --gate");
@@ -302,6 +319,13 @@ void run_export(const ExportOptions& asked) {
             std::printf("%s the sum of the heads, each times its gate%s.\n",
                         gates ? "The adapter with these gates is" : "With fixed gates the adapter is",
                         gates ? " (also in gates.json)" : "; --text FILE measures the mean gates of a text");
+            std::printf(
+                "%s\n",
+                options.to == ExportKind::peft_heads
+                    ? "In PEFT: add_weighted_adapter(..., combination_type=\"cat\"), or all heads active with their "
+                      "scalings times the gates;\n\"linear\" mixes A and B apart and is another adapter."
+                    : "In llama.cpp: each head with its gate as the scale, one number for all layers (\"mean\" in "
+                      "gates.json).");
         } else {
             const Lora lora = collapsed(session, *gates);
             if (!examples.empty()) {

@@ -74,11 +74,15 @@ std::string one(const fs::path& path) {
     if (path.extension() == ".gguf") return inspect_gguf(path);
     if (path.extension() == ".safetensors") return tensors_text(io::SafetensorsFile::open(path));
     if (io::path_exists(path / io::adapter_config_name)) {
-        const bool peft = io::adapter_kind(path) == io::AdapterKind::peft;
+        const io::AdapterKind kind = io::adapter_kind(path);
+        const bool peft = kind == io::AdapterKind::peft, mlx = kind == io::AdapterKind::mlx;
         const Json config =
-            peft ? io::read_json(path / io::adapter_config_name) : io::to_json(io::read_adapter_config(path));
-        return (peft ? "LoRA of PEFT\n" : "Adapter\n") + io::to_text(config, 2) + "\n" +
-               tensors_text(io::SafetensorsFile::open(path / io::adapter_tensors_name));
+            peft || mlx ? io::read_json(path / io::adapter_config_name) : io::to_json(io::read_adapter_config(path));
+        return (peft  ? "LoRA of PEFT\n"
+                : mlx ? "LoRA of mlx-lm\n"
+                      : "Adapter\n") +
+               io::to_text(config, 2) + "\n" +
+               tensors_text(io::SafetensorsFile::open(path / (mlx ? io::mlx_tensors_name : io::adapter_tensors_name)));
     }
     if (io::path_exists(path / "config.json")) {
         const fs::path config = path / "config.json";
@@ -98,7 +102,8 @@ std::string one(const fs::path& path) {
                tensors_text(checkpoint.tensors);
     }
     if (io::path_exists(path / "run.json")) return run_text(path);
-    fail(path.string(), ": expected a safetensors or GGUF file, or the directory of an adapter, model, checkpoint or run");
+    fail(path.string(),
+         ": expected a safetensors or GGUF file, or the directory of an adapter, model, checkpoint or run");
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "companions.hpp"
 #include "import.hpp"
 #include "merge_gguf.hpp"
+#include "merge_peft.hpp"
 #include "merged_matrix.hpp"
 #include "outputs.hpp"
 #include "session.hpp"
@@ -21,33 +22,6 @@
 namespace hydra {
 
 using namespace hydralora;
-
-namespace {
-
-/// Squares summed over all merged weights: of what was added, and of what rounding to the stored type took from it.
-struct Rounding {
-    double added = 0, lost = 0;
-};
-
-/// w0 + delta as the base stores its weights: the bytes, with the rounding counted.
-template <class T>
-std::vector<std::byte> stored(MatrixView<const float> sum, MatrixView<const float> w0, const std::string& where,
-                              Rounding& rounding) {
-    std::vector<std::byte> bytes(static_cast<std::size_t>(sum.size()) * sizeof(T));
-    for (Index i = 0; i < sum.size(); ++i) {
-        const auto value = static_cast<T>(sum.data[i]);
-        const double added = static_cast<double>(sum.data[i]) - static_cast<double>(w0.data[i]);
-        const double lost = static_cast<double>(static_cast<float>(value)) - static_cast<double>(sum.data[i]);
-        check(std::isfinite(static_cast<float>(value)), where, ": element ", i, " is ", sum.data[i],
-              " after merging, which ", io::dtype_name(io::dtype_of<T>()), " cannot hold");
-        rounding.added += added * added;
-        rounding.lost += lost * lost;
-        std::memcpy(bytes.data() + static_cast<std::size_t>(i) * sizeof(T), &value, sizeof(T));
-    }
-    return bytes;
-}
-
-}  // namespace
 
 MergedMatrix merged_matrix(Session& session, Index layer, Target target) {
     HostBackend& be = session.backend();
@@ -64,12 +38,25 @@ MergedMatrix merged_matrix(Session& session, Index layer, Target target) {
     return merged;
 }
 
+void write_merged(const std::filesystem::path& target, const std::filesystem::path& base,
+                  const std::vector<io::NamedTensor>& tensors, std::string_view settings) {
+    const auto others = companions_of(base);
+    const io::FileCalls calls;
+    io::StagedDirectory staged(io::directory_of(target), "." + target.filename().string() + ".tmp-", calls);
+    io::FileWriter writer(staged.path() / io::model_tensors_name, calls);
+    io::write_safetensors([&](std::span<const std::byte> bytes) { writer.write(bytes); }, tensors, {{"format", "pt"}});
+    writer.finish();
+    for (const Companion& each : others) io::write_file(staged.path() / each.name, each.text);
+    io::write_file(staged.path() / "config.json", settings);
+    staged.commit(target);
+}
+
 void run_merge(const MergeOptions& options) {
     const auto target = options.out.has_filename() ? options.out : options.out.parent_path();
     check(!target.empty() && !io::path_exists(target), target.string(), ": exists already; choose another --out");
     check_output(target, "--out");
-    check(io::adapter_kind(options.adapter) != io::AdapterKind::peft, options.adapter.string(),
-          ": is a LoRA of PEFT; `hydra import` makes an adapter of it first");
+    if (is_peft(options.adapter)) return merge_peft(options, target);
+    io::check_no_import(io::adapter_kind(options.adapter), options.adapter);
     Session session(options.base, options.adapter, host_options(options.threads), 0, Quantise::none);
     const LlamaAdapterConfig& config = session.adapter_config();
     check(has_fixed_gates(config.adapter), options.adapter.string(), ": the gate ",
@@ -110,16 +97,8 @@ void run_merge(const MergeOptions& options) {
             at->data = memory.back().data();
         }
 
-    const auto others = companions_of(options.base);
     const auto settings = io::MappedFile::open(options.base / "config.json");
-    const io::FileCalls calls;
-    io::StagedDirectory staged(io::directory_of(target), "." + target.filename().string() + ".tmp-", calls);
-    io::FileWriter writer(staged.path() / io::model_tensors_name, calls);
-    io::write_safetensors([&](std::span<const std::byte> bytes) { writer.write(bytes); }, tensors, {{"format", "pt"}});
-    writer.finish();
-    for (const Companion& each : others) io::write_file(staged.path() / each.name, each.text);
-    io::write_file(staged.path() / "config.json", settings.text());
-    staged.commit(target);
+    write_merged(target, options.base, tensors, settings.text());
     std::printf(
         "Merged %s weights, stored as %s; rounding to it changes what was added by %.3g %% (root mean square).\n"
         "Model: %s\n",

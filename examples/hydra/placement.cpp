@@ -113,6 +113,7 @@ BaseOutline outline_of(const std::filesystem::path& base, const LlamaAdapterConf
         const io::Json document = io::read_json(path);
         outline.config = io::llama_config_from_json(io::JsonView(document, name));
         const auto files = io::ModelFiles::open(base);
+        if (!io::llama_files_detail::is_tied(files, outline.config)) outline.config.lm_head = LmHead::own;
         outline.bytes = static_cast<Index>(files.bytes());
         outline.quantised = quantised_bytes(files, quantise);
         for (std::size_t i = 0; i < files.size(); ++i) {

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include <hydralora/io/adapter_kind.hpp>
 #include <hydralora/io/quote.hpp>
 
 namespace hydra {
@@ -73,6 +74,7 @@ void note_other_quantisation(const std::filesystem::path& adapter, Quantise trai
 io::AdapterFileConfig read_adapter_directory(const std::filesystem::path& adapter) {
     check(io::path_exists(adapter / io::adapter_config_name), adapter.string(),
           ": is not an adapter directory: it has no ", io::adapter_config_name, "; name one that `hydra train` made");
+    io::check_no_import(io::adapter_kind(adapter), adapter);
     return io::read_adapter_config(adapter);
 }
 

@@ -5,13 +5,14 @@
 # with the adapter. adapter.gguf in it is the same adapter as GGUF, q and k rows of lora_b permuted for Llama by numpy.
 import json
 import pathlib
+import re
 
 import gguf
 import numpy as np
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, LlamaModel, Qwen2Config, Qwen2ForCausalLM
 
 out = pathlib.Path(__file__).parent / "peft"
 sizes = dict(vocab_size=32, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4,
@@ -60,7 +61,8 @@ def make(name, model, lora, architecture=None, dtype=torch.float32, logits=False
     (folder / "README.md").unlink(missing_ok=True)
     config = json.loads((folder / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = None  # a path of the machine it was made on
-    config["target_modules"] = sorted(config["target_modules"])  # a set: its order changes from run to run
+    if isinstance(config["target_modules"], list):  # a set: its order changes from run to run
+        config["target_modules"] = sorted(config["target_modules"])
     (folder / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n")
     if logits:
         peft_model.eval()
@@ -94,9 +96,89 @@ for name, targets in (("llama", ["q_proj", "k_proj", "down_proj"]), ("qwen2", ["
     make(f"on_{name}", base, LoraConfig(r=2, lora_alpha=3, use_rslora=name == "qwen2", target_modules=targets,
                                         task_type="CAUSAL_LM"), logits=True)
     (out / f"on_{name}" / "delta.safetensors").unlink()
-# What is refused: adapters that are more than A and B on every layer.
+
+
+# Forms that are read by what their tensors are. delta.safetensors: of the directory as PeftModel.from_pretrained reads it.
+def make_form(name, kind, lora, rename=None):
+    folder = out / name
+    make(name, kind(LlamaConfig(**sizes)), lora)
+    tensors_file = folder / "adapter_model.safetensors"
+    loaded = PeftModel.from_pretrained(kind(LlamaConfig(**sizes)), folder)
+    deltas = {re.sub(r"^base_model\.model\.(model\.)?", "", key): module.get_delta_weight("default").detach().contiguous()
+              for key, module in loaded.named_modules() if hasattr(module, "get_delta_weight")}
+    save_file(deltas, folder / "delta.safetensors")
+    if rename:
+        save_file({rename(key): tensor for key, tensor in load_file(tensors_file).items()}, tensors_file,
+                  metadata={"format": "pt"})
+    for file in folder.iterdir():
+        file.chmod(0o644)
+
+
+form = dict(r=2, lora_alpha=6, task_type="CAUSAL_LM")
+make_form("some_layers", LlamaForCausalLM, LoraConfig(target_modules=["down_proj"], layers_to_transform=[1], **form))
+make_form("regex", LlamaForCausalLM, LoraConfig(target_modules=r"(?:.*?(?:self_attn|mlp).*?(?:q_proj|up_proj))", **form))
+make_form("excluded", LlamaForCausalLM, LoraConfig(target_modules=["q_proj", "v_proj", "up_proj"], exclude_modules=[
+    "layers.0.mlp.up_proj", "v_proj"], **form))
+make_form("patterns", LlamaForCausalLM, LoraConfig(
+    target_modules=["q_proj", "v_proj", "down_proj"], rank_pattern={"q_proj": 1, r"layers\.1\.mlp\.down_proj": 3},
+    alpha_pattern={"^model.layers.0.self_attn.q_proj": 5, "v_proj": -3, ".*down_.*": 0}, **form))
+make_form("patterns_rslora", LlamaForCausalLM, LoraConfig(
+    target_modules=["q_proj", "v_proj"], rank_pattern={"1.self_attn.(q|v)_proj": 4}, use_rslora=True, **form))
+make_form("inner", LlamaModel, LoraConfig(r=2, lora_alpha=6, target_modules=["q_proj", "down_proj"],
+                                          task_type="FEATURE_EXTRACTION"))
+make_form("wrapped", LlamaForCausalLM, LoraConfig(target_modules=["q_proj", "down_proj"], **form),
+          lambda key: key.replace("base_model.model.", "base_model.model._orig_mod.").replace(".mlp", "._orig_mod.mlp"))
+
+# The tensors of `regex` as mlx-lm has them: y += scale * (x lora_a) lora_b.
+folder = out / "mlx"
+folder.mkdir(exist_ok=True)
+save_file({re.sub(r"base_model\.model\.(.*)\.lora_([AB])\.weight", lambda m: f"{m[1]}.lora_{m[2].lower()}", key): t.T.contiguous()
+           for key, t in load_file(out / "regex" / "adapter_model.safetensors").items()}, folder / "adapters.safetensors")
+(folder / "adapter_config.json").write_text(json.dumps(
+    {"fine_tune_type": "lora", "lora_parameters": {"rank": 2, "scale": 3.0, "dropout": 0.0}, "model": "base",
+     "num_layers": 2}, indent=2) + "\n")
+
+# On the model models/llama: with a copy of the embedding, equal to the base's, as save_embedding_layers leaves it.
+base = AutoModelForCausalLM.from_pretrained(out.parent / "models" / "llama", dtype=torch.float32)
+make("on_llama_copies", base, LoraConfig(r=2, lora_alpha=3, target_modules=["q_proj", "up_proj"], layers_to_transform=[1],
+                                         rank_pattern={"up_proj": 1}, task_type="CAUSAL_LM"), logits=True)
+(out / "on_llama_copies" / "delta.safetensors").unlink()
+tensors_file = out / "on_llama_copies" / "adapter_model.safetensors"
+values = load_file(out.parent / "models" / "llama" / "model.safetensors")
+save_file(load_file(tensors_file) | {"base_model.model." + key: values[key] for key in (
+    "model.embed_tokens.weight", "lm_head.weight")} | {"base_model.model.model.norm.modules_to_save.weight": values[
+        "model.norm.weight"]}, tensors_file, metadata={"format": "pt"})
+
+# What no A and B of linear layers hold, for `hydra merge`: DoRA with a whole norm; the head and the embedding; rows of the
+# embedding with a whole head.
+def make_merge(name, **lora):
+    base = AutoModelForCausalLM.from_pretrained(out.parent / "models" / "llama", dtype=torch.float32)
+    torch.manual_seed(3)
+    model = get_peft_model(base, LoraConfig(r=2, lora_alpha=3, task_type="CAUSAL_LM", **lora))
+    generator = torch.Generator().manual_seed(8)
+    for key, p in sorted(model.named_parameters()):
+        if p.requires_grad:
+            p.data = p.data + torch.randn(p.shape, generator=generator) / 4
+    folder = out / name
+    model.save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)
+    config = json.loads((folder / "adapter_config.json").read_text()) | {"base_model_name_or_path": None}
+    config["target_modules"] = sorted(config["target_modules"])
+    (folder / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n")
+    loaded = PeftModel.from_pretrained(
+        AutoModelForCausalLM.from_pretrained(out.parent / "models" / "llama", dtype=torch.float32), folder).eval()
+    ids = torch.randint(0, loaded.config.vocab_size, (1, 11), generator=generator)
+    ids[0, 3] = 5
+    with torch.no_grad():
+        save_file({"ids": ids.to(torch.int32), "logits": loaded(ids).logits[0].contiguous()}, folder / "logits.safetensors")
+    for file in folder.iterdir():
+        file.chmod(0o644)
+
+
+make_merge("merge_dora", target_modules=["q_proj", "down_proj"], use_dora=True, modules_to_save=["input_layernorm"])
+make_merge("merge_ends", target_modules=["v_proj", "lm_head", "embed_tokens"], rank_pattern={"lm_head": 3})
+make_merge("merge_rows", target_modules=["up_proj"], trainable_token_indices=[5, 17], modules_to_save=["lm_head"])
+
+# What is refused: adapters that are more than A and B.
 make("dora", llama(), LoraConfig(r=2, target_modules=["down_proj"], use_dora=True, task_type="CAUSAL_LM"))
-make("some_layers", llama(), LoraConfig(r=2, target_modules=["down_proj"], layers_to_transform=[1],
-                                        task_type="CAUSAL_LM"))
-for folder in ("dora", "some_layers"):
-    (out / folder / "delta.safetensors").unlink()
+(out / "dora" / "delta.safetensors").unlink()

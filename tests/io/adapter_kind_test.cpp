@@ -24,6 +24,12 @@ std::string refusal(const std::filesystem::path& path) {
 TEST_CASE("each kind is told by its configuration") {
     const test::ScratchDirectory scratch;
     CHECK(adapter_kind(golden / "plain") == AdapterKind::peft);
+    CHECK(adapter_kind(golden / "mlx") == AdapterKind::mlx);
+    CHECK(adapter_kind(golden / "plain/adapter.gguf") == AdapterKind::gguf);
+    for (const AdapterKind kind : {AdapterKind::peft, AdapterKind::mlx, AdapterKind::gguf})
+        CHECK(has(error_of([&] { check_no_import(kind, "x"); }),
+                  concat("x: is ", text_of(kind), "; `hydra import` makes an adapter of it first")));
+    check_no_import(AdapterKind::released, "x");
     AdapterFileConfig config;
     test::set_content(scratch / "adapter_model.safetensors", "");
     test::set_content(scratch / "adapter_config.json", to_text(to_json(config)));
@@ -42,6 +48,14 @@ TEST_CASE("each kind is told by its configuration") {
     CHECK(has(refusal(golden / "dora"), "\"use_dora\": expected it to be off"));
 }
 
+TEST_CASE("a directory of mlx-lm without its tensors is named") {
+    const test::ScratchDirectory scratch;
+    test::set_content(scratch / "adapter_config.json",
+                      R"({"fine_tune_type": "lora", "lora_parameters": {"scale": 2}})");
+    CHECK(
+        has(refusal(scratch.path()), "expected adapters.safetensors beside adapter_config.json of mlx-lm, found none"));
+}
+
 TEST_CASE("what is no adapter directory is refused with what to do") {
     const test::ScratchDirectory scratch;
     CHECK(has(refusal(scratch / "none"), "none: expected an adapter directory, found nothing of that name"));
@@ -50,7 +64,6 @@ TEST_CASE("what is no adapter directory is refused with what to do") {
     CHECK(has(refusal(scratch.path()), "it is a model directory"));
     test::set_content(scratch / "adapter_config.json", "{}");
     CHECK(has(refusal(scratch.path()), "expected adapter_model.safetensors beside adapter_config.json, found none"));
-    CHECK(has(refusal(golden / "plain/adapter.gguf"), "found a GGUF file, which is an export only"));
     CHECK(has(refusal(golden / "plain/adapter_model.safetensors"), "found a file; name the directory that it is in"));
 
     // A pickle, by name in a directory, by extension, by its first bytes.

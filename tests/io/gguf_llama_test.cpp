@@ -228,6 +228,17 @@ TEST_CASE("settings: any integer, equal numbers of layers, defaults") {
     CHECK(c.is_local(1));
     file.set("qwen2.rope.scaling.type", "none");
     file.set("qwen2.attention.sliding_window_pattern", GgufArray(std::vector<bool>{true, false}));
+    file.set("qwen2.rope.scaling.type", "yarn");
+    file.set("qwen2.rope.scaling.original_context_length", u32(32));
+    file.set("qwen2.rope.scaling.yarn_beta_fast", f32(16));
+    const RopeScaling yarn = llama_config_from_gguf(file.parts()).rope_scaling;
+    CHECK(yarn.kind == RopeScaling::Kind::yarn);
+    CHECK(yarn.factor == 2);
+    CHECK(yarn.original_max_positions == 32);
+    CHECK(yarn.beta_fast == 16);
+    CHECK(yarn.beta_slow == 1);
+    CHECK(yarn.attention_factor == doctest::Approx(1 + 0.1 * std::log(2.0)));
+    file.set("qwen2.rope.scaling.type", "none");
     const LlamaConfig without = llama_config_from_gguf(file.parts());
     CHECK(without.rope_scaling.kind == RopeScaling::Kind::none);
     CHECK(without.is_local(0));
@@ -311,8 +322,8 @@ TEST_CASE("what is wrong with a file is refused by name") {
          "\"qwen2.attention.value_length\": expected the 16 dimensions of a head"},
         {"qwen2.gguf", set("qwen2.rope.dimension_count", u32(8)),
          "\"qwen2.rope.dimension_count\": expected the 16 dimensions of a head"},
-        {"qwen2.gguf", set("qwen2.rope.scaling.type", text("yarn")),
-         "\"qwen2.rope.scaling.type\": expected \"none\" or \"linear\""},
+        {"qwen2.gguf", set("qwen2.rope.scaling.type", text("longrope")),
+         "\"qwen2.rope.scaling.type\": expected \"none\", \"linear\" or \"yarn\""},
         {"qwen2.gguf", set("qwen2.rope.scaling.attn_factor", f32(2)),
          "\"qwen2.rope.scaling.attn_factor\": expected 1 or no such field"},
         {"qwen2.gguf", set("qwen2.rope.freq_base", f32(std::nanf(""))),

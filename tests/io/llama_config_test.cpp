@@ -79,15 +79,25 @@ TEST_CASE("settings of rope: old and new keys, and what is refused") {
         }
     CHECK(read(with("rope_scaling", "null")).rope_scaling.kind == RopeScaling::Kind::none);
     CHECK(read(with("rope_parameters", R"({"rope_type": "default", "rope_theta": 500})")).rope_theta == 500);
-    CHECK(has(refusal("rope_parameters", R"({"rope_type": "default", "rope_theta": 7})"), "rope_theta"));
-    CHECK(refusal("rope_scaling", R"({"type": "yarn", "factor": 4.0})") ==
-          "config.json: \"rope_scaling.type\": expected one of \"default\", \"llama3\", \"linear\", found \"yarn\"");
+    CHECK(read(with("rope_parameters", R"({"rope_type": "default", "rope_theta": 7})")).rope_theta == 7);
+    CHECK(refusal("rope_scaling", R"({"type": "longrope", "factor": 4.0})") ==
+          "config.json: \"rope_scaling.type\": expected one of \"default\", \"llama3\", \"linear\", \"dynamic\", "
+          "\"yarn\", "
+          "found \"longrope\"");
+    const LlamaConfig yarn = read(with("rope_scaling", R"({"type": "yarn", "factor": 4.0, "finetuned": true})"));
+    CHECK(yarn.rope_scaling.kind == RopeScaling::Kind::yarn);
+    CHECK(yarn.rope_scaling.original_max_positions == 64);
+    CHECK(has(refusal("rope_parameters", R"({"rope_type": "yarn", "rope_theta": 0.5, "factor": 4.0})"),
+              "a number above 1"));
+    CHECK(has(refusal("rope_parameters", R"({"rope_type": "yarn"})"), "\"rope_parameters.factor\": expected a number"));
+    CHECK(has(refusal("partial_rotary_factor", "0.5"), "\"partial_rotary_factor\": expected 1"));
     const LlamaConfig linear = read(with("rope_scaling", R"({"type": "linear", "factor": 4.0})"));
     CHECK(linear.rope_scaling.kind == RopeScaling::Kind::linear);
     CHECK(linear.rope_scaling.factor == 4);
     CHECK(has(refusal("rope_scaling", R"({"type": "linear"})"), "\"rope_scaling.factor\": expected a number"));
     CHECK(has(refusal("rope_scaling", R"({"factor": 4.0})"), "\"rope_scaling.type\": expected a string"));
-    CHECK(has(refusal("rope_scaling", R"({"rope_type": "dynamic", "factor": 4.0})"), "found \"dynamic\""));
+    CHECK(read(with("rope_scaling", R"({"rope_type": "dynamic", "factor": 4.0})")).rope_scaling.kind ==
+          RopeScaling::Kind::dynamic);
     CHECK(has(refusal("rope_parameters", R"({"full_attention": {"rope_type": "default"}})"), "full_attention"));
     CHECK(has(refusal("rope_parameters", R"({"rope_type": "default", "partial_rotary_factor": 0.5})"), "partial"));
     CHECK(has(refusal("rope_scaling", "{\"type\": \"llama3\", \"factor\": 4.0}"), "low_freq_factor"));
@@ -252,6 +262,17 @@ TEST_CASE("writing and reading again") {
     CHECK(again(c).rope_theta == 500);
     c.rope_scaling = {.kind = RopeScaling::Kind::llama3, .factor = 3, .original_max_positions = 7};
     CHECK(again(c).rope_scaling.factor == 3);
+    c.rope_scaling = {.kind = RopeScaling::Kind::yarn,
+                      .factor = 3,
+                      .original_max_positions = 7,
+                      .beta_fast = 9,
+                      .attention_factor = 1.5,
+                      .whole_pairs = false};
+    CHECK(again(c).rope_scaling.attention_factor == 1.5);
+    CHECK(again(c).rope_scaling.beta_fast == 9);
+    CHECK(!again(c).rope_scaling.whole_pairs);
+    c.rope_scaling = {.kind = RopeScaling::Kind::dynamic, .factor = 3};
+    CHECK(again(c).rope_scaling.kind == RopeScaling::Kind::dynamic);
     c.attention_bias = AttentionBias::qkvo;
     CHECK(again(c).attention_bias == AttentionBias::qkvo);
     c.architecture = Architecture::qwen2;

@@ -4,7 +4,11 @@
 
 #include <cstdint>
 #include <hydralora/eigen/eigen_backend.hpp>
+#include <hydralora/io/safetensors_writer.hpp>
 #include <limits>
+#include <memory>
+#include <utility>
+#include <vector>
 
 #include "scratch.hpp"
 
@@ -169,6 +173,97 @@ TEST_CASE("shards: missing, of another model, listed wrongly, outside the direct
         test::set_content(copy.folder + shard, bytes.substr(0, bytes.size() - 1));
         CHECK(has(copy.open(), shard));
     }
+}
+
+TEST_CASE("a single file beside an index of shards: the same weights, or a refusal that names both") {
+    const auto shards_to_single = [](const Copy& copy, auto&& change) {
+        const ModelFiles files = ModelFiles::open(copy.folder);
+        std::vector<NamedTensor> tensors;
+        for (std::size_t i = 0; i < files.size(); ++i) {
+            const auto t = files.tensor(i);
+            tensors.push_back(named_tensor(t.entry->name, t.entry->dtype, t.entry->shape, t.file->bytes(*t.entry)));
+        }
+        change(tensors);
+        save_safetensors(copy.folder + "model.safetensors", tensors, {{"format", "pt"}});
+    };
+    const Copy same("llama_tied"), partial("llama_tied"), other("llama_tied"), absent("llama_tied"),
+        broken("llama_tied");
+    shards_to_single(same, [](auto&) {});
+    CHECK(same.open().empty());
+    CHECK(ModelFiles::open(same.folder).files().size() == 1);
+    shards_to_single(partial, [](auto& tensors) { tensors.pop_back(); });
+    CHECK(has(partial.open(),
+              ": has model.safetensors and, by model.safetensors.index.json, other weights in 3 files: "
+              "tensor \"model.norm.weight\" is in "));
+    std::vector<std::byte> bytes;
+    shards_to_single(other, [&](auto& tensors) {
+        const auto* data = static_cast<const std::byte*>(tensors.back().data);
+        bytes.assign(data, data + tensors.back().rows * tensors.back().row_bytes);
+        bytes[1] ^= std::byte{1};
+        tensors.back().data = bytes.data();
+    });
+    CHECK(has(other.open(), "tensor \"model.norm.weight\" differs; some readers take the one and some the other"));
+    // Without the shards the single file counts; what it misses, the error sets beside the index.
+    shards_to_single(absent, [](auto& tensors) { tensors.pop_back(); });
+    std::filesystem::remove(absent.folder + "model-00003-of-00003.safetensors");
+    CHECK(has(absent.open(), "expected a tensor \"model.norm.weight\" by config.json, found none"));
+    CHECK(has(absent.open(), "model.safetensors.index.json beside it lists "));
+    shards_to_single(broken, [](auto&) {});
+    test::set_content(broken.folder + "model.safetensors.index.json", "{");
+    CHECK(broken.open().empty());
+}
+
+TEST_CASE("a head tied or not, with files that have the embedding, the head, both, or another head") {
+    EigenBackend be({.threads = 1});
+    // (tied, embedding, head: 0 absent, 1 the embedding, 2 half of it)
+    const auto made = [&](bool tied, bool embedding, int head) {
+        auto owner = std::make_unique<Copy>("llama");
+        const Copy& copy = *owner;
+        copy.replace("config.json", "\"tie_word_embeddings\": false",
+                     tied ? "\"tie_word_embeddings\": true" : "\"tie_word_embeddings\": false");
+        const ModelFiles files = ModelFiles::open(copy.folder);
+        std::vector<float> half;
+        std::vector<NamedTensor> tensors;
+        const auto e = files.find("model.embed_tokens.weight");
+        for (std::size_t i = 0; i < files.size(); ++i) {
+            const auto t = files.tensor(i);
+            if (t.entry->name == "lm_head.weight" || (!embedding && t.entry == e.entry)) continue;
+            tensors.push_back(named_tensor(t.entry->name, t.entry->dtype, t.entry->shape, t.file->bytes(*t.entry)));
+        }
+        const auto values = e.file->view<float>(e.entry->name);
+        for (Index i = 0; i < values.size(); ++i) half.push_back(values.data[i] / (head == 2 ? 2 : 1));
+        if (head > 0)
+            tensors.push_back(
+                named_tensor("lm_head.weight", host_view(std::as_const(half).data(), values.rows, values.cols)));
+        save_safetensors(copy.folder + "new", tensors, {{"format", "pt"}});
+        std::filesystem::rename(copy.folder + "new", copy.folder + "model.safetensors");
+        return owner;
+    };
+    const auto head_of = [&](const auto& copy) { return open_llama(be, copy->folder).config.lm_head; };
+    const auto plain = made(true, true, 0), copied = made(true, true, 1), head_alone = made(true, false, 1),
+               other = made(true, true, 2), own = made(false, true, 2), own_copy = made(false, true, 1);
+    for (const Copy* copy : {plain.get(), copied.get(), head_alone.get()}) {
+        const auto model = open_llama(be, copy->folder);
+        CHECK(model.config.lm_head == LmHead::tied);
+        CHECK(model.views.lm_head.empty());
+        CHECK(model.views.embedding.shape() == Shape{101, 24});
+        CHECK(model.notes.empty());
+    }
+    CHECK(head_of(own) == LmHead::own);
+    CHECK(head_of(own_copy) == LmHead::own);
+    const auto differs = open_llama(be, other->folder);
+    CHECK(differs.config.lm_head == LmHead::own);
+    REQUIRE(differs.notes.size() == 1);
+    CHECK(has(differs.notes[0], "\"tie_word_embeddings\" is true, but the files have an lm_head.weight other than"));
+    differs.views.lm_head.visit([&](const auto& view) {
+        differs.views.embedding.visit(
+            [&](const auto& embedding) { CHECK(widened<float>(view(3, 4)) == widened<float>(embedding(3, 4)) / 2); });
+    });
+    CHECK(has(made(false, true, 0)->open(), "expected a tensor \"lm_head.weight\" by config.json"));
+    CHECK(has(made(false, true, 0)->open(),
+              "if the head shares the embedding, set \"tie_word_embeddings\": true in config.json"));
+    CHECK(has(made(false, false, 1)->open(), "expected a tensor \"model.embed_tokens.weight\""));
+    CHECK(has(made(true, false, 0)->open(), "expected a tensor \"model.embed_tokens.weight\""));
 }
 
 TEST_CASE("weights that are no numbers") {

@@ -15,7 +15,7 @@ using test::has;
 namespace {
 
 Json peft() { return read_json(std::filesystem::path(HYDRALORA_TEST_DATA "/golden/peft/plain/adapter_config.json")); }
-AdapterFileConfig read(const Json& document) { return peft_config_from_json(document, "f"); }
+AdapterFileConfig read(const Json& document) { return peft_config_from_json(document, "f").adapter; }
 std::string refusal(const char* key, Json value) {
     Json document = peft();
     document.set(key, std::move(value));
@@ -32,14 +32,83 @@ TEST_CASE("PEFT's configuration is read as one head without a gate") {
     CHECK(config.heads == 1);
     CHECK(config.gate == "none");
     CHECK(config.sharing == "shared_a");
-    CHECK(config.target_modules.size() == 7);
     CHECK(config.base_model_name_or_path.empty());
     Json document = peft();
     CHECK(read(document.set("use_rslora", true)).alpha == doctest::Approx(6 * std::sqrt(2.0)));
-    CHECK(read(document.set("target_modules", "all-linear")).target_modules.empty());
-    for (const char* start : {"gaussian", "orthogonal", "eva"}) CHECK(refusal("init_lora_weights", start).empty());
+    // Which modules there are the tensors say; so do they with layers and copies.
+    for (const Json& targets :
+         {Json("all-linear"), Json(".*_proj"), Json(), Json::array({"q_proj", "lm_head"}), Json(7)})
+        CHECK(refusal("target_modules", targets).empty());
+    CHECK(refusal("exclude_modules", ".*up_proj").empty());
+    CHECK(refusal("layers_to_transform", 3).empty());
+    CHECK(refusal("layers_pattern", "layers").empty());
+    CHECK(refusal("modules_to_save", Json::array({"lm_head"})).empty());
+    for (const char* bias : {"none", "all", "lora_only"}) CHECK(refusal("bias", bias).empty());
+    for (const char* task : {"CAUSAL_LM", "SEQ_CLS", "FEATURE_EXTRACTION"}) CHECK(refusal("task_type", task).empty());
+    for (const char* start : {"gaussian", "orthogonal", "eva", "mica"})
+        CHECK(refusal("init_lora_weights", start).empty());
     CHECK(refusal("an_option_of_tomorrow", Json()).empty());
     CHECK(refusal("an_option_of_tomorrow", false).empty());
+}
+
+TEST_CASE("rank and scaling of a module: the first pattern that matches") {
+    Json document = peft();
+    document.set("r", 4).set("lora_alpha", 8);
+    document.set("rank_pattern", Json::object({{"q_proj", 2}, {"layers.1.self_attn.q_proj", 16}}));
+    document.set("alpha_pattern", Json::object({{"^model.layers.1.mlp.up_proj", 1}, {"[qu]p?_proj", 0.5}}));
+    PeftConfig config = peft_config_from_json(document, "f");
+    CHECK(config.rank_of("model.layers.1.self_attn.q_proj") == 2);
+    CHECK(config.scaling_of("model.layers.1.self_attn.q_proj") == 0.25);
+    CHECK(config.scaling_of("model.layers.1.mlp.up_proj") == 0.25);
+    CHECK(config.scaling_of("model.layers.0.mlp.up_proj") == 0.125);
+    CHECK(config.scaling_of("model.layers.0.mlp.down_proj") == 2);
+    document.set("use_rslora", true);
+    config = peft_config_from_json(document, "f");
+    CHECK(config.scaling_of("model.layers.0.mlp.down_proj") == 4);
+    CHECK(config.scaling_of("model.layers.1.self_attn.q_proj") == doctest::Approx(0.5 / std::sqrt(2.0)));
+}
+
+TEST_CASE("patterns match the names that PEFT matches, and others are refused") {
+    const std::string table = test::content(HYDRALORA_TEST_DATA "/golden/module_patterns.tsv");
+    std::size_t lines = 0, matches = 0;
+    for (std::size_t at = 0; at < table.size(); ++lines) {
+        const std::size_t end = table.find('\n', at), tab = table.find('\t', at), second = table.find('\t', tab + 1);
+        const std::string pattern = table.substr(at, tab - at), name = table.substr(tab + 1, second - tab - 1);
+        const bool expected = table[end - 1] == '1';
+        CAPTURE(pattern);
+        CAPTURE(name);
+        CHECK(ModulePattern(pattern, "f").matches(name) == expected);
+        matches += expected ? 1 : 0;
+        at = end + 1;
+    }
+    CHECK(lines > 700);
+    CHECK(matches > 200);
+    for (const char* pattern : {"(",
+                                ")",
+                                "[a",
+                                "a**",
+                                "*",
+                                "a{2}{3}",
+                                "\\",
+                                "\\b",
+                                "\\1",
+                                "(?=a)",
+                                "(?!a)",
+                                "(?<=a)",
+                                "(?i)a",
+                                "a++",
+                                "[b-a]",
+                                "a{2,1}",
+                                "a{2000}",
+                                "(((a{100}){100}){100})",
+                                "((){900}){900}",
+                                "(?P=n)"})
+        CHECK_MESSAGE(has(error_of([&] { ModulePattern(pattern, "f"); }), "write names of modules instead"), pattern);
+    CHECK(has(error_of([] { ModulePattern(std::string(2000, '('), "f"); }), "at most 64 groups"));
+    CHECK(ModulePattern("(a*)*b", "f").matches(std::string(30, 'a') + 'b'));
+    CHECK(!ModulePattern("(a*)*b", "f").matches(std::string(3000, 'a')));
+    CHECK(ModulePattern("a{,2}x{1,}y{3}", "f").matches("aaxxyyy"));
+    CHECK(!ModulePattern("a{,2}x{1,}y{3}", "f").matches("aaaxxyyy"));
 }
 
 TEST_CASE("what is more than A and B is refused by name") {
@@ -52,23 +121,20 @@ TEST_CASE("what is more than A and B is refused by name") {
     CHECK(has(refusal("lora_nums", 3), "this is a released HydraLoRA adapter"));
     CHECK(has(refusal("use_dora", true), "\"use_dora\": expected it to be off, found \"true\"; DoRA"));
     CHECK(has(refusal("lora_bias", true), "\"lora_bias\": expected it to be off"));
-    CHECK(has(refusal("bias", "all"), "\"bias\": expected one of \"none\", found \"all\""));
     CHECK(has(refusal("fan_in_fan_out", true), "\"fan_in_fan_out\": expected false"));
-    CHECK(has(refusal("rank_pattern", Json::object({{"q_proj", 4}})), "\"rank_pattern\": expected it to be off"));
-    CHECK(has(refusal("alpha_pattern", Json::object({{"q_proj", 4}})), "\"alpha_pattern\": expected it to be off"));
-    CHECK(has(refusal("modules_to_save", Json::array({"lm_head"})), "\"modules_to_save\": expected it to be off"));
-    CHECK(has(refusal("layers_to_transform", 3), "adapters must be on every layer"));
-    CHECK(has(refusal("layers_pattern", "layers"), "\"layers_pattern\": expected it to be off"));
     CHECK(has(refusal("megatron_config", Json::object({{"a", 1}})), "Megatron"));
     CHECK(has(refusal("loftq_config", Json::object({{"a", 1}})), "LoftQ"));
     CHECK(has(refusal("layer_replication", Json::array({1})), "layers more than once"));
     CHECK(has(refusal("an_option_of_tomorrow", true), "an option that is not known here"));
-    CHECK(has(refusal("target_modules", ".*_proj"),
-              "a pattern is not matched here: write the names), found \".*_proj\""));
-    CHECK(has(refusal("target_modules", Json()), "\"target_modules\": expected an array, found null"));
-    CHECK(has(refusal("task_type", "SEQ_CLS"), "\"task_type\": expected one of \"CAUSAL_LM\""));
     for (const char* start : {"pissa", "pissa_niter_16", "olora", "loftq", "corda", "lora_ga"})
-        CHECK(has(refusal("init_lora_weights", start), "others change the base's weights"));
+        CHECK(has(refusal("init_lora_weights", start), "this start changes the base's weights"));
+    CHECK(has(refusal("trainable_token_indices", Json::array({3})),
+              "rows of the embedding were trained besides the LoRA; m"));
+    CHECK(has(refusal("rank_pattern", Json::object({{"q_proj", 0}})), "\"rank_pattern.q_proj\": expected an integer"));
+    CHECK(
+        has(refusal("alpha_pattern", Json::object({{"q_proj", "a"}})), "\"alpha_pattern.q_proj\": expected a number"));
+    CHECK(has(refusal("alpha_pattern", Json::object({{"(?i)q_proj", 1}})),
+              "\"alpha_pattern\": the pattern \"(?i)q_proj\", character 3: expected a group without conditions"));
     CHECK(has(refusal("r", 0), "\"r\": expected an integer in [1, 65536], found 0"));
     CHECK(has(refusal("lora_alpha", "8"), "\"lora_alpha\": expected a number"));
 }
@@ -79,7 +145,9 @@ TEST_CASE("only what each format can say is written") {
     config.alpha = 0.5;
     CHECK(*to_peft_json(config).find("lora_alpha") == Json(0.5));
     CHECK(to_peft_json(config).find("base_model_name_or_path")->is_null());
-    CHECK(read(to_peft_json(config)) == config);
+    AdapterFileConfig untold = config;
+    untold.target_modules.clear();
+    CHECK(read(to_peft_json(config)) == untold);
     config.gate = "softmax";
     CHECK(has(error_of([&] { static_cast<void>(to_peft_json(config)); }),
               "expected one head without a gate, found 1 heads, gate softmax"));

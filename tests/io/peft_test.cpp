@@ -1,4 +1,5 @@
 #include <hydralora/adapter/collapse.hpp>
+#include <hydralora/io/mlx_adapter.hpp>
 #include <hydralora/io/peft.hpp>
 
 #include <doctest/doctest.h>
@@ -41,7 +42,17 @@ TEST_CASE("adapters of PEFT have the delta weights that PEFT computes") {
         Index rank;
         std::size_t modules;
     };
-    for (const Case& c : {Case{"plain", 2, 7}, {"rslora", 3, 2}, {"qwen2", 2, 7}, {"half", 2, 1}}) {
+    for (const Case& c : {Case{"plain", 2, 7},
+                          {"rslora", 3, 2},
+                          {"qwen2", 2, 7},
+                          {"half", 2, 1},
+                          {"some_layers", 2, 1},
+                          {"regex", 2, 2},
+                          {"excluded", 2, 2},
+                          {"patterns", 3, 3},
+                          {"patterns_rslora", 4, 2},
+                          {"inner", 2, 2},
+                          {"wrapped", 2, 2}}) {
         CAPTURE(c.name);
         const AdapterFileConfig config = read_peft_config(golden / c.name);
         CHECK(config.rank == c.rank);
@@ -52,7 +63,10 @@ TEST_CASE("adapters of PEFT have the delta weights that PEFT computes") {
         CHECK(load_peft(golden / c.name, set) == config);
 
         const auto deltas = SafetensorsFile::open(golden / c.name / "delta.safetensors");
-        CHECK(deltas.entries().size() == 2 * c.modules);
+        const PeftLora peft = read_peft(golden / c.name);
+        CHECK(deltas.entries().size() == peft.lora.modules.size());
+        CHECK(peft.copies.empty());
+        CHECK(peft.lora.notes.size() == (std::string(c.name) == "wrapped" ? 1 : 0));
         const LlamaConfig model = test::golden_model();
         for (std::size_t l = 0; l < 2; ++l)
             for (const auto& name : config.target_modules) {
@@ -62,12 +76,41 @@ TEST_CASE("adapters of PEFT have the delta weights that PEFT computes") {
                 const AdapterConfig lora = adapters.at(model, t);
                 test::Matrix<float> found(lora.out, lora.in), expected(lora.out, lora.in);
                 add_delta_weight(be, lora, set.layers[l][index_of(t)], found.view());
-                deltas.read_as(concat("layers.", l, '.', target_paths[index_of(t)]), expected.view());
+                const std::string module = concat("layers.", l, '.', target_paths[index_of(t)]);
+                const bool there = deltas.find(module) != nullptr;
+                if (there) deltas.read_as(module, expected.view());  // else zero
                 CHECK(test::max_difference(found.cview(), expected.cview()) <
                       (std::string(c.name) == "half" ? 2e-3 : 1e-6));
-                CHECK(std::abs(expected(1, 1)) > 1e-6);
+                const bool zero = !there || (std::string(c.name) == "patterns" && t == Target::down_proj);
+                CHECK((std::abs(expected(1, 1)) > 1e-6) != zero);
             }
     }
+}
+
+TEST_CASE("a LoRA of mlx-lm is that of PEFT with its factors turned") {
+    EigenBackend be({.threads = 1});
+    const test::ScratchDirectory scratch;
+    auto one = test::lora_buffers(be, 2, {"q_proj", "up_proj"}),
+         other = test::lora_buffers(be, 2, {"q_proj", "up_proj"});
+    const AdapterFileConfig config = load_peft(golden / "regex", one);
+    const ForeignLora lora = read_mlx(golden / "mlx");
+    CHECK(lora.config.rank == 2);
+    CHECK(lora.config.alpha == 6);
+    CHECK(lora.config.target_modules == config.target_modules);
+    put_foreign(lora, other);
+    visit([&](const ParamPath&, auto& a, auto& b) { CHECK(test::same_bits(a.view(), b.view())); }, one, other);
+
+    std::filesystem::copy(golden / "mlx", scratch / "mlx");
+    Json document = read_json(scratch / "mlx/adapter_config.json");
+    const auto refusal = [&] {
+        test::set_content(scratch / "mlx/adapter_config.json", to_text(document));
+        return error_of([&] { static_cast<void>(read_mlx(scratch / "mlx")); });
+    };
+    CHECK(refusal().empty());
+    document.set("fine_tune_type", "dora");
+    CHECK(has(refusal(), "\"fine_tune_type\": expected \"lora\" (DoRA scales whole weights"));
+    document.set("fine_tune_type", "lora").set("lora_parameters", Json::object({{"rank", 2}}));
+    CHECK(has(refusal(), "\"lora_parameters.scale\": expected a number"));
 }
 
 TEST_CASE("an adapter of PEFT survives reading and writing, to the byte of its tensors") {
@@ -123,13 +166,52 @@ TEST_CASE("an adapter survives the released layout, to the byte") {
         CHECK(test::content(scratch.path() / "again" / name) == test::content(scratch.path() / "native" / name));
 }
 
-TEST_CASE("what is not a LoRA on every layer is refused by name") {
+TEST_CASE("keys of PEFT are taken apart") {
+    struct Case {
+        const char *key, *module, *part, *name;
+        bool wrapped = false;
+    };
+    const std::string q = "model.layers.3.self_attn.q_proj";
+    for (const Case& c : {
+             Case{"base_model.model.model.layers.3.self_attn.q_proj.lora_A.weight", q.c_str(), "lora_A.weight", ""},
+             {"base_model.model.layers.3.self_attn.q_proj.lora_B.weight", q.c_str(), "lora_B.weight", ""},
+             {"model.layers.3.self_attn.q_proj.lora_B.default.weight", q.c_str(), "lora_B.default.weight", ""},
+             {"base_model.model.model.language_model.layers.3.self_attn.q_proj.lora_A.weight", q.c_str(),
+              "lora_A.weight", ""},
+             {"_orig_mod.base_model.model.model.layers.3.self_attn.q_proj.lora_A.weight", q.c_str(), "lora_A.weight",
+              "", true},
+             {"module.base_model.model.model.layers.3._fsdp_wrapped_module.self_attn.q_proj.lora_A.weight", q.c_str(),
+              "lora_A.weight", "", true},
+             {"base_model.model.lm_head.weight", "lm_head", "", "lm_head.weight"},
+             {"base_model.model.lm_head.base_layer.weight", "lm_head", "", "lm_head.weight"},
+             {"base_model.model.lm_head.modules_to_save.default.weight", "lm_head", "", "lm_head.weight"},
+             {"base_model.model.model.embed_tokens.weight", "model.embed_tokens", "", "model.embed_tokens.weight"},
+             {"base_model.model.embed_tokens.weight", "model.embed_tokens", "", "model.embed_tokens.weight"},
+             {"base_model.model.model.layers.3.self_attn.q_proj.base_layer.bias", q.c_str(), "",
+              "model.layers.3.self_attn.q_proj.bias"},
+             {"base_model.model.score.weight", "score", "", "score.weight"},
+             {"base_model.model.model.embed_tokens.lora_embedding_A", "model.embed_tokens", "lora_embedding_A", ""},
+             {"base_model.model.lm_head.lora_A.weight", "lm_head", "lora_A.weight", ""},
+         }) {
+        CAPTURE(c.key);
+        const auto key = peft_detail::peft_key(c.key);
+        CHECK(key.module == c.module);
+        CHECK(key.part == c.part);
+        CHECK(key.name == c.name);
+        CHECK(key.wrapped == c.wrapped);
+    }
+    for (const char* key :
+         {"", ".", "model", "base_model.model.", "lora_A", "weight", "model.weight", "module", "_orig_mod"})
+        static_cast<void>(peft_detail::peft_key(key));
+}
+
+TEST_CASE("what is more than a LoRA of linear layers is refused by what it is") {
     const test::ScratchDirectory scratch;
     const auto refusal = [](const std::filesystem::path& directory) {
         return error_of([&] { static_cast<void>(read_peft_config(directory)); });
     };
     CHECK(has(refusal(golden / "dora"), "\"use_dora\": expected it to be off, found \"true\"; DoRA scales the rows"));
-    CHECK(has(refusal(golden / "some_layers"), "\"layers_to_transform\": expected it to be off, found \"[1]\""));
+    CHECK(has(refusal(golden / "dora"), "merge_and_unload().save_pretrained(NEW), and use NEW as the base"));
 
     const auto renamed = [&](auto&& rename) {
         rewrite(golden / "plain", scratch / "changed", rename);
@@ -145,44 +227,47 @@ TEST_CASE("what is not a LoRA on every layer is refused by name") {
         return [part](std::string name) { return has(name, part) ? std::string() : name; };
     };
     CHECK(renamed([](std::string name) { return name; }).empty());
-    CHECK(has(renamed(without("layers.1.mlp.up_proj")),
-              "layers.1.mlp.up_proj: expected lora_A and lora_B, found neither, though other layers have them"));
+    CHECK(renamed(without("layers.1.mlp.up_proj")).empty());
+    CHECK(renamed(without("up_proj")).empty());
+    CHECK(renamed(with("0.mlp.up_proj.lora_B.", "0.mlp.up_proj.lora_B.default.")).empty());
+    CHECK(renamed(with("base_model.model.model.layers.0", "base_model.model.layers.0")).empty());
     CHECK(has(renamed(without("layers.0.mlp.up_proj.lora_A")),
               "layers.0.mlp.up_proj: expected lora_A and lora_B, found lora_B alone"));
     CHECK(has(renamed(without("layers.0.mlp.up_proj.lora_B")), "found lora_A alone"));
-    CHECK(has(renamed(without("up_proj")), "\"target_modules\": names \"up_proj\", of which there is no tensor"));
     CHECK(has(renamed(without("model")), "expected the tensors of a LoRA, found none"));
-    CHECK(has(renamed(with("0.mlp.up_proj.lora_B.weight", "0.mlp.up_proj.lora_magnitude_vector")), "DoRA is not read"));
-    CHECK(has(renamed(with("0.mlp.up_proj.lora_B.weight", "0.mlp.up_proj.lora_embedding_B")), "LoRA on the embedding"));
-    CHECK(has(renamed(with("0.mlp.up_proj.lora_B.weight", "0.mlp.up_proj.lora_E")), "AdaLoRA is not read"));
-    CHECK(has(renamed(with("0.mlp.up_proj.lora_B.weight", "0.mlp.up_proj.ia3_l")), "IA3 is not read"));
-    CHECK(has(renamed(with("0.mlp.up_proj.lora_B", "0.mlp.up_proj.lora_route")), "lora_nums"));
-    CHECK(has(renamed(with("0.mlp.up_proj.lora_B.weight", "0.mlp.up_proj.lora_B.bias")), "biases besides the LoRA"));
-    CHECK(has(renamed(with("0.mlp.up_proj.lora_B.", "0.mlp.up_proj.lora_B.default.")), "keys with the adapter's name"));
-    CHECK(has(renamed(with("layers.0.mlp.up_proj", "lm_head")), "output head is not read"));
+    const auto up = [&](const char* to) { return renamed(with("0.mlp.up_proj.lora_B.weight", to)); };
+    CHECK(has(up("0.mlp.up_proj.lora_magnitude_vector"), "is of DoRA, which no A and B do; merge it into the base"));
+    CHECK(has(up("0.mlp.up_proj.lora_embedding_B"), "is a LoRA on model.layers.0.mlp.up_proj, an embedding"));
+    CHECK(has(up("0.mlp.up_proj.lora_E"), "is of AdaLoRA"));
+    CHECK(has(up("0.mlp.up_proj.ia3_l"), "is of IA3"));
+    CHECK(has(up("0.mlp.up_proj.lora_route.weight"), "is a router: a released HydraLoRA adapter says lora_nums"));
+    CHECK(has(up("0.mlp.up_proj.lora_B.bias"),
+              "is a bias beside B, which an adapter here does not have, and PEFT itself"));
+    CHECK(has(up("0.mlp.gate_proj.lora_B.default.weight"), "is there twice, as "));
+    CHECK(
+        has(renamed(with("layers.0.mlp.up_proj", "lm_head")), "is a LoRA on lm_head; adapters here are on the linear"));
     CHECK(has(renamed(with("layers.0.mlp.up_proj", "layers.0.mlp.gate_up_proj")),
-              "expected base_model.model.model.layers.<n>.<module>.lora_A.weight or lora_B; only the linear layers"));
-    CHECK(has(renamed(with("base_model.model.model.layers.0", "base_model.model.layers.0")), "only the linear layers"));
-    CHECK(has(renamed(with("layers.1.", "layers.5000.")), "only the linear layers"));
-
-    // Named by one, not by the other.
-    rewrite(golden / "half", scratch / "half", [](std::string name) { return name; });
-    auto document = read_json(scratch / "half/adapter_config.json");
-    const auto listing = [&](std::vector<std::string> names) {
-        test::set_content(scratch / "half/adapter_config.json", to_text(document.set("target_modules", names)));
-        return refusal(scratch / "half");
-    };
-    CHECK(listing({"down_proj"}).empty());
-    CHECK(listing({"model.layers.0.mlp.down_proj", "model.layers.1.mlp.down_proj"}).empty());
-    CHECK(has(listing({"down_proj", "lm_head"}), "\"lm_head\": expected linear layers of a Llama-family block"));
-    rewrite(golden / "plain", scratch / "plain", [](std::string name) { return name; });
-    document = read_json(scratch / "plain/adapter_config.json");
-    test::set_content(scratch / "plain/adapter_config.json",
-                      to_text(document.set("target_modules", std::vector<std::string>{"q_proj"})));
-    CHECK(has(refusal(scratch / "plain"), "\"target_modules\": does not name k_proj, of which there are tensors"));
-
-    // Shapes that another base has.
+              "is a LoRA on model.layers.0.mlp.gate_up"));
+    CHECK(has(renamed(with("layers.0.mlp.up_proj", "embed_tokens.token_adapter")), "rows of the embedding"));
+    CHECK(has(renamed(with("layers.1.", "layers.5000.")), "is a LoRA on model.layers.5000.mlp"));
+    // A rank that the configuration does not say.
+    rewrite(golden / "patterns", scratch / "ranks", [](std::string name) { return name; });
+    Json unruled = read_json(scratch / "ranks/adapter_config.json");
+    test::set_content(scratch / "ranks/adapter_config.json", to_text(unruled.set("rank_pattern", Json::object())));
+    CHECK(has(refusal(scratch / "ranks"), " by adapter_config.json, r and rank_pattern, found ["));
+    // A tensor of the base needs the base.
     EigenBackend be({.threads = 1});
-    auto set = test::lora_buffers(be, 3, {"down_proj"});
-    CHECK(has(error_of([&] { load_peft(golden / "half", set); }), "expected shape [3, 24], found [2, 24]"));
+    rewrite(golden / "plain", scratch / "copied",
+            with("layers.1.mlp.up_proj.lora_B.weight", "layers.1.mlp.up_proj.base_layer.weight"));
+    CHECK(has(refusal(scratch / "copied"), "layers.1.mlp.up_proj: expected lora_A and lora_B, found lora_A alone"));
+
+    // Shapes and layers that another base has; the set stays as it is.
+    auto set = test::lora_buffers(be, 2, {"q_proj", "up_proj"});
+    be.fill(set.layers[0][0].A.view(), 7.0f);
+    CHECK(has(error_of([&] { load_peft(golden / "on_llama", set); }),
+              "expected 16 columns, as many as layers.0.self_attn."));
+    rewrite(golden / "regex", scratch / "deep", with("layers.1.", "layers.2."));
+    CHECK(has(error_of([&] { load_peft(scratch / "deep", set); }),
+              "has modules in layers 0, 2, expected at most 2 layers, as the base has"));
+    CHECK(set.layers[0][0].A.view()(1, 1) == 7);
 }

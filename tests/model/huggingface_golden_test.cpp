@@ -3,7 +3,9 @@
 // layers, sliding windows shorter than sequences and documents. Logits, losses, gradients of the weights and of adapters in the released layer's formulation, ten AdamW steps, packed documents.
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <hydralora/io/adapter_files.hpp>
+#include <hydralora/io/json.hpp>
 #include <hydralora/io/llama_files.hpp>
 #include <hydralora/model/llama.hpp>
 #include <hydralora/optim/adamw.hpp>
@@ -192,4 +194,54 @@ TEST_CASE("old keys and new keys of config.json say the same") {
         };
         CHECK(read("config.json") == read("config_4x.json"));
     }
+}
+
+TEST_CASE("settings of RoPE in config.json: the frequencies and logits of transformers") {
+    const std::filesystem::path folder = HYDRALORA_TEST_DATA "/golden", cases_path = folder / "rope.json",
+                                model_path = folder / "models/llama", config_path = model_path / "config.json";
+    const io::Json cases = io::read_json(cases_path), original = io::read_json(config_path);
+    const auto file = io::SafetensorsFile::open(folder / "rope.safetensors");
+    const auto with = [&](const io::Json& keys, bool long_heads) {
+        io::Json config;
+        for (const auto& [key, value] : *original.get_if<io::Json::Object>())
+            if (keys.find(key) == nullptr) config.set(key, value);
+        for (const auto& [key, value] : *keys.get_if<io::Json::Object>())
+            if (!value.is_null()) config.set(key, value);
+        if (long_heads) config.set("head_dim", 32);
+        return io::llama_config_from_json(io::JsonView(config, "config.json"));
+    };
+    test::TestBackend be({.threads = 1});
+    const auto base = io::open_llama(be, model_path);
+    const auto ids = file.view<std::int32_t>("input_ids");
+    int compared = 0, scaled = 0;
+    for (const auto& member : *cases.get_if<io::Json::Object>()) {
+        const std::string& name = member.first;
+        const io::Json& each = member.second;
+        CAPTURE(name);
+        const io::JsonView expected(each, "rope.json");
+        const LlamaConfig c = with(*each.find("keys"), true);
+        const RopeConfig rope{c.head_dim, c.rope_theta, c.rope_scaling, c.max_positions};
+        REQUIRE(expected["inv_freq"].size() == 16);
+        for (Index i = 0; i < 16; ++i)
+            CHECK(rope_frequency(rope, i) ==
+                  doctest::Approx(expected["inv_freq"].element(i).number(0, 1)).epsilon(5e-7));
+        const double amplitude = c.rope_scaling.kind == RopeScaling::Kind::yarn ? c.rope_scaling.attention_factor : 1;
+        CHECK(amplitude == doctest::Approx(expected["attention_factor"].number(0, 10)).epsilon(1e-12));
+        scaled += amplitude != 1 ? 1 : 0;
+        if (file.find(name) == nullptr) continue;
+        const auto logits_of = [&](const LlamaConfig& config) {
+            const Llama<test::TestBackend> model(be, config, base.views);
+            Llama<test::TestBackend>::Cache cache;
+            model.forward(be, {host_view(ids.data, 1, ids.size()), {}, 1, {}}, cache);
+            test::Matrix<float> logits(ids.size(), config.vocabulary);
+            model.logits(be, cache, logits.view());
+            return logits;
+        };
+        const auto wanted = file.view<float>(name);
+        CHECK(test::max_difference(logits_of(with(*each.find("keys"), false)).cview(), wanted) < 5e-6);
+        CHECK(test::max_difference(logits_of(base.config).cview(), wanted) > 1e-3);
+        ++compared;
+    }
+    CHECK(compared == 5);
+    CHECK(scaled >= 6);
 }

@@ -40,9 +40,24 @@ std::vector<double> frequencies(const RopeConfig& c) {
                 f = (1 - smooth) * f / c.scaling.factor + smooth * f;
             }
         }
+        if (c.scaling.kind == RopeScaling::Kind::yarn) {  // in the order of arXiv 2309.00071, section 3.2
+            const double original = static_cast<double>(c.scaling.original_max_positions);
+            const auto pair = [&](double turns) {  // whose wave length is original / turns
+                return std::log(original / turns / (2 * pi)) / std::log(c.theta) * static_cast<double>(c.head_dim) / 2;
+            };
+            const double low = std::max(0.0, std::floor(pair(c.scaling.beta_fast))),
+                         high = std::min(static_cast<double>(c.head_dim - 1), std::ceil(pair(c.scaling.beta_slow)));
+            const double at = static_cast<double>(i / 2);
+            const double kept = at <= low ? 1 : at >= high ? 0 : (high - at) / (high - low);
+            f = kept * f + (1 - kept) * f / c.scaling.factor;
+        }
         result.push_back(f);
     }
     return result;
+}
+/// Of cosines and sines.
+double amplitude(const RopeConfig& c) {
+    return c.scaling.kind == RopeScaling::Kind::yarn ? c.scaling.attention_factor : 1;
 }
 
 /// Each pair as a complex number times e^(i position frequency).
@@ -58,7 +73,7 @@ Matrix<double> oracle(const Matrix<T>& x, const RopeConfig& c, Index length, Ind
                 const double angle = static_cast<double>(first + t % length) * f[static_cast<std::size_t>(i)];
                 const auto turned =
                     std::complex<double>(static_cast<double>(x(t, low)), static_cast<double>(x(t, high))) *
-                    std::polar(1.0, angle);
+                    std::polar(amplitude(c), angle);
                 y(t, low) = turned.real();
                 y(t, high) = turned.imag();
             }
@@ -76,6 +91,12 @@ const RopeConfig configs[] = {
      .theta = 10000,
      .scaling = {.kind = RopeScaling::Kind::factors, .factors = {1, 1.5, 4, 0.5}},
      .max_positions = 64},
+    {.head_dim = 8, .theta = 10000, .scaling = {.kind = RopeScaling::Kind::dynamic, .factor = 3}, .max_positions = 64},
+    {.head_dim = 64,
+     .theta = 10000,
+     .scaling =
+         {.kind = RopeScaling::Kind::yarn, .factor = 4, .original_max_positions = 2048, .attention_factor = 1.25},
+     .max_positions = 64},
 };
 
 template <class B>
@@ -91,7 +112,11 @@ void compare(B& be, double tolerance) {
                 CHECK(test::max_difference(y.view(), oracle(x, c, 7, 11).view()) <= tolerance);
                 CHECK(y.padding_untouched());
                 rope.rotate_back(be, y.view(), 7, 11);
-                CHECK(test::max_difference(y.view(), x.view()) <= tolerance);
+                auto back = x;  // the transpose: the inverse times the square of the amplitude
+                for (Index i = 0; i < x.rows; ++i)
+                    for (Index j = 0; j < x.cols; ++j)
+                        back(i, j) = static_cast<T>(amplitude(c) * amplitude(c) * static_cast<double>(x(i, j)));
+                CHECK(test::max_difference(y.view(), back.view()) <= tolerance);
             }
 }
 

@@ -6,6 +6,8 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstring>
+#include <deque>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -15,6 +17,7 @@
 #include <vector>
 
 #include "../core/check.hpp"
+#include "../core/precision.hpp"
 #include "../core/view.hpp"
 #include "adapter_config.hpp"
 #include "json_value.hpp"
@@ -66,6 +69,43 @@ template <class ForEach>
         tensors.push_back(reshaped(named_tensor(key, view), shape));
     });
     check(!tensors.empty(), what, ": the set has no parameters");
+    return tensors;
+}
+
+/// The tensors with elements of another type, which `memory` keeps; throws where it cannot hold a value.
+[[nodiscard]] inline std::vector<NamedTensor> in_type(Dtype type, std::vector<NamedTensor> tensors,
+                                                      std::deque<std::vector<std::byte>>& memory) {
+    for (NamedTensor& tensor : tensors) {
+        if (tensor.dtype == type) continue;
+        const Shape shape = tensor.shape.matrix();
+        const auto width = static_cast<Index>(dtype_bytes(type));
+        auto& bytes = memory.emplace_back(static_cast<std::size_t>(shape.size() * width));
+        const Index cols = tensor.row_bytes / static_cast<Index>(dtype_bytes(tensor.dtype));
+        std::vector<float> row(static_cast<std::size_t>(cols));
+        const auto write_row = [&]<class T>(T, Index i) {
+            for (Index j = 0; j < cols; ++j) {
+                const float value = row[static_cast<std::size_t>(j)];
+                const T rounded(value);
+                check(std::isfinite(static_cast<float>(rounded)), tensor.name, ": element (", i, ", ", j, ") is ",
+                      value, ", which ", dtype_name(type), " cannot hold; take another type; nothing was written");
+                std::memcpy(bytes.data() + static_cast<std::size_t>((i * cols + j) * width), &rounded, sizeof rounded);
+            }
+        };
+        for (Index i = 0; i < tensor.rows; ++i) {
+            convert_elements(tensor.dtype, tensor.data + i * tensor.stride_bytes, row.data(), cols);
+            if (type == Dtype::f16)
+                write_row(float16{}, i);
+            else if (type == Dtype::bf16)
+                write_row(bfloat16{}, i);
+            else if (type == Dtype::f32)
+                write_row(float{}, i);
+            else
+                fail("in_type: ", dtype_name(type), " is not a type that adapters are written in");
+        }
+        tensor.dtype = type;
+        tensor.data = bytes.data();
+        tensor.row_bytes = tensor.stride_bytes = cols * width;
+    }
     return tensors;
 }
 

@@ -15,13 +15,20 @@
 #include "json.hpp"
 #include "json_view.hpp"
 #include "json_write.hpp"
+#include "mlx_adapter.hpp"
 #include "peft_config.hpp"
 
 namespace hydralora::io {
 
-/// native: ours. released: of the released HydraLoRA code. peft: a LoRA of PEFT.
-enum class AdapterKind { native, released, peft };
-inline constexpr std::array<std::string_view, 3> adapter_kind_names{"native", "released", "peft"};
+/// native: ours. released: of the released HydraLoRA code. peft: a LoRA of PEFT. mlx: of mlx-lm. gguf: of llama.cpp, a file.
+enum class AdapterKind { native, released, peft, mlx, gguf };
+inline constexpr std::array<std::string_view, 5> adapter_kind_names{"native", "released", "peft", "mlx", "gguf"};
+/// For messages.
+inline constexpr std::array<std::string_view, 5> adapter_kind_texts{
+    "an adapter of ours", "a released HydraLoRA adapter", "a LoRA of PEFT", "a LoRA of mlx-lm", "a LoRA of llama.cpp"};
+[[nodiscard]] constexpr std::string_view text_of(AdapterKind kind) {
+    return adapter_kind_texts[static_cast<std::size_t>(kind)];
+}
 
 /// Refuses a pickle, which runs code when it is read, with the two lines of Python that convert it without running any.
 [[noreturn]] inline void refuse_pickle(const std::filesystem::path& file) {
@@ -41,6 +48,12 @@ inline constexpr std::array<std::string_view, 3> adapter_kind_names{"native", "r
         ", metadata={\"format\": \"pt\"})");
 }
 
+/// Throws unless the adapter is one that commands use as it is.
+inline void check_no_import(AdapterKind kind, const std::filesystem::path& path) {
+    check(kind == AdapterKind::native || kind == AdapterKind::released, path.string(), ": is ", text_of(kind),
+          "; `hydra import` makes an adapter of it first");
+}
+
 /// Looks at names, first bytes and adapter_config.json; tensors are looked at when they are loaded.
 [[nodiscard]] inline AdapterKind adapter_kind(const std::filesystem::path& path) {
     check(path_exists(path), path.string(), ": expected an adapter directory, found nothing of that name");
@@ -49,10 +62,7 @@ inline constexpr std::array<std::string_view, 3> adapter_kind_names{"native", "r
         const auto file = MappedFile::open(path);
         const auto head = file.text().substr(0, 4);
         const std::string extension = path.extension().string();
-        if (head == "GGUF" || extension == ".gguf")
-            fail(path.string(),
-                 ": expected an adapter directory, found a GGUF file, which is an export only; import the "
-                 "PEFT directory that it was made of");
+        if (head == "GGUF") return AdapterKind::gguf;
         constexpr std::array<std::string_view, 5> pickles{".bin", ".pt", ".pth", ".ckpt", ".pkl"};
         if (head == "PK\3\4" || head.starts_with('\x80') ||
             std::find(pickles.begin(), pickles.end(), extension) != pickles.end())
@@ -67,13 +77,18 @@ inline constexpr std::array<std::string_view, 3> adapter_kind_names{"native", "r
              : path_exists(path / "adapter" / adapter_config_name)
                  ? concat("; there is one in ", (path / "adapter").string())
                  : std::string());
+    const Json document = read_json(config, {.bytes = std::size_t{16} << 20});
+    const std::string file = config.string();
+    const JsonView json(document, file);
+    if (is_mlx_config(document)) {
+        check(path_exists(path / mlx_tensors_name), path.string(), ": expected ", mlx_tensors_name, " beside ",
+              adapter_config_name, " of mlx-lm, found none; name the directory that mlx_lm.lora wrote");
+        return AdapterKind::mlx;
+    }
     if (!path_exists(path / adapter_tensors_name)) {
         if (path_exists(path / "adapter_model.bin")) refuse_pickle(path / "adapter_model.bin");
         fail(path.string(), ": expected ", adapter_tensors_name, " beside ", adapter_config_name, ", found none");
     }
-    const Json document = read_json(config, {.bytes = std::size_t{16} << 20});
-    const std::string file = config.string();
-    const JsonView json(document, file);
     if (json["peft_type"].string() == "HYDRALORA") return AdapterKind::native;
     if (json["peft_type"].string() == "LORA" && json["lora_nums"].exists()) {
         check_plain_lora(document, file);

@@ -43,8 +43,8 @@ inline void refuse_what_is_not_computed(const GgufSettings& model) {
     for (const std::string_view key : {"expert_count", "expert_used_count"})
         if (model.integer(key, 0, Index{1} << 30, 0) != 0)
             model.refuse(key, "0 or no such field, for mixtures of experts are not computed");
-    for (const std::string_view key :
-         {"attn_logit_softcapping", "final_logit_softcapping", "attention.clamp_kqv", "attention.max_alibi_bias"})
+    for (const std::string_view key : {"attn_logit_softcapping", "final_logit_softcapping", "attention.clamp_kqv",
+                                       "attention.max_alibi_bias", "rope.scaling.yarn_log_multiplier"})
         if (model.number(key, -1e30, 1e30, 0) != 0) model.refuse(key, "0 or no such field, for it is not computed");
     for (const std::string_view key : {"logit_scale", "residual_scale", "embedding_scale", "rope.scaling.attn_factor",
                                        "rope.scaling.yarn_attn_factor"})
@@ -60,12 +60,30 @@ inline void read_rope(const GgufSettings& model, const GgufParts& parts, LlamaCo
     c.rope_theta = model.number("rope.freq_base", 1e-3, 1e18, 1e4);
     const std::string_view kind =
         model.find("rope.scaling.type") != nullptr ? model.text("rope.scaling.type") : "linear";
-    if (kind != "none" && kind != "linear")
+    if (kind != "none" && kind != "linear" && kind != "yarn")
         model.refuse("rope.scaling.type",
-                     "\"none\" or \"linear\", the kinds that are computed (llama3's stands as factors in a tensor)");
+                     "\"none\", \"linear\" or \"yarn\", the kinds that are computed (llama3's stands as factors in a "
+                     "tensor)");
     double factor = model.number("rope.scaling.factor", 0, most, model.number("rope.scale_linear", 0, most, 1));
     if (kind == "none" || factor == 0) factor = 1;
     const auto tensor = c.architecture == Architecture::llama ? parts.find(rope_factors_name) : GgufParts::Tensor{};
+    if (kind == "yarn") {
+        if (factor < 1) model.refuse("rope.scaling.factor", "a number of at least 1 with yarn");
+        check(tensor.entry == nullptr, parts.first().name(), ": expected no tensor ", in_quotes(rope_factors_name),
+              " beside rope.scaling.type \"yarn\"");
+        if (model.number("rope.scaling.yarn_ext_factor", -1e6, 1e6, 1) != 1)
+            model.refuse("rope.scaling.yarn_ext_factor", "1 or no such field, for it is not computed");
+        if (!(c.rope_theta > 1)) model.refuse("rope.freq_base", "a number above 1, for yarn takes its logarithm");
+        RopeScaling& yarn = c.rope_scaling;
+        yarn.kind = RopeScaling::Kind::yarn;
+        yarn.factor = factor;
+        yarn.original_max_positions =
+            model.integer("rope.scaling.original_context_length", 1, Index{1} << 24, c.max_positions);
+        yarn.beta_fast = model.number("rope.scaling.yarn_beta_fast", 1e-6, most, 32);
+        yarn.beta_slow = model.number("rope.scaling.yarn_beta_slow", 1e-6, most, 1);
+        yarn.attention_factor = 1 + 0.1 * std::log(factor);
+        return;
+    }
     if (tensor.entry == nullptr) {
         if (factor == 1) return;
         c.rope_scaling.kind = RopeScaling::Kind::linear;

@@ -25,34 +25,61 @@ inline bool flag(const JsonView& value) { return value.exists() && value.boolean
 
 inline double base_of(const JsonView& theta) { return theta.number(1e-3, 1e18); }
 
-/// One set of settings, beside a base that may stand outside of it. `outside`: where.
-inline void read_rope_settings(const JsonView& rope, const JsonView& outside, double& theta, RopeScaling& scaling) {
+/// [attention_factor] of yarn, or what transformers takes where it is not given.
+inline double yarn_attention_factor(const JsonView& rope, double factor) {
+    if (rope["attention_factor"].exists()) return rope["attention_factor"].number(1e-6, 1e6);
+    const auto logarithmic = [&](double scale) { return factor <= 1 ? 1 : 0.1 * scale * std::log(factor) + 1; };
+    const auto given = [&](const char* key) { return rope[key].exists() ? rope[key].number(0, 1e6) : 0; };
+    const double scale = given("mscale"), all = given("mscale_all_dim");
+    return scale != 0 && all != 0 ? logarithmic(scale) / logarithmic(all) : logarithmic(1);
+}
+
+/// One set of settings, beside what may stand outside of it: a base (`outside`), which counts where the set has none, and the
+/// length of the original context, which counts where it stands.
+inline void read_rope_settings(const JsonView& rope, const JsonView& outside, const JsonView& outside_length,
+                               Index max_positions, double& theta, RopeScaling& scaling) {
     if (outside.exists()) theta = base_of(outside);
     if (!rope.exists()) return;
     for (const auto& [key, value] : rope.object()) {
         bool known = false;
-        for (const std::string_view name : {"rope_type", "type", "rope_theta", "factor", "low_freq_factor",
-                                            "high_freq_factor", "original_max_position_embeddings"})
+        for (const std::string_view name :
+             {"rope_type", "type", "rope_theta", "factor", "low_freq_factor", "high_freq_factor",
+              "original_max_position_embeddings", "attention_factor", "beta_fast", "beta_slow", "mscale",
+              "mscale_all_dim", "truncate", "finetuned"})
             known = known || key == name;
         if (key == "partial_rotary_factor") known = rope[key].number(0, 1) == 1;
         if (!known && !value.is_null()) rope[key].refuse("no such key of rope settings");
     }
-    if (rope["rope_theta"].exists()) {
-        const double inner = base_of(rope["rope_theta"]);
-        if (outside.exists() && theta != inner) rope["rope_theta"].refuse("the same number as outside");
-        theta = inner;
-    }
+    if (rope["rope_theta"].exists()) theta = base_of(rope["rope_theta"]);
     const JsonView kind = rope["rope_type"].exists() ? rope["rope_type"] : rope["type"];
     if (!kind.exists()) return;
-    const std::string& name = kind.one_of({"default", "llama3", "linear"});
+    const std::string& name = kind.one_of({"default", "llama3", "linear", "dynamic", "yarn"});
     if (name == "default") return;
-    scaling.factor = rope["factor"].number(1, 1e6);
-    scaling.kind = RopeScaling::Kind::linear;
-    if (name == "linear") return;
-    scaling.kind = RopeScaling::Kind::llama3;
+    const JsonView length = outside_length.exists() ? outside_length : rope["original_max_position_embeddings"];
+    if (name == "llama3" || name == "yarn")
+        scaling.original_max_positions = length.exists() ? length.integer(1, Index{1} << 24) : max_positions;
+    const Json* factor = rope.value().find("factor");
+    scaling.factor = name == "yarn" && factor != nullptr && factor->is_null()
+                         ? static_cast<double>(max_positions) / static_cast<double>(scaling.original_max_positions)
+                         : rope["factor"].number(1, 1e6);
+    scaling.kind = name == "linear"    ? RopeScaling::Kind::linear
+                   : name == "dynamic" ? RopeScaling::Kind::dynamic
+                   : name == "yarn"    ? RopeScaling::Kind::yarn
+                                       : RopeScaling::Kind::llama3;
+    if (name == "yarn") {
+        if (theta <= 1) rope["rope_theta"].refuse("a number above 1, for yarn takes its logarithm");
+        const auto turns = [&](const char* key, double otherwise) {
+            const double given = rope[key].exists() ? rope[key].number(0, 1e6) : 0;
+            return given != 0 ? given : otherwise;
+        };
+        scaling.beta_fast = turns("beta_fast", 32);
+        scaling.beta_slow = turns("beta_slow", 1);
+        scaling.attention_factor = yarn_attention_factor(rope, scaling.factor);
+        if (rope["truncate"].exists()) scaling.whole_pairs = rope["truncate"].boolean();
+    }
+    if (name != "llama3") return;
     scaling.low_freq_factor = rope["low_freq_factor"].number(1e-6, 1e6);
     scaling.high_freq_factor = rope["high_freq_factor"].number(1e-6, 1e6);
-    scaling.original_max_positions = rope["original_max_position_embeddings"].integer(1, Index{1} << 24);
     if (scaling.high_freq_factor <= scaling.low_freq_factor)
         rope["high_freq_factor"].refuse("a number above low_freq_factor");
 }
@@ -61,25 +88,32 @@ inline void read_rope_settings(const JsonView& rope, const JsonView& outside, do
 /// rope_parameters is one set for each kind of layer there, or [rope_local_base_freq] is their base.
 inline void read_rope(const JsonView& json, LlamaConfig& c) {
     const JsonView parameters = json["rope_parameters"], scaling = json["rope_scaling"], theta = json["rope_theta"];
-    if (parameters.exists() && scaling.exists()) scaling.refuse("one of rope_parameters and rope_scaling");
+    const JsonView length = json["original_max_position_embeddings"];
+    if (parameters.exists() && scaling.exists() && !(parameters.value() == scaling.value()))
+        scaling.refuse("what rope_parameters says, or one of the two alone");
     if (scaling.exists() && !scaling["rope_type"].exists()) static_cast<void>(scaling["type"].string());
+    if (json["partial_rotary_factor"].exists() && json["partial_rotary_factor"].number(0, 1) != 1)
+        json["partial_rotary_factor"].refuse("1, for rotations of a part of a head are not computed");
+    const auto settings = [&](const JsonView& rope, const JsonView& outside, double& base, RopeScaling& to) {
+        read_rope_settings(rope, outside, length, c.max_positions, base, to);
+    };
     if (c.architecture != Architecture::gemma3)
-        return read_rope_settings(parameters.exists() ? parameters : scaling, theta, c.rope_theta, c.rope_scaling);
+        return settings(parameters.exists() ? parameters : scaling, theta, c.rope_theta, c.rope_scaling);
     c.rope_theta = 1e6;
     c.local_rope_theta = 1e4;
     const JsonView local_theta = json["rope_local_base_freq"];
     if (!parameters.exists()) {
-        read_rope_settings(scaling, theta, c.rope_theta, c.rope_scaling);
+        settings(scaling, theta, c.rope_theta, c.rope_scaling);
         if (local_theta.exists()) c.local_rope_theta = base_of(local_theta);
         return;
     }
     for (const auto& [key, value] : parameters.object())
         if (key != "full_attention" && key != "sliding_attention")
             parameters[key].refuse("settings of full_attention and sliding_attention alone");
-    read_rope_settings(parameters["full_attention"], theta, c.rope_theta, c.rope_scaling);
+    settings(parameters["full_attention"], theta, c.rope_theta, c.rope_scaling);
     RopeScaling local_scaling;
     const JsonView local = parameters["sliding_attention"];
-    read_rope_settings(local, local_theta, c.local_rope_theta, local_scaling);
+    settings(local, local_theta, c.local_rope_theta, local_scaling);
     if (local_scaling.kind != RopeScaling::Kind::none)
         local["rope_type"].refuse("\"default\": scaling in local layers is not computed");
 }
@@ -240,6 +274,17 @@ inline void read_gemma(const JsonView& json, LlamaConfig& c) {
                                {"original_max_position_embeddings", c.rope_scaling.original_max_positions}}));
     if (c.rope_scaling.kind == RopeScaling::Kind::linear)
         json.set("rope_scaling", Json::object({{"rope_type", "linear"}, {"factor", c.rope_scaling.factor}}));
+    if (c.rope_scaling.kind == RopeScaling::Kind::dynamic)
+        json.set("rope_scaling", Json::object({{"rope_type", "dynamic"}, {"factor", c.rope_scaling.factor}}));
+    if (c.rope_scaling.kind == RopeScaling::Kind::yarn)
+        json.set("rope_scaling",
+                 Json::object({{"rope_type", "yarn"},
+                               {"factor", c.rope_scaling.factor},
+                               {"original_max_position_embeddings", c.rope_scaling.original_max_positions},
+                               {"beta_fast", c.rope_scaling.beta_fast},
+                               {"beta_slow", c.rope_scaling.beta_slow},
+                               {"attention_factor", c.rope_scaling.attention_factor},
+                               {"truncate", c.rope_scaling.whole_pairs}}));
     if (c.attention_bias == AttentionBias::qkvo) json.set("attention_bias", true);
     if (c.sliding_window > 0) json.set("sliding_window", c.sliding_window);
     if (c.sliding_window == 0 && mistral) json.set("sliding_window", Json());

@@ -30,6 +30,7 @@ struct LlamaFiles {
     std::variant<ModelFiles, GgufParts> files;
     LlamaWeights<ParamBuffer<B>> converted;
     LlamaWeights<StoredView<B>> views;
+    std::vector<std::string> notes{};  ///< what was read otherwise than the settings say, for the user
 
     [[nodiscard]] bool is_gguf() const { return std::holds_alternative<GgufParts>(files); }
     /// Throw where the files are of the other kind.
@@ -59,9 +60,30 @@ namespace llama_files_detail {
     return config.architecture == Architecture::gemma3 ? 1 : 0;
 }
 
-/// What old checkpoints carry besides the weights: a table that anyone can compute, and a second copy of a tied head.
+inline constexpr std::string_view embedding_name = "model.embed_tokens.weight", head_name = "lm_head.weight";
+
+/// What old checkpoints carry besides the weights: a table that anyone can compute, and a second copy of a tied head, which
+/// is_tied has looked at.
 [[nodiscard]] inline bool is_superfluous(std::string_view name, const LlamaConfig& config) {
-    return name.ends_with(".rotary_emb.inv_freq") || (config.lm_head == LmHead::tied && name == "lm_head.weight");
+    return name.ends_with(".rotary_emb.inv_freq") || (config.lm_head == LmHead::tied && name == head_name);
+}
+
+/// The tensor of a weight: of a tied embedding whichever of its two names is there.
+[[nodiscard]] inline ModelFiles::Tensor find_weight(const ModelFiles& files, std::string_view name,
+                                                    const LlamaConfig& config) {
+    const auto tensor = files.find(name);
+    const bool alias = tensor.entry == nullptr && config.lm_head == LmHead::tied && name == embedding_name;
+    return alias ? files.find(head_name) : tensor;
+}
+
+/// Whether a head that config.json says is the embedding is: not where the files have another one, which counts then, as for
+/// transformers.
+[[nodiscard]] inline bool is_tied(const ModelFiles& files, const LlamaConfig& config) {
+    if (config.lm_head != LmHead::tied) return false;
+    const auto head = files.find(head_name), embedding = files.find(embedding_name);
+    if (head.entry == nullptr || embedding.entry == nullptr) return true;
+    return head.entry->dtype == embedding.entry->dtype && head.entry->shape == embedding.entry->shape &&
+           std::ranges::equal(head.file->bytes(*head.entry), embedding.file->bytes(*embedding.entry));
 }
 
 template <class T>
@@ -103,9 +125,12 @@ inline void check_llama_tensors(const ModelFiles& files, const LlamaConfig& conf
     visit(
         [&](const ParamPath& path, const Shape& shape) {
             const std::string name = path.name();
-            const auto tensor = files.find(name);
+            const auto tensor = find_weight(files, name, config);
             check(tensor.entry != nullptr, files.files().front().name(), ": expected a tensor ", in_quotes(name),
-                  " by config.json, found none of that name among ", files.size(), " of the model");
+                  " by config.json, found none of that name among ", files.size(), " of the model", files.beside(),
+                  name != head_name ? ""
+                                    : "; if the head shares the embedding, set \"tie_word_embeddings\": true in "
+                                      "config.json, else fetch the files that have it");
             const TensorShape wanted = file_shape(path, shape);
             check(tensor.entry->shape == wanted, tensor.where(), ": expected shape ", wanted.text(),
                   " by config.json, found ", tensor.entry->shape.text());
@@ -136,6 +161,13 @@ template <Backend B>
     LlamaFiles<B> model;
     model.config = llama_config_from_json(JsonView(document, config_name));
     ModelFiles files = ModelFiles::open(directory);
+    if (model.config.lm_head == LmHead::tied && !is_tied(files, model.config)) {
+        model.config.lm_head = LmHead::own;
+        model.notes.push_back(
+            concat(config_name,
+                   ": \"tie_word_embeddings\" is true, but the files have an lm_head.weight other than "
+                   "the embedding, which is used, as transformers does"));
+    }
     check_llama_tensors(files, model.config);
     const auto shapes = weight_shapes(model.config);
     model.converted = shapes.template like<ParamBuffer<B>>();
@@ -143,7 +175,7 @@ template <Backend B>
     using P = ParamScalar<B>;
     visit(
         [&](const ParamPath& path, const Shape& shape, ParamBuffer<B>& buffer, StoredView<B>& view) {
-            const auto tensor = files.find(path.name());
+            const auto tensor = find_weight(files, path.name(), model.config);
             const bool matrix = path.role == Role::weight;
             const P offset = static_cast<P>(path.role == Role::norm ? norm_offset(model.config) : 0);
             if (offset == 0 && lies_as<P>(tensor)) {

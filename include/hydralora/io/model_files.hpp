@@ -30,11 +30,13 @@ public:
         [[nodiscard]] std::string where() const { return file->where(*entry); }
     };
 
-    /// Every tensor must be in the file that the index names, and no file may have one that it does not name.
+    /// Every tensor must be in the file that the index names, and no file may have one that it does not name. A single file
+    /// counts beside an index, as for transformers, but not beside shards that hold something else, which other readers take.
     [[nodiscard]] static ModelFiles open(const std::filesystem::path& directory) {
         ModelFiles model;
         if (path_exists(directory / model_tensors_name)) {
             model.files_.push_back(SafetensorsFile::open(directory / model_tensors_name));
+            if (path_exists(directory / model_index_name)) model.compare_with_index(directory);
         } else {
             if (!path_exists(directory / model_index_name)) refuse_without_tensors(directory);
             model.open_shards(directory);
@@ -48,6 +50,8 @@ public:
 
     [[nodiscard]] std::size_t size() const { return by_name_.size(); }
     [[nodiscard]] const std::vector<SafetensorsFile>& files() const { return files_; }
+    /// For messages about tensors that are not there: an index that was left aside, as its shards are not there.
+    [[nodiscard]] const std::string& beside() const { return beside_; }
 
     /// The i-th tensor by name.
     [[nodiscard]] Tensor tensor(std::size_t i) const { return {&files_[by_name_[i].second], by_name_[i].first}; }
@@ -75,6 +79,47 @@ public:
     }
 
 private:
+    /// files_ has the single file. Throws if the index is of shards that are there, all of them, and hold something else.
+    void compare_with_index(const std::filesystem::path& directory) {
+        const SafetensorsFile& single = files_.front();
+        const auto path = directory / model_index_name;
+        const std::string name = path.string();
+        ModelFiles shards;
+        try {
+            const auto mapped = MappedFile::open(path);
+            const ShardIndex index = parse_shard_index(mapped.text(), name);
+            if (index.shards.size() == 1 && index.shards.front() == model_tensors_name) return;
+            for (const std::string& shard : index.shards)
+                if (!path_exists(directory / shard)) {
+                    beside_ = concat("; ", name, " beside it lists ", index.tensors.size(), " in ", index.shards.size(),
+                                     " files, of which ", in_quotes(shard), " is not there");
+                    return;
+                }
+            shards.open_shards(directory);
+        } catch (const Error& error) {  // of what is not used
+            beside_ = concat("; the index beside it is not used: ", error.what());
+            return;
+        }
+        const auto refuse = [&](const std::string& difference) {
+            fail(directory.string(), ": has ", model_tensors_name, " and, by ", model_index_name, ", other weights in ",
+                 shards.files_.size(), " files: ", difference,
+                 "; some readers take the one and some the other: move one of them away");
+        };
+        std::size_t count = 0;
+        for (const SafetensorsFile& shard : shards.files_) {
+            for (const TensorEntry& entry : shard.entries()) {
+                const TensorEntry* own = single.find(entry.name);
+                if (own == nullptr) refuse(concat("tensor ", in_quotes(entry.name), " is in ", shard.name(), " alone"));
+                if (own->dtype != entry.dtype || !(own->shape == entry.shape) ||
+                    !std::ranges::equal(single.bytes(*own), shard.bytes(entry)))
+                    refuse(concat("tensor ", in_quotes(entry.name), " differs"));
+            }
+            count += shard.entries().size();
+        }
+        if (count != single.entries().size())
+            refuse(concat(model_tensors_name, " has ", single.entries().size(), " tensors, the others ", count));
+    }
+
     void open_shards(const std::filesystem::path& directory) {
         const auto path = directory / model_index_name;
         const std::string name = path.string();
@@ -107,6 +152,7 @@ private:
     }
 
     std::vector<SafetensorsFile> files_;
+    std::string beside_;
     std::vector<std::pair<const TensorEntry*, std::size_t>> by_name_;  // sorted; index of the file
 };
 

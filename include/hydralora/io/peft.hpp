@@ -3,12 +3,16 @@
 //     set, as visited                              file, after "base_model.model.model."
 //     layers.L.mlp.gate_proj.A            (r, in)    layers.L.mlp.gate_proj.lora_A.weight      [r, in]
 //     layers.L.mlp.gate_proj.B            (out, r)   layers.L.mlp.gate_proj.lora_B.weight      [out, r]
+//
+// Read are directories of any rank, scale and choice of modules; written is one rank on every layer.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <deque>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +22,7 @@
 #include "../core/params.hpp"
 #include "adapter_directory.hpp"
 #include "adapter_files.hpp"
+#include "foreign_lora.hpp"
 #include "json.hpp"
 #include "lora_modules.hpp"
 #include "peft_config.hpp"
@@ -43,111 +48,179 @@ void for_each_tensor(P& set, F&& f) {
         set);
 }
 
-/// What a tensor that is neither A nor B of a layer belongs to.
-[[nodiscard]] inline std::string_view foreign(std::string_view key) {
-    constexpr std::array<std::pair<std::string_view, std::string_view>, 11> signs{
-        {{".lora_magnitude_vector", "DoRA is not read"},
-         {".lora_embedding_", "a LoRA on the embedding is not read"},
-         {".modules_to_save", "whole modules besides the LoRA are not read"},
-         {".lora_E", "AdaLoRA is not read"},
-         {".ia3_l", "IA3 is not read"},
-         {"prompt_embeddings", "prompt tuning is not read"},
-         {".lora_route", "a released HydraLoRA adapter says lora_nums in adapter_config.json, and this one does not"},
-         {".base_layer", "weights of the base besides the LoRA are not read"},
-         {".bias", "biases besides the LoRA are not read"},
-         {"lm_head", "a LoRA on the output head is not read"},
-         {".default.", "keys with the adapter's name: save it with PEFT's save_pretrained"}}};
-    for (const auto& [sign, reason] : signs)
-        if (key.find(sign) != key.npos) return reason;
-    return "only the linear layers of a Llama-family block are read";
+/// A key of a tensor, taken apart: what wraps a model while it is trained is left out ("_orig_mod", "_fsdp_wrapped_module",
+/// "_checkpoint_wrapped_module", "module" in front), and so are PEFT's own words.
+struct PeftKey {
+    std::string module{};  ///< of the base: "model.layers.3.mlp.up_proj", "lm_head"; from which the place is told
+    std::string part{};    ///< what PEFT added: "lora_A.weight"; empty: a tensor of the base
+    std::string name{};    ///< of a tensor of the base: "lm_head.weight"
+    bool wrapped = false;  ///< something was left out that PEFT itself does not leave out
+};
+
+[[nodiscard]] inline PeftKey peft_key(std::string_view key) {
+    constexpr std::array<std::string_view, 3> wraps{"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"};
+    constexpr std::array<std::string_view, 9> added{
+        "lora_A", "lora_B",     "lora_embedding_A",      "lora_embedding_B", "lora_E",
+        "ia3_l",  "lora_route", "lora_magnitude_vector", "token_adapter"};
+    PeftKey result;
+    std::vector<std::string_view> words;
+    for (std::size_t at = 0; at <= key.size();) {
+        const std::size_t dot = std::min(key.find('.', at), key.size());
+        const std::string_view word = key.substr(at, dot - at);
+        at = dot + 1;
+        if (std::find(wraps.begin(), wraps.end(), word) != wraps.end())
+            result.wrapped = true;
+        else
+            words.push_back(word);
+    }
+    if (words.empty()) words.emplace_back();
+    std::size_t first = 0;
+    if (words.front() == "module" && words.size() > 1) first = 1, result.wrapped = true;
+    if (words.size() > first + 1 && words[first] == "base_model" && words[first + 1] == "model") first += 2;
+    // With and without the inner model; that of a model of texts and pictures is the same.
+    std::string& module = result.module;
+    std::size_t i = first;
+    while (i < words.size() && (words[i] == "model" || words[i] == "language_model")) ++i;
+    const bool inner = i < words.size() && (words[i] == "layers" || words[i] == "embed_tokens" || words[i] == "norm");
+    if (inner)
+        module = "model";
+    else if (i < words.size() && words[i] != "lm_head")
+        i = first;
+    for (; i < words.size(); ++i) {
+        if (std::find(added.begin(), added.end(), words[i]) != added.end()) break;
+        if (words[i] == "base_layer" || words[i] == "modules_to_save") {
+            // lm_head.base_layer.weight, lm_head.modules_to_save.weight, lm_head.modules_to_save.default.weight
+            result.name = concat(module, '.', words.back());
+            return result;
+        }
+        if (i + 1 == words.size() && (words[i] == "weight" || words[i] == "bias")) break;
+        module += concat(module.empty() ? "" : ".", words[i]);
+    }
+    if (i < words.size() && std::find(added.begin(), added.end(), words[i]) == added.end()) {
+        result.name = concat(module, '.', words[i]);
+        return result;
+    }
+    for (; i < words.size(); ++i) result.part += concat(result.part.empty() ? "" : ".", words[i]);
+    if (result.part.empty()) result.name = module;
+    return result;
 }
 
-/// Which modules the tensors are of, and how many layers: all of them on every layer, with A and B.
-[[nodiscard]] inline std::vector<std::string> modules_of(const SafetensorsFile& file) {
-    std::array<std::vector<unsigned>, lora_modules.size()> seen;  // by module and layer: 1 for A, 2 for B
-    std::size_t layers = 0;
-    for (const TensorEntry& entry : file.entries()) {
-        const std::string_view key = entry.name, prefix = adapter_files_detail::key_prefix;
-        constexpr std::string_view a = ".lora_A.weight", b = ".lora_B.weight";
-        std::optional<LoraPlace> place;
-        if (key.starts_with(prefix) && (key.ends_with(a) || key.ends_with(b)))
-            place = lora_place(key.substr(prefix.size(), key.size() - prefix.size() - a.size()));
-        check(place.has_value(), file.where(entry), ": expected ", prefix,
-              "layers.<n>.<module>.lora_A.weight or lora_B; ", foreign(key));
-        auto& letters = seen[place->module];
-        const auto layer = static_cast<std::size_t>(place->layer);
-        letters.resize(std::max(letters.size(), layer + 1));
-        letters[layer] |= key.ends_with(a) ? 1u : 2u;
-        layers = std::max(layers, layer + 1);
-    }
-    std::vector<std::string> modules;
-    for (std::size_t m = 0; m < seen.size(); ++m) {
-        if (seen[m].empty()) continue;
-        seen[m].resize(layers);
-        for (std::size_t l = 0; l < layers; ++l)
-            check(seen[m][l] == 3, file.name(), ": layers.", l, '.', lora_modules[m].path,
-                  ": expected lora_A and lora_B, found ",
-                  seen[m][l] == 0 ? "neither, though other layers have them; adapters on some layers only are not read"
-                  : seen[m][l] == 1 ? "lora_A alone"
-                                    : "lora_B alone");
-        modules.emplace_back(lora_modules[m].name);
-    }
-    check(!modules.empty(), file.name(), ": expected the tensors of a LoRA, found none");
-    return modules;
+/// 'a' or 'b' of "lora_A.weight", "lora_A.default.weight" with the adapter's name; 0 for what is neither.
+[[nodiscard]] inline char letter_of(std::string_view part) {
+    const bool a = part.starts_with("lora_A."), b = part.starts_with("lora_B.");
+    return (a || b) && part.ends_with(".weight") ? (a ? 'a' : 'b') : '\0';
 }
 
-/// The list of the configuration and the tensors speak of the same modules.
-inline void check_targets(const std::vector<std::string>& listed, const std::vector<std::string>& found,
-                          const std::filesystem::path& directory) {
-    if (listed.empty()) return;  // "all-linear"
-    const std::string where = concat((directory / adapter_config_name).string(), ": \"target_modules\"");
-    std::vector<std::string> named;
-    for (const std::string& entry : listed) {  // "q_proj", "self_attn.q_proj" or "model.layers.0.self_attn.q_proj"
-        const std::string last = entry.substr(entry.rfind('.') + 1);  // npos + 1 is 0
-        check(lora_module(last).has_value(), where, ": ", in_quotes(entry),
-              ": expected linear layers of a Llama-family block: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, "
-              "down_proj");
-        check(std::find(found.begin(), found.end(), last) != found.end(), where, ": names ", in_quotes(entry),
-              ", of which there is no tensor");
-        named.push_back(last);
-    }
-    for (const std::string& module : found)
-        check(std::find(named.begin(), named.end(), module) != named.end(), where, ": does not name ", module,
-              ", of which there are tensors");
+/// Why a tensor that PEFT added is not read.
+[[nodiscard]] inline std::string reason(const PeftKey& key, bool linear) {
+    const std::string_view part = key.part;
+    const auto is = [&](std::string_view word) {
+        return part.starts_with(word) && (part.size() == word.size() || part[word.size()] == '.');
+    };
+    if (is("lora_magnitude_vector")) return concat("is of DoRA, which no A and B do; ", merge_in_peft);
+    if (is("lora_E")) return concat("is of AdaLoRA, which is not read; ", merge_in_python);
+    if (is("ia3_l")) return concat("is of IA3, which is not read; ", merge_in_python);
+    if (is("token_adapter"))
+        return concat("holds rows of the embedding that were trained besides the LoRA; ", merge_in_peft);
+    if (is("lora_embedding_A") || is("lora_embedding_B"))
+        return concat("is a LoRA on ", key.module, ", an embedding, which an adapter here does not have; ",
+                      merge_in_peft);
+    if (is("lora_route"))
+        return "is a router: a released HydraLoRA adapter says lora_nums in adapter_config.json, and this one does not";
+    if (part.ends_with(".bias") && (linear || key.module == "lm_head")) return std::string(bias_of_b);
+    return concat("is a LoRA on ", key.module,
+                  "; adapters here are on the linear layers of a Llama-family block alone; ",
+                  key.module == "lm_head" ? merge_in_peft : merge_in_python);
+}
+
+/// The place of "model.layers.3.mlp.up_proj".
+[[nodiscard]] inline std::optional<LoraPlace> place_of(std::string_view module) {
+    constexpr std::string_view model = "model.";
+    return module.starts_with(model) ? lora_place(module.substr(model.size())) : std::nullopt;
+}
+
+/// A factor has the rank that the configuration says.
+inline void check_rank(const PeftConfig& config, std::string_view module, char letter, const ForeignFactor& factor) {
+    const Index rank = config.rank_of(module), found = letter == 'a' ? factor.rows : factor.cols;
+    const auto shape = [&](Index r) {
+        return (letter == 'a' ? TensorShape{r, factor.cols} : TensorShape{factor.rows, r}).text();
+    };
+    check(found == rank, factor.where, ": expected shape ", shape(rank), " by ", adapter_config_name,
+          ", r and rank_pattern, found ", shape(found));
 }
 
 }  // namespace peft_detail
 
-/// The configuration of a PEFT LoRA directory whose tensors are `file`, with `target_modules` as the tensors have them,
-/// checked: attention first.
-[[nodiscard]] inline AdapterFileConfig read_peft_config(const std::filesystem::path& directory,
-                                                        const SafetensorsFile& file) {
+/// A LoRA of PEFT and what its file holds besides: tensors under names of the base's own.
+struct PeftLora {
+    struct Copy {
+        TensorEntry entry;
+        std::string name;  ///< the base's: "lm_head.weight"
+    };
+    ForeignLora lora;
+    SafetensorsFile file;
+    std::vector<Copy> copies;
+};
+
+/// Reads a directory. The tensors say which modules of which layers there are; the configuration, which rank and scale each of
+/// them has. What is not A or B of a linear layer and not a tensor of the base is refused by what it is.
+[[nodiscard]] inline PeftLora read_peft(const std::filesystem::path& directory) {
+    using namespace peft_detail;
     const auto path = directory / adapter_config_name;
-    AdapterFileConfig config = peft_config_from_json(read_json(path, {.bytes = std::size_t{16} << 20}), path.string());
-    const auto modules = peft_detail::modules_of(file);
-    peft_detail::check_targets(config.target_modules, modules, directory);
-    config.target_modules = modules;
-    return config;
-}
-[[nodiscard]] inline AdapterFileConfig read_peft_config(const std::filesystem::path& directory) {
-    return read_peft_config(directory, SafetensorsFile::open(directory / adapter_tensors_name));
+    const PeftConfig config = peft_config_from_json(read_json(path, {.bytes = std::size_t{16} << 20}), path.string());
+    PeftLora result{{}, SafetensorsFile::open(directory / adapter_tensors_name), {}};
+    ForeignLora& lora = result.lora;
+    lora.file = result.file.name();
+    lora.config = config.adapter;
+    bool wrapped = false;
+    for (const TensorEntry& entry : result.file.entries()) {
+        const PeftKey key = peft_key(entry.name);
+        wrapped |= key.wrapped;
+        if (key.part.empty()) {
+            result.copies.push_back({entry, key.name});
+            continue;
+        }
+        const auto place = place_of(key.module);
+        const char letter = letter_of(key.part);
+        check(place.has_value() && letter != '\0', result.file.where(entry), ": ", reason(key, place.has_value()));
+        check_rank(config, key.module, letter,
+                   lora.put(*place, letter, foreign_lora_detail::read_factor(result.file, entry, false)));
+    }
+    for (auto& [place, module] : lora.modules)
+        module.scale = config.scaling_of(concat("model.layers.", place.first, '.', lora_modules[place.second].path));
+    if (wrapped)
+        lora.notes.emplace_back(
+            "the keys name what wrapped the model in training (_orig_mod and the like), which PEFT itself passes over; "
+            "read as what they mean");
+    lora.close(config.adapter.rank, config.adapter.alpha);
+    return result;
 }
 
-/// Fills a set of parameters of one head from a PEFT LoRA directory, or throws and leaves it as it is.
+/// The configuration that a PEFT LoRA directory has as an adapter of ours, `target_modules` as the tensors have them.
+[[nodiscard]] inline AdapterFileConfig read_peft_config(const std::filesystem::path& directory) {
+    return read_peft(directory).lora.config;
+}
+
+/// Fills a set of parameters of one head from a PEFT LoRA directory that has nothing besides, or throws and leaves it as it is.
 template <class P>
 AdapterFileConfig load_peft(const std::filesystem::path& directory, P&& set) {
-    const auto file = SafetensorsFile::open(directory / adapter_tensors_name);
-    const AdapterFileConfig config = read_peft_config(directory, file);
-    read_adapter_tensors(file, concat("rank ", config.rank), [&](auto&& f) { peft_detail::for_each_tensor(set, f); });
-    return config;
+    const PeftLora peft = read_peft(directory);
+    if (!peft.copies.empty())
+        fail(peft.file.where(peft.copies.front().entry), ": is ", peft.copies.front().name,
+             " of the base, which was not given to compare it with");
+    put_foreign(peft.lora, set);
+    return peft.lora.config;
 }
 
-/// Writes a set of parameters of one head as a PEFT LoRA directory, in one step.
+/// Writes a set of parameters of one head as a PEFT LoRA directory, in one step; elements in the set's own type unless another
+/// is asked for.
 template <class P>
 void save_peft(const std::filesystem::path& directory, const AdapterFileConfig& config, const P& set,
-               Existing existing = Existing::refuse, const FileCalls& calls = {}) {
+               Existing existing = Existing::refuse, const FileCalls& calls = {}, std::optional<Dtype> type = {}) {
     const Json document = to_peft_json(config);
-    const auto tensors = tensors_of("save_peft", [&](auto&& f) { peft_detail::for_each_tensor(set, f); });
+    auto tensors = tensors_of("save_peft", [&](auto&& f) { peft_detail::for_each_tensor(set, f); });
+    std::deque<std::vector<std::byte>> memory;
+    if (type) tensors = in_type(*type, std::move(tensors), memory);
     write_adapter_directory(directory, document, tensors, existing, calls);
 }
 
@@ -155,10 +228,12 @@ void save_peft(const std::filesystem::path& directory, const AdapterFileConfig& 
 /// dropout used in training is not part of the layout.
 template <class P>
 void save_released(const std::filesystem::path& directory, const AdapterFileConfig& config, const P& set,
-                   Existing existing = Existing::refuse, const FileCalls& calls = {}) {
+                   Existing existing = Existing::refuse, const FileCalls& calls = {}, std::optional<Dtype> type = {}) {
     const Json document = to_released_json(config);
-    const auto tensors =
+    auto tensors =
         tensors_of("save_released", [&](auto&& f) { adapter_files_detail::for_each_tensor(config, set, f); });
+    std::deque<std::vector<std::byte>> memory;
+    if (type) tensors = in_type(*type, std::move(tensors), memory);
     write_adapter_directory(directory, document, tensors, existing, calls);
 }
 

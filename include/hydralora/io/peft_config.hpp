@@ -2,18 +2,22 @@
 // refused by name, for ignoring it would load another adapter than was trained.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "../core/check.hpp"
 #include "adapter_config.hpp"
 #include "json.hpp"
 #include "json_view.hpp"
 #include "json_write.hpp"
+#include "module_pattern.hpp"
 #include "quote.hpp"
 
 namespace hydralora::io {
@@ -21,7 +25,7 @@ namespace hydralora::io {
 namespace peft_detail {
 
 /// Keys that we read, and keys whose value does not change what the adapter computes on a frozen base.
-inline constexpr std::array<std::string_view, 26> known_keys{"peft_type",
+inline constexpr std::array<std::string_view, 27> known_keys{"peft_type",
                                                              "r",
                                                              "lora_alpha",
                                                              "lora_dropout",
@@ -46,7 +50,26 @@ inline constexpr std::array<std::string_view, 26> known_keys{"peft_type",
                                                              "blc_alpha",
                                                              "blc_weight",
                                                              "low_cpu_mem_usage",
-                                                             "autocast_adapter_dtype"};
+                                                             "autocast_adapter_dtype",
+                                                             "target_modules_to_tie"};
+
+/// Keys of PEFT's own files that say which modules there are, of which rank and scale, and what else is saved: the tensors
+/// say it too, or they are read.
+inline constexpr std::array<std::string_view, 5> read_of_tensors{"layers_to_transform", "layers_pattern",
+                                                                 "modules_to_save", "rank_pattern", "alpha_pattern"};
+
+/// The way out of what no LoRA of linear layers holds.
+inline constexpr std::string_view merge_in_python =
+    "merge it into the base in Python, PeftModel.from_pretrained(base, DIR).merge_and_unload().save_pretrained(NEW), "
+    "and "
+    "use NEW as the base";
+inline constexpr std::string_view merge_in_peft =
+    "merge it into the base, by `hydra merge` where the base is a directory of safetensors, or in Python, "
+    "PeftModel.from_pretrained(base, DIR).merge_and_unload().save_pretrained(NEW), and use NEW as the base";
+inline constexpr std::string_view bias_of_b =
+    "is a bias beside B, which an adapter here does not have, and PEFT itself merges only into layers that have a "
+    "bias; train "
+    "without lora_bias";
 
 /// Whether an option is as if it were not there.
 [[nodiscard]] inline bool is_off(const Json& value) {
@@ -64,22 +87,26 @@ inline constexpr std::array<std::string_view, 26> known_keys{"peft_type",
     struct Meaning {
         std::string_view key, text;
     };
-    constexpr std::array<Meaning, 17> meanings{
-        {{"use_dora", "DoRA scales the rows of the whole weight"},
-         {"lora_bias", "a bias on B is not part of a LoRA here"},
+    constexpr std::array<Meaning, 18> meanings{
+        {{"use_dora", "DoRA scales the rows of the whole weight, which no A and B do"},
+         {"lora_bias",
+          "there is a bias beside B, which an adapter here does not have, and PEFT itself merges only into layers that "
+          "have "
+          "a bias; train without it"},
          {"rank_pattern", "all modules must have one rank"},
          {"alpha_pattern", "all modules must have one alpha"},
          {"modules_to_save", "whole modules were trained besides the LoRA"},
          {"layers_to_transform", "adapters must be on every layer"},
          {"layers_pattern", "adapters must be on every layer"},
          {"layer_replication", "the base has layers more than once"},
-         {"trainable_token_indices", "embeddings were trained besides the LoRA"},
+         {"trainable_token_indices", "rows of the embedding were trained besides the LoRA"},
          {"target_parameters", "adapters on parameters that are no linear layers"},
          {"megatron_config", "Megatron's parallel layers"},
          {"loftq_config", "LoftQ changes the base's weights"},
          {"corda_config", "CorDA changes the base's weights"},
          {"lora_ga_config", "LoRA-GA changes the base's weights"},
          {"alora_invocation_tokens", "the adapter acts after certain tokens only"},
+         {"arrow_config", "Arrow chooses among adapters token by token"},
          {"use_qalora", "QALoRA pools the input"},
          {"use_bdlora", "block-diagonal LoRA"}}};
     for (const Meaning& m : meanings)
@@ -89,58 +116,97 @@ inline constexpr std::array<std::string_view, 26> known_keys{"peft_type",
 
 }  // namespace peft_detail
 
-/// Throws, by name, unless the options besides A and B are off. For PEFT's file and the released HydraLoRA's.
-inline void check_plain_lora(const Json& document, std::string_view file) {
+/// Throws, by name, unless the options besides A and B are off. For PEFT's file and the released HydraLoRA's; `besides`: keys
+/// that the caller reads.
+inline void check_plain_lora(const Json& document, std::string_view file,
+                             std::span<const std::string_view> besides = {}) {
     using namespace peft_detail;
     const JsonView json(document, file);
+    const auto among = [](const auto& keys, std::string_view key) {
+        return std::find(keys.begin(), keys.end(), key) != keys.end();
+    };
     for (const auto& [key, value] : json.object()) {
-        bool known = false;
-        for (const std::string_view each : known_keys) known = known || each == key;
-        if (!known && !is_off(value))
-            fail(json[key].where(), ": expected it to be off, found ", in_quotes(to_text(value)), "; ", meaning(key));
+        if (among(known_keys, key) || among(besides, key) || is_off(value)) continue;
+        const bool mergeable = key == "use_dora" || key == "trainable_token_indices";
+        fail(json[key].where(), ": expected it to be off, found ", in_quotes(to_text(value)), "; ", meaning(key),
+             mergeable ? concat("; ", merge_in_peft) : std::string());
     }
-    if (json["bias"].exists()) static_cast<void>(json["bias"].one_of({"none"}));
     if (json["fan_in_fan_out"].exists() && json["fan_in_fan_out"].boolean())
         json["fan_in_fan_out"].refuse("false: a weight stored as (out, in)");
-    if (json["task_type"].exists()) static_cast<void>(json["task_type"].one_of({"CAUSAL_LM"}));
     // Some ways to start a LoRA take what they start with out of the base's weights.
     const Json* start = document.find("init_lora_weights");
     const auto* how = start == nullptr ? nullptr : start->get_if<std::string>();
-    if (how != nullptr && *how != "gaussian" && *how != "orthogonal" && *how != "eva")
+    if (how != nullptr && *how != "gaussian" && *how != "orthogonal" && *how != "eva" && *how != "mica")
         json["init_lora_weights"].refuse(
-            "true, false, \"gaussian\", \"orthogonal\" or \"eva\" (others change the base's weights: convert with "
-            "PEFT's "
-            "save_pretrained(path_initial_model_for_weight_conversion=...))");
+            concat("true, false, \"gaussian\", \"orthogonal\" or \"eva\" (this start changes the base's weights: "
+                   "A and B alone are not what was trained; save it again with PEFT's "
+                   "save_pretrained(DIR, path_initial_model_for_weight_conversion=START), or ",
+                   merge_in_python, ")"));
 }
 
-/// Reads PEFT's document; `file` is for messages. `target_modules` comes as it is there: the tensors decide which layers
-/// there are (read_peft); it is empty for "all-linear". alpha is such that alpha / r is PEFT's scaling, rsLoRA's too.
-[[nodiscard]] inline AdapterFileConfig peft_config_from_json(const Json& document, std::string_view file) {
+/// What PEFT's adapter_config.json says. Which modules there are the tensors say; names of modules are the base's, as
+/// "model.layers.0.self_attn.q_proj".
+struct PeftConfig {
+    struct Rule {
+        ModulePattern pattern;
+        double value = 0;
+    };
+    AdapterFileConfig
+        adapter;  ///< of one head without a gate; rank, and alpha / rank the scaling, where no rule says other
+    bool rslora = false;
+    double alpha = 0;                 ///< as the file has it
+    std::vector<Rule> ranks, alphas;  ///< the first that matches counts
+
+    [[nodiscard]] Index rank_of(std::string_view module) const {
+        return static_cast<Index>(first(ranks, module, static_cast<double>(adapter.rank)));
+    }
+    /// What B A x is multiplied by: alpha / r, or alpha / sqrt(r) (arXiv 2312.03732).
+    [[nodiscard]] double scaling_of(std::string_view module) const {
+        const double r = static_cast<double>(rank_of(module)), a = first(alphas, module, alpha);
+        return rslora ? a / std::sqrt(r) : a / r;
+    }
+
+private:
+    static double first(const std::vector<Rule>& rules, std::string_view module, double otherwise) {
+        for (const Rule& rule : rules)
+            if (rule.pattern.matches(module)) return rule.value;
+        return otherwise;
+    }
+};
+
+/// Reads PEFT's document; `file` is for messages. alpha is such that alpha / r is PEFT's scaling, rsLoRA's too. `besides`: keys
+/// of what no A and B do that the caller reads.
+[[nodiscard]] inline PeftConfig peft_config_from_json(
+    const Json& document, std::string_view file,
+    std::span<const std::string_view> besides = peft_detail::read_of_tensors) {
     constexpr Index most_rank = 65536;
+    constexpr double most_alpha = 1e9;
     const JsonView json(document, file);
     const std::string& type = json["peft_type"].string();
     check(type != "HYDRALORA", json["peft_type"].where(), ": is of our own format, not of PEFT's");
     if (type != "LORA") json["peft_type"].refuse("\"LORA\": an adapter of another method is not a LoRA");
     if (json["lora_nums"].exists())
         json["lora_nums"].refuse("no such key in a LoRA of PEFT: this is a released HydraLoRA adapter");
-    check_plain_lora(document, file);
+    check_plain_lora(document, file, besides);
 
-    AdapterFileConfig config;
-    config.heads = 1;
-    config.gate = "none";
-    config.rank = json["r"].integer(1, most_rank);
-    config.alpha = json["lora_alpha"].number(-1e9, 1e9);
-    if (json["use_rslora"].exists() && json["use_rslora"].boolean())
-        config.alpha *= std::sqrt(static_cast<double>(config.rank));  // alpha / sqrt(r) (arXiv 2312.03732)
-    if (json["lora_dropout"].exists()) config.dropout = json["lora_dropout"].number(0, 1);
+    PeftConfig config;
+    AdapterFileConfig& adapter = config.adapter;
+    adapter.heads = 1;
+    adapter.gate = "none";
+    adapter.rank = json["r"].integer(1, most_rank);
+    config.alpha = adapter.alpha = json["lora_alpha"].number(-most_alpha, most_alpha);
+    config.rslora = json["use_rslora"].exists() && json["use_rslora"].boolean();
+    if (config.rslora) adapter.alpha *= std::sqrt(static_cast<double>(adapter.rank));
+    if (json["lora_dropout"].exists()) adapter.dropout = json["lora_dropout"].number(0, 1);
     if (json["base_model_name_or_path"].exists())
-        config.base_model_name_or_path = json["base_model_name_or_path"].string();
-    const Json* targets = document.find("target_modules");
-    const auto* pattern = targets == nullptr ? nullptr : targets->get_if<std::string>();
-    if (pattern != nullptr && *pattern != "all-linear")
-        json["target_modules"].refuse(
-            "a list of names or \"all-linear\" (a pattern is not matched here: write the names)");
-    if (pattern == nullptr) config.target_modules = json["target_modules"].strings();
+        adapter.base_model_name_or_path = json["base_model_name_or_path"].string();
+    const auto rules = [&](const char* key, std::vector<PeftConfig::Rule>& to, auto&& value) {
+        if (!json[key].exists()) return;
+        for (const auto& [pattern, unused] : json[key].object())
+            to.push_back({ModulePattern(pattern, json[key].where()), value(json[key][pattern])});
+    };
+    rules("rank_pattern", config.ranks, [](const JsonView& v) { return static_cast<double>(v.integer(1, most_rank)); });
+    rules("alpha_pattern", config.alphas, [](const JsonView& v) { return v.number(-most_alpha, most_alpha); });
     return config;
 }
 

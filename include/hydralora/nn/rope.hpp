@@ -1,6 +1,7 @@
 // Rotary position embedding with the tables of Hugging Face's Llama models. T tokens, D head_dim.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -12,16 +13,22 @@
 namespace hydralora {
 
 /// How frequencies are stretched for contexts beyond the ones trained on: all alike (linear: divided by factor), the low ones
-/// alone (llama3: transformers, modeling_rope_utils.py, _compute_llama3_parameters), or each divided by a factor of its own
-/// (factors: what GGUF files have instead of llama3's settings). The defaults are those of Llama 3.1.
+/// alone (llama3: transformers, modeling_rope_utils.py, _compute_llama3_parameters; yarn: arXiv 2309.00071 as in
+/// _compute_yarn_parameters, where cosines and sines are scaled besides), each divided by a factor of its own (factors: what
+/// GGUF files have instead of llama3's settings), or only in sequences longer than max_position_embeddings (dynamic: within it
+/// nothing is stretched, and here no sequence is longer). The defaults are those of Llama 3.1.
 struct RopeScaling {
-    enum class Kind { none, llama3, linear, factors };
+    enum class Kind { none, llama3, linear, factors, dynamic, yarn };
     Kind kind = Kind::none;
     double factor = 8;
-    double low_freq_factor = 1;  // this and the next two: of llama3
+    double low_freq_factor = 1;  // this and the next: of llama3
     double high_freq_factor = 4;
-    Index original_max_positions = 8192;
-    std::vector<double> factors = {};  ///< of Kind::factors: head_dim / 2 of them
+    Index original_max_positions = 8192;  // of llama3 and yarn
+    std::vector<double> factors = {};     ///< of Kind::factors: head_dim / 2 of them
+    double beta_fast = 32;                // this and the next three: of yarn; turns in the original context
+    double beta_slow = 1;
+    double attention_factor = 1;  ///< of cosines and sines
+    bool whole_pairs = true;      ///< the ramp begins and ends at whole pairs [truncate]
 };
 
 /// head_dim: even; theta: base of the wavelengths; max_positions: positions that tables are made for.
@@ -38,9 +45,27 @@ struct RopeConfig {
     const RopeScaling& scaling = config.scaling;
     const double frequency =
         std::pow(config.theta, -2.0 * static_cast<double>(i) / static_cast<double>(config.head_dim));
-    if (scaling.kind == RopeScaling::Kind::none) return frequency;
+    if (scaling.kind == RopeScaling::Kind::none || scaling.kind == RopeScaling::Kind::dynamic) return frequency;
     if (scaling.kind == RopeScaling::Kind::linear) return frequency / scaling.factor;
     if (scaling.kind == RopeScaling::Kind::factors) return frequency / scaling.factors[static_cast<std::size_t>(i)];
+    if (scaling.kind == RopeScaling::Kind::yarn) {
+        // The pair that turns so often in the original context; pairs before the ramp are kept, those behind it stretched.
+        const auto pair_of = [&](double turns) {
+            return static_cast<double>(config.head_dim) *
+                   std::log(static_cast<double>(scaling.original_max_positions) / (turns * two_pi)) /
+                   (2 * std::log(config.theta));
+        };
+        double first = pair_of(scaling.beta_fast), last = pair_of(scaling.beta_slow);
+        if (scaling.whole_pairs) {
+            first = std::floor(first);
+            last = std::ceil(last);
+        }
+        first = std::max(first, 0.0);
+        last = std::min(last, static_cast<double>(config.head_dim - 1));
+        if (first == last) last += 0.001;
+        const double stretched = std::clamp((static_cast<double>(i) - first) / (last - first), 0.0, 1.0);
+        return stretched * frequency / scaling.factor + (1 - stretched) * frequency;
+    }
     const double turns =
         static_cast<double>(scaling.original_max_positions) * frequency / two_pi;  // in the original context
     if (turns < scaling.low_freq_factor) return frequency / scaling.factor;
@@ -67,6 +92,14 @@ public:
             check(s.original_max_positions >= 1, "Rope: original_max_positions = ", s.original_max_positions,
                   ", expected at least 1");
         }
+        if (s.kind == RopeScaling::Kind::yarn) {
+            check(config.theta > 1, "Rope: theta = ", config.theta, ", expected above 1 for yarn");
+            check(s.original_max_positions >= 1, "Rope: original_max_positions = ", s.original_max_positions,
+                  ", expected at least 1");
+            check(s.beta_fast > 0 && s.beta_slow > 0, "Rope: beta_fast = ", s.beta_fast, ", beta_slow = ", s.beta_slow,
+                  ", expected above 0");
+            check(s.attention_factor > 0, "Rope: attention_factor = ", s.attention_factor, ", expected above 0");
+        }
         const Index half = config.head_dim / 2;
         if (s.kind == RopeScaling::Kind::factors) {
             check(static_cast<Index>(s.factors.size()) == half, "Rope: ", s.factors.size(),
@@ -75,12 +108,13 @@ public:
                 check(s.factors[i] > 0, "Rope: factor ", i, " = ", s.factors[i], ", expected above 0");
         }
         std::vector<AccumScalar<B>> table(static_cast<std::size_t>(config.max_positions * half));
+        const double amplitude = s.kind == RopeScaling::Kind::yarn ? s.attention_factor : 1;
         const auto upload = [&](double (*f)(double), AccumBuffer<B>& to) {
             for (Index i = 0; i < half; ++i) {
                 const double frequency = rope_frequency(config, i);
                 for (Index p = 0; p < config.max_positions; ++p)
                     table[static_cast<std::size_t>(p * half + i)] =
-                        static_cast<AccumScalar<B>>(f(static_cast<double>(p) * frequency));
+                        static_cast<AccumScalar<B>>(amplitude * f(static_cast<double>(p) * frequency));
             }
             to = AccumBuffer<B>(be, config.max_positions, half);
             be.upload(host_view(static_cast<const AccumScalar<B>*>(table.data()), config.max_positions, half),
@@ -97,7 +131,7 @@ public:
         turn(be, x, sequence_length, first_position, Turn::forth, starts);
     }
 
-    /// The transpose, which is the way back: the gradient of what rotate gave becomes that of what it took.
+    /// The transpose, which is the way back (with yarn's scale, not the inverse): the gradient of what rotate gave becomes that of what it took.
     void rotate_back(B& be, View<B> x, Index sequence_length, Index first_position = 0,
                      ViewOf<B, const std::int32_t> starts = {}) const {
         turn(be, x, sequence_length, first_position, Turn::back, starts);

@@ -2,9 +2,13 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <cstddef>
+#include <deque>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include <hydralora/io/adapter_directory.hpp>
 #include <hydralora/io/gguf.hpp>
 #include <hydralora/io/json.hpp>
 #include <hydralora/io/json_view.hpp>
@@ -103,11 +107,11 @@ std::vector<hydra::Domain> read_text(const std::filesystem::path& path) {
 
 TEST_CASE("a LoRA of PEFT, imported, has the logits that PEFT computes") {
     const ScratchDirectory scratch;
-    for (const char* name : {"llama", "qwen2"}) {
-        CAPTURE(name);
+    for (const auto& [name, model] :
+         {std::pair{"on_llama", "llama"}, {"on_qwen2", "qwen2"}, {"on_llama_copies", "llama"}}) {
         hydra::ImportOptions options;
-        options.path = golden / "peft" / (std::string("on_") + name);
-        options.base = golden / "models" / name;
+        options.path = golden / "peft" / name;
+        options.base = golden / "models" / model;
         options.out = scratch / name;
         options.threads = 1;
         hydra::run_import(options);
@@ -123,6 +127,87 @@ TEST_CASE("a LoRA of PEFT, imported, has the logits that PEFT computes") {
         CHECK(file.base_checksum == session.base().checksum);
         CHECK(file.gate == "none");
     }
+}
+
+TEST_CASE("what no adapter holds is refused by import, and merged has the logits that PEFT computes") {
+    const ScratchDirectory scratch;
+    for (const char* name : {"merge_dora", "merge_ends", "merge_rows", "on_llama_copies"}) {
+        CAPTURE(name);
+        const auto path = golden / "peft" / name;
+        hydra::ImportOptions import;
+        import.path = path;
+        import.base = golden / "models/llama";
+        import.out = scratch / "refused";
+        const std::string refusal = error_of([&] { hydra::run_import(import); });
+        const bool held = std::string(name) == "on_llama_copies";
+        CHECK(refusal.empty() == held);
+        CHECK((held || has(refusal, "merge it into the base, by `hydra merge`")));
+        hydra::MergeOptions options;
+        options.adapter = path;
+        options.base = import.base;
+        options.out = scratch / name;
+        options.threads = 1;
+        hydra::run_merge(options);
+        hydra::Session session(options.out, {}, hydra::host_options(1)),
+            alone(options.base, {}, hydra::host_options(1));
+        const auto recorded = io::SafetensorsFile::open(path / "logits.safetensors");
+        const auto ids = recorded.view<std::int32_t>("ids");
+        const std::vector<std::int32_t> tokens(ids.data, ids.data + ids.size());
+        const auto expected = recorded.view<float>("logits");
+        CHECK(max_difference(logits_of(session, tokens).cview(), expected) < 2e-5);
+        CHECK(max_difference(logits_of(alone, tokens).cview(), expected) > 1e-2);
+    }
+    // A copy of the base's tensor that is another one.
+    hydra::ImportOptions options;
+    options.path = golden / "peft/merge_rows";
+    options.base = golden / "models/llama";
+    options.out = scratch / "refused2";
+    CHECK(has(error_of([&] { hydra::run_import(options); }), "\"trainable_token_indices\": expected it to be off"));
+    // A tied head that is trained becomes one of its own; a trained embedding of a tied head is refused.
+    hydra::MergeOptions merge;
+    merge.adapter = golden / "peft/merge_ends";
+    merge.base = golden / "models/llama_tied";
+    merge.out = scratch / "tied";
+    CHECK(has(error_of([&] { hydra::run_merge(merge); }), "trains the embedding, which is the head of this base too"));
+    merge.base = golden / "gguf_models/llama.gguf";
+    CHECK(has(error_of([&] { hydra::run_merge(merge); }), "is a GGUF file; `hydra import` makes an adapter of"));
+}
+
+TEST_CASE("exports in 16 bits are read back rounded, and what they cannot hold is not written") {
+    const Made& m = made();
+    auto whole = m.to(ExportKind::peft_collapsed, "uniform", "in_f32"),
+         half = m.to(ExportKind::peft_collapsed, "uniform", "in_bf16"),
+         gguf = m.to(ExportKind::gguf_collapsed, "uniform", "in_f16.gguf");
+    half.type = hydra::ExportType::bf16;
+    gguf.type = hydra::ExportType::f16;
+    for (const auto* options : {&whole, &half, &gguf}) hydra::run_export(*options);
+    const auto key = "base_model.model.model.layers.1.self_attn.q_proj.lora_B.weight";
+    const auto full = io::SafetensorsFile::open(whole.out / io::adapter_tensors_name),
+               rounded = io::SafetensorsFile::open(half.out / io::adapter_tensors_name);
+    const auto values = full.view<float>(key);
+    const auto short_values = rounded.view<bfloat16>(key);
+    for (Index i = 0; i < values.size(); ++i)
+        CHECK(static_cast<float>(short_values.data[i]) == static_cast<float>(bfloat16(values.data[i])));
+    // Read back by import, as floats: of the GGUF file the rows in the order of halves.
+    hydra::run_import(m.from(whole.out, "in_f32_back"));
+    hydra::run_import(m.from(gguf.out, "in_f16_back"));
+    const auto one = io::SafetensorsFile::open(m.scratch / "in_f32_back" / io::adapter_tensors_name),
+               other = io::SafetensorsFile::open(m.scratch / "in_f16_back" / io::adapter_tensors_name);
+    REQUIRE(one.entries().size() == other.entries().size());
+    for (const auto& entry : one.entries()) {
+        const auto a = one.view<float>(entry.name), b = other.view<float>(entry.name);
+        for (Index i = 0; i < a.size(); ++i) CHECK(static_cast<float>(float16(a.data[i])) == b.data[i]);
+    }
+    auto native = m.to(ExportKind::native, "uniform", "no");
+    native.type = hydra::ExportType::f16;
+    CHECK(has(error_of([&] { hydra::run_export(native); }), "--dtype f16: adapters of ours are in f32"));
+    std::deque<std::vector<std::byte>> memory;
+    const std::vector<float> large{1, 70000};
+    CHECK(has(error_of([&] {
+                  static_cast<void>(
+                      io::in_type(io::Dtype::f16, {io::named_tensor("x", host_view(large.data(), 1, 2))}, memory));
+              }),
+              "x: element (0, 1) is 70000, which F16 cannot hold"));
 }
 
 TEST_CASE("native, released, imported: the same bytes") {
@@ -161,6 +246,8 @@ TEST_CASE("the gates of a text are those that evaluation counts, and what collap
     const auto document = io::read_json(options.out / "gates.json");
     const io::JsonView gates(document, "gates.json");
     CHECK(gates["modules"].size() == 6);
+    CHECK(has(gates["combine"].string(), "combination_type=\"cat\""));
+    CHECK(has(gates["combine"].string(), "\"linear\" mixes A and B apart and is another adapter"));
 
     hydra::Session session(m.base, m.adapter("routed"), hydra::host_options(1), 80);
     const auto domains = read_text(m.text);
