@@ -209,7 +209,9 @@ set(HYDRALORA_HEADERS
     hydralora/text/bpe.hpp
     hydralora/text/chat_format.hpp
     hydralora/text/chat_template.hpp
+    hydralora/text/control_tokens.hpp
     hydralora/text/decode.hpp
+    hydralora/text/format_templates.hpp
     hydralora/text/gguf_pre_tokenisers.hpp
     hydralora/text/gguf_tokens.hpp
     hydralora/text/growth_limit.hpp

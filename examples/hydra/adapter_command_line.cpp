@@ -53,6 +53,7 @@ Subcommand add_generate(CLI::App& app) {
     g.add_option("--adapter", options->adapter, "adapter directory; without it, the base")->type_name("DIR");
     add_quantise(g, options->quantise);
     add_chat(g, options->chat);
+    g.add_option("--system", options->system, "system prompt before the instruction")->type_name("TEXT");
     g.add_flag("--raw", *raw, "continue the prompt as a text");
     g.add_option("--tokens", options->tokens, "at most so many");
     g.add_option("--temperature", options->sampling.temperature, "0: the most likely token");

@@ -86,12 +86,14 @@ void save_base(const std::filesystem::path& directory, const LlamaConfig& config
     write_model(directory, document, io::llama_files_detail::norm_offset(config), weights, {});
 }
 
-void save_trained_base(const std::filesystem::path& directory, const BaseModel& base, const WeightViews& weights) {
+void save_trained_base(const std::filesystem::path& directory, const BaseModel& base, const WeightViews& weights,
+                       const ModelChat& said) {
     const std::filesystem::path from = base.name;
     Json document = io::read_json(from / config_name);
     for (const char* key : {"dtype", "torch_dtype"})
         if (document.find(key) != nullptr) document.set(key, "bfloat16");
-    write_model(directory, document, io::llama_files_detail::norm_offset(base.config), weights, companions_of(from));
+    write_model(directory, document, io::llama_files_detail::norm_offset(base.config), weights,
+                companions_with(from, said));
 }
 
 }  // namespace hydra

@@ -55,8 +55,8 @@ public:
     }
 
     std::vector<Candidate> candidates;
-    Index records = 0, truncated = 0, skipped = 0;
-    std::string first_skipped;
+    Index records = 0, truncated = 0, skipped = 0, conversations = 0, unwritten = 0, untrained = 0;
+    std::string first_skipped, first_unwritten, first_untrained;
 
 private:
     [[nodiscard]] std::int32_t label_of(const Record& record, const RecordPlace& place) const {
@@ -78,8 +78,10 @@ private:
 
     void add_conversation(const hydralora::text::Conversation& turns, const RecordPlace& place) {
         ++records;
-        const hydralora::text::ChatFormat format = chat(place);
-        Document document = document_of(vocabulary_, format, rendered(format, turns, place));
+        ++conversations;
+        const Written conversation = rendered(chat(place), turns, place);
+        note_turns(conversation, place);
+        Document document = document_of(vocabulary_, chat(place), conversation.segments);
         // What follows the last answer teaches nothing.
         if (document.said.empty() || document.said.front().begin > most_ids_) {
             ++skipped;
@@ -95,18 +97,27 @@ private:
         candidates.push_back({example_of(vocabulary_, document, 0, length), std::move(answer)});
     }
 
-    [[nodiscard]] hydralora::text::ChatFormat chat(const RecordPlace& place) const {
+    [[nodiscard]] const Chat& chat(const RecordPlace& place) const {
         if (!options_.chat) place.fail("a conversation: ", vocabulary_.why_no_chat_format());
         return *options_.chat;
     }
-    [[nodiscard]] std::vector<hydralora::text::Segment> rendered(hydralora::text::ChatFormat format,
-                                                                 const hydralora::text::Conversation& turns,
-                                                                 const RecordPlace& place) const {
+    [[nodiscard]] Written rendered(const Chat& chat, const hydralora::text::Conversation& turns,
+                                   const RecordPlace& place) const {
         try {
-            return hydralora::text::render(format, turns);
+            return written(vocabulary_, chat, turns);
         } catch (const hydralora::Error& error) {
             place.fail(error.what());
         }
+    }
+
+    void note_turns(const Written& conversation, const RecordPlace& place) {
+        const auto note = [&](const std::vector<std::size_t>& turns, Index& count, std::string& first) {
+            if (turns.empty()) return;
+            count += static_cast<Index>(turns.size());
+            if (first.empty()) first = hydralora::concat("turn ", turns.front() + 1, " of line ", place.line);
+        };
+        note(conversation.unwritten, unwritten, first_unwritten);
+        note(conversation.untrained, untrained, first_untrained);
     }
 
     /// The last that begins within the sequence length.
@@ -163,6 +174,11 @@ Domain read_domain(std::string_view content, const std::filesystem::path& path, 
     domain.truncated = contents.truncated;
     domain.skipped = contents.skipped;
     domain.first_skipped = contents.first_skipped;
+    domain.conversations = contents.conversations;
+    domain.unwritten = contents.unwritten;
+    domain.untrained = contents.untrained;
+    domain.first_unwritten = contents.first_unwritten;
+    domain.first_untrained = contents.first_untrained;
     std::vector<const Example*> examples;
     for (const Candidate& candidate : contents.candidates) examples.push_back(&candidate.example);
     const std::vector<bool> held_out = held_out_of(examples, options.held_out, options.seed, domain.name);

@@ -26,13 +26,17 @@ struct Answer {
 
 struct Domain {
     std::string name;
-    std::vector<Example> train, held_out;  ///< in the order of the file; train packed where that is asked for
-    std::vector<Answer> answers;           ///< of the held-out records that have one, in the order of the file
-    hydralora::Index truncated = 0;        ///< records that lost their end
-    hydralora::Index skipped = 0;          ///< records without a token to train on
-    std::string first_skipped;             ///< where the first of them is, as "line 7"
-    hydralora::Index bytes = 0;            ///< bytes to predict, in both parts
-    hydralora::Index packed = 0;           ///< examples in the packed sequences of train; 0: not packed
+    std::vector<Example> train, held_out;          ///< in the order of the file; train packed where that is asked for
+    std::vector<Answer> answers;                   ///< of the held-out records that have one, in the order of the file
+    hydralora::Index truncated = 0;                ///< records that lost their end
+    hydralora::Index skipped = 0;                  ///< records without a token to train on
+    std::string first_skipped;                     ///< where the first of them is, as "line 7"
+    hydralora::Index conversations = 0;            ///< records that are one
+    hydralora::Index unwritten = 0;                ///< turns of whose words the model's chat template writes nothing
+    hydralora::Index untrained = 0;                ///< turns of the assistant of which it marks nothing
+    std::string first_unwritten, first_untrained;  ///< where the first of them are
+    hydralora::Index bytes = 0;                    ///< bytes to predict, in both parts
+    hydralora::Index packed = 0;                   ///< examples in the packed sequences of train; 0: not packed
 };
 
 /// A field of records that names their component; its values are numbered as they come.
@@ -51,7 +55,7 @@ struct DataOptions {
     Prompts prompts = Prompts::masked;
     Packing packing = Packing::none;  ///< of the training part
     /// How conversations are written; none: a conversation is refused with Vocabulary::why_no_chat_format().
-    std::optional<hydralora::text::ChatFormat> chat = hydralora::text::ChatFormat::hydralora;
+    std::optional<Chat> chat = hydralora::text::ChatFormat::hydralora;
     FieldLabels* labels = nullptr;  ///< where every record is to have a label, which becomes Example::component
 };
 

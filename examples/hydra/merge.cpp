@@ -110,7 +110,8 @@ void run_merge(const MergeOptions& options) {
             at->data = memory.back().data();
         }
 
-    const auto others = companions_of(options.base);
+    const ModelChat said = model_chat(session.vocabulary(), session.chat(""));
+    const auto others = companions_with(options.base, said);
     const auto settings = io::MappedFile::open(options.base / "config.json");
     const io::FileCalls calls;
     io::StagedDirectory staged(io::directory_of(target), "." + target.filename().string() + ".tmp-", calls);
@@ -122,9 +123,10 @@ void run_merge(const MergeOptions& options) {
     staged.commit(target);
     std::printf(
         "Merged %s weights, stored as %s; rounding to it changes what was added by %.3g %% (root mean square).\n"
-        "Model: %s\n",
+        "%sModel: %s\n",
         grouped(static_cast<long long>(memory.size())).c_str(), std::string(io::dtype_name(stored_as)).c_str(),
-        rounding.added > 0 ? 100 * std::sqrt(rounding.lost / rounding.added) : 0.0, target.string().c_str());
+        rounding.added > 0 ? 100 * std::sqrt(rounding.lost / rounding.added) : 0.0, said.note.c_str(),
+        target.string().c_str());
 }
 
 }  // namespace hydra

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include <hydralora/io/json.hpp>
 #include <hydralora/io/json_view.hpp>
 #include <hydralora/text/chat_template.hpp>
+#include <hydralora/text/format_templates.hpp>
 
 #include "support/message_of.hpp"
 
@@ -282,4 +284,44 @@ TEST_CASE("templates: the date is the one that is given") {
     options.now.tm_mon = 5;
     options.now.tm_mday = 7;
     CHECK(ChatTemplate("{{ strftime_now('%d %b %Y') }}", options).text({}, Ending::as_it_is).bytes() == "07 Jun 2025");
+}
+
+TEST_CASE("templates: those of the built-in formats write what the formats write") {
+    const std::string path = HYDRALORA_TEST_DATA "/golden/chat.json";
+    const io::Json document = io::read_json(path);
+    const io::JsonView cases = io::JsonView(document, path)["cases"];
+    const FormatSpellings spellings{"<start>", "<it's>", "<\\e>"};
+    const auto spelt = [&](const std::vector<Segment>& segments) {
+        std::string text;
+        for (const Segment& s : segments)
+            text += s.piece == Piece::start ? spellings.start
+                    : s.piece == Piece::bos ? spellings.bos
+                    : s.piece == Piece::eos ? spellings.eos
+                                            : s.text;
+        return text;
+    };
+    const auto or_none = [](auto&& make) {
+        try {
+            return std::optional<std::string>(make());
+        } catch (const Error&) {
+            return std::optional<std::string>();
+        }
+    };
+    for (std::size_t f = 0; f < chat_format_names.size(); ++f) {
+        const auto format = static_cast<ChatFormat>(f);
+        const ChatTemplate own(chat_template_of(format, spellings));
+        std::size_t written = 0;
+        for (std::size_t i = 0; i < cases.size(); ++i) {
+            CAPTURE(chat_format_names[f]);
+            CAPTURE(i);
+            const Conversation turns = conversation_of(cases.element(i)["messages"]);
+            const auto expected = or_none([&] { return spelt(render(format, turns)); });
+            if (!expected && turns.size() == 1) continue;  // a system prompt alone, which templates write nothing of
+            CHECK(or_none([&] { return own.text(turns, Ending::as_it_is).bytes(); }) == expected);
+            written += expected ? 1 : 0;
+            if (!expected || turns.back().speaker == A) continue;
+            CHECK(own.text(turns, Ending::for_assistant).bytes() == spelt(render_prompt(format, turns)));
+        }
+        CHECK(written > 20);
+    }
 }

@@ -1,5 +1,5 @@
 // Conversations as models have learnt to read them: the built-in chat formats, and which of them a model's chat template
-// asks for. A template is text from outside: it is looked at, never run.
+// has the marks of. The template itself is chat_template.hpp's.
 #pragma once
 
 #include <array>

@@ -90,6 +90,15 @@ Ids ids_of(const JsonView& list) {
     return ids;
 }
 
+Conversation conversation_of(const JsonView& messages) {
+    Conversation turns;
+    for (std::size_t t = 0; t < messages.size(); ++t)
+        turns.push_back({hydralora::parse_enum<Speaker>("role", messages.element(t)["role"].string(),
+                                                        hydralora::text::speaker_names),
+                         messages.element(t)["content"].string()});
+    return turns;
+}
+
 /// A copy of a golden directory to change a file of.
 struct Model {
     test::ScratchDirectory folder;
@@ -114,6 +123,8 @@ TEST_CASE("documents: conversations have the ids and the mask that transformers 
         const Vocabulary& vocabulary = model.second;
         const auto format = vocabulary.chat_format("");
         REQUIRE(format.has_value());
+        REQUIRE(format->own() != nullptr);
+        const auto builtin = vocabulary.chat_format(name.substr(5));
         const std::string path = (golden(name) / "conversations.json").string();
         const Json document = hydralora::io::read_json(path);
         const JsonView cases(document, path);
@@ -122,13 +133,9 @@ TEST_CASE("documents: conversations have the ids and the mask that transformers 
             CAPTURE(name);
             CAPTURE(i);
             const JsonView expected = cases.element(i);
-            Conversation turns;
-            for (std::size_t t = 0; t < expected["messages"].size(); ++t)
-                turns.push_back(
-                    {hydralora::parse_enum<Speaker>("role", expected["messages"].element(t)["role"].string(),
-                                                    hydralora::text::speaker_names),
-                     expected["messages"].element(t)["content"].string()});
-            const Document made = document_of(vocabulary, *format, render(*format, turns));
+            const Conversation turns = conversation_of(expected["messages"]);
+            const Document made = document_of(vocabulary, *format, written(vocabulary, *format, turns).segments);
+            if (builtin) CHECK(document_of(vocabulary, *builtin, render(builtin->format(), turns)).ids == made.ids);
             CHECK(made.ids == ids_of(expected["ids"]));
             Ids mask(made.trained.begin(), made.trained.end());
             CHECK(mask == ids_of(expected["mask"]));
@@ -137,13 +144,51 @@ TEST_CASE("documents: conversations have the ids and the mask that transformers 
     }
 }
 
+TEST_CASE("documents: a model's own template gives the ids and the mask that transformers gives") {
+    const std::string path = HYDRALORA_TEST_DATA "/golden/chat_templates.json";
+    const Json document = hydralora::io::read_json(path);
+    const JsonView cases = JsonView(document, path)["cases"], templates = JsonView(document, path)["templates"];
+    REQUIRE(cases.size() > 80);
+    std::size_t masks = 0;
+    for (const auto& [name, source] : templates.object()) {
+        const Model model("chat_chatml");
+        model.write("tokenizer_config.json",
+                    R"({"bos_token": "<|endoftext|>", "eos_token": {"content": "<|im_end|>"}})");
+        model.write("chat_template.jinja", *source.get_if<std::string>());
+        const Vocabulary vocabulary = open(model.folder.path());
+        const auto chat = vocabulary.chat_format("");
+        CAPTURE(name);
+        REQUIRE(chat.has_value());
+        for (std::size_t i = 0; i < cases.size(); ++i) {
+            const JsonView expected = cases.element(i);
+            if (expected["template"].string() != name) continue;
+            CAPTURE(i);
+            const Conversation turns = conversation_of(expected["messages"]);
+            const Json& tools = *expected.value().find("tools");
+            if (expected["add_generation_prompt"].boolean()) {
+                if (tools.is_null()) CHECK(prompt_of(vocabulary, *chat, turns) == ids_of(expected["ids"]));
+                continue;
+            }
+            const Document made = document_of(vocabulary, *chat, written(vocabulary, *chat, turns, tools).segments);
+            CHECK(made.ids == ids_of(expected["ids"]));
+            if (!expected["mask"].exists()) continue;
+            CHECK(Ids(made.trained.begin(), made.trained.end()) == ids_of(expected["mask"]));
+            ++masks;
+        }
+    }
+    CHECK(masks > 5);
+}
+
 TEST_CASE("documents: control tokens spelt in a text stay text") {
     for (const char* name : {"chat_chatml", "chat_llama2", "chat_mistral"}) {
         const Vocabulary vocabulary = open(golden(name));
         const auto format = vocabulary.chat_format("");
         const std::string words = "<|im_end|> </s><s> <|im_start|>system";
-        const Ids plain = document_of(vocabulary, *format, render(*format, {{Speaker::user, words}})).ids;
-        const Ids none = document_of(vocabulary, *format, render(*format, {{Speaker::user, "w"}})).ids;
+        const auto ids = [&](const char* content) {
+            return document_of(vocabulary, *format, written(vocabulary, *format, {{Speaker::user, content}}).segments)
+                .ids;
+        };
+        const Ids plain = ids(words.c_str()), none = ids("w");
         for (const std::int32_t id : vocabulary.stops(format))
             CHECK(std::count(plain.begin(), plain.end(), id) == std::count(none.begin(), none.end(), id));
         CHECK(has(vocabulary.decode(plain), words));
@@ -224,23 +269,36 @@ TEST_CASE("vocabulary: end, stops and template as the directory's files have the
     const Vocabulary plain = open(model.folder.path());
     CHECK(plain.eos() == 2);
     CHECK(plain.stops(ChatFormat::chatml) == Ids{2});
-    CHECK(plain.chat_format("") == ChatFormat::chatml);
+    REQUIRE(plain.chat_format("").has_value());
+    CHECK(plain.chat_format("")->own() != nullptr);
+    CHECK(plain.stops(plain.chat_format("")) == Ids{2});
     CHECK(plain.chat_format("zephyr") == ChatFormat::zephyr);
     model.write("config.json", R"({"vocab_size": 360, "eos_token_id": [0, 7]})");
     model.write("generation_config.json", R"({"eos_token_id": 9})");
     CHECK(open(model.folder.path()).stops() == Ids{0, 7, 9, 2});
     model.write("tokenizer_config.json", R"({"eos_token": {"content": "<|endoftext|>"}, "chat_template":
-        [{"name": "tool_use", "template": "x"}, {"name": "default", "template": "<|im_start|><|im_end|>"}]})");
-    CHECK(open(model.folder.path()).chat_format("") == ChatFormat::chatml);
+        [{"name": "tool_use", "template": "x"}, {"name": "default", "template":
+            "{% for m in messages %}{{ '<|im_start|>' + m.content + '<|im_end|>' + eos_token }}{% endfor %}"}]})");
+    const auto own = [&] {
+        const Vocabulary vocabulary = open(model.folder.path());
+        return vocabulary.spelt(prompt_of(vocabulary, vocabulary.chat_format("").value(), {{Speaker::user, "u"}}));
+    };
+    CHECK(own() == "<|im_start|>u<|im_end|><|endoftext|>");
     CHECK(open(model.folder.path()).eos() == 0);
     CHECK(open(model.folder.path()).stops(ChatFormat::chatml) == Ids{0, 7, 9, 2});
-    model.write("chat_template.jinja", "[INST] {{ x }}");
-    CHECK(open(model.folder.path()).chat_format("") == ChatFormat::mistral);
-    model.write("chat_template.jinja", "nothing known");
+    CHECK(open(model.folder.path()).stops(open(model.folder.path()).chat_format("")) == Ids{0, 7, 9, 2});
+    model.write("chat_template.jinja", "[INST] {{ messages[-1].content }}");
+    CHECK(own() == "[INST] u");
+    model.write("chat_template.jinja", "[INST]\n{{ messages | groupby('role') }} [/INST]");
     CHECK(!open(model.folder.path()).chat_format("").has_value());
-    CHECK(has(open(model.folder.path()).why_no_chat_format(),
-              "(plain, hydralora, alpaca, chatml, llama2, llama3, mistral, zephyr), and templates are not run; choose "
-              "one with --chat NAME"));
+    CHECK(open(model.folder.path()).why_no_chat_format() ==
+          (model.folder / "chat_template.jinja").string() +
+              ": line 2, column 15: the filter groupby is not known here; choose a format that is built in with --chat "
+              "NAME: plain, hydralora, alpaca, chatml, llama2, llama3, mistral, zephyr (the template has the marks of "
+              "mistral)");
+    model.write("chat_template.jinja", "{% if %}");
+    CHECK(has(open(model.folder.path()).why_no_chat_format(), "line 1, column 7: expected an expression, found %}"));
+    CHECK(open(model.folder.path()).chat_format("chatml") == ChatFormat::chatml);
     std::filesystem::remove(model.folder / "chat_template.jinja");
     model.write("tokenizer_config.json", "{}");
     CHECK(open(model.folder.path()).chat_format("") == ChatFormat::hydralora);
@@ -268,8 +326,8 @@ TEST_CASE("vocabulary: what is missing is named") {
     CHECK(has(refused(""), "tokenizer_config.json: \"eos_token\": \"<|nothing|>\" is no token of tokenizer.json"));
     model.write("tokenizer_config.json", "{}");
     CHECK(has(refused(""), path + ": names no end-of-text token"));
-    model.write("tokenizer_config.json", R"({"chat_template": []})");
-    CHECK(has(refused(""), "expected at least 1 elements, found 0"));
+    model.write("tokenizer_config.json", R"({"chat_template": [{"name": "x"}]})");
+    CHECK(has(refused(""), "\"chat_template[0].template\": expected a string, the key is missing"));
     model.write("tokenizer_config.json", R"([])");
     CHECK(has(refused(""), "tokenizer_config.json: expected an object"));
     std::filesystem::remove(model.folder / "tokenizer.json");
@@ -283,7 +341,9 @@ TEST_CASE("vocabulary: a GGUF file's fields") {
     CHECK(whole.start().empty());
     CHECK(whole.stops() == Ids{2, 0});  // the spelling of <|endoftext|> says that it ends a text
     CHECK(whole.stops(ChatFormat::chatml) == Ids{2, 0});
-    CHECK(whole.chat_format("") == ChatFormat::chatml);
+    REQUIRE(whole.chat_format("").has_value());
+    CHECK(whole.chat_format("")->own()->place == "m.gguf: field \"tokenizer.chat_template\"");
+    CHECK(whole.stops(whole.chat_format("")) == Ids{2, 0});
     for (const std::int32_t id : {0, 1, 2, 3, 100}) CHECK(whole.is_control(id) == directory.is_control(id));
     CHECK(whole.encode("<|im_end|> 12 a\n") == directory.encode("<|im_end|> 12 a\n"));
     CHECK(open(without(chatml_fields(), "tokenizer.chat_template")).chat_format("") == ChatFormat::hydralora);
