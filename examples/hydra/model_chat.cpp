@@ -64,8 +64,10 @@ ModelChat model_chat(const Vocabulary& vocabulary, const std::string& chat) {
         const auto spelt = [&](std::optional<std::int32_t> id) {
             return id ? vocabulary.spelt(std::span(&*id, 1)) : std::string();
         };
+        const bool ends_by_eos = text::end_of_turn(format->format()).piece == text::Piece::eos;
         said.chat_template = text::chat_template_of(
-            format->format(), {vocabulary.spelt(vocabulary.start()), spelt(vocabulary.bos()), spelt(vocabulary.eos())});
+            format->format(), {vocabulary.spelt(vocabulary.start()), spelt(vocabulary.bos()),
+                               spelt(ends_by_eos ? std::optional(vocabulary.eos()) : std::nullopt)});
         said.note = concat("It has the chat template of ", chat, ", which it was trained in. ");
     }
     if (said.end_of_turn)

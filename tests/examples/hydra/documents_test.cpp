@@ -19,6 +19,8 @@
 #include "documents.hpp"
 #include "evaluate.hpp"
 #include "io/scratch.hpp"
+#include "model_chat.hpp"
+#include "own_template.hpp"
 #include "plan.hpp"
 
 using namespace hydra;
@@ -305,6 +307,73 @@ TEST_CASE("vocabulary: end, stops and template as the directory's files have the
     CHECK(open(model.folder.path()).eos() == 0);  // of config.json
     const Vocabulary bytes;
     CHECK(bytes.chat_format("") == ChatFormat::hydralora);
+}
+
+TEST_CASE("models that are written say how they were trained to speak") {
+    const auto content = [](const std::vector<hydra::Companion>& all, const std::string& name) {
+        for (const auto& each : all)
+            if (each.name == name) return each.text;
+        return std::string();
+    };
+    const Model base("chat_chatml");
+    base.write("config.json", R"({"vocab_size": 360, "eos_token_id": 0})");
+    base.write("generation_config.json", R"({"eos_token_id": 0, "top_k": 5})");
+    base.write("tokenizer_config.json", R"({"eos_token": "<|endoftext|>", "model_max_length": 7})");
+    const auto told = [&](const char* chat) { return hydra::model_chat(open(base.folder.path()), chat); };
+    CHECK((!told("").chat_template && !told("").end_of_turn && told("").note.empty()));  // the base says it all
+
+    const hydra::ModelChat chatml = told("chatml");
+    CHECK(chatml.end_of_turn == 2);
+    CHECK(chatml.note ==
+          "It has the chat template of chatml, which it was trained in. It ends its turns with token 2 "
+          "(<|im_end|>), which the base does not name as an end; it is named now.\n");
+    const auto written_files = hydra::companions_with(base.folder.path(), chatml);
+    CHECK(content(written_files, "generation_config.json") ==
+          "{\n  \"eos_token_id\": [\n    0,\n    2\n  ],\n  \"top_k\": 5\n}\n");
+    const Model made("chat_chatml");
+    made.write("config.json", R"({"vocab_size": 360, "eos_token_id": 0})");
+    for (const char* name : {"generation_config.json", "tokenizer_config.json"})
+        made.write(name, content(written_files, name));
+    const Vocabulary vocabulary = open(made.folder.path());
+    const auto own = vocabulary.chat_format("");
+    REQUIRE((own.has_value() && own->own() != nullptr));
+    CHECK(vocabulary.stops() == Ids{0, 2});
+    CHECK(prompt_of(vocabulary, *own, {{Speaker::system, "s"}, {Speaker::user, "u"}}) ==
+          prompt_of(vocabulary, ChatFormat::chatml, {{Speaker::system, "s"}, {Speaker::user, "u"}}));
+    CHECK(document_of(vocabulary, *own, written(vocabulary, *own, pair).segments).trained ==
+          document_of(vocabulary, ChatFormat::chatml, render(ChatFormat::chatml, pair)).trained);
+
+    // A template that is there is not changed in its file: the one that readers take first is put beside it.
+    base.write("tokenizer_config.json", R"({"eos_token": "<|endoftext|>", "chat_template":
+        "{% for m in messages %}{{ m.content + '<|im_end|>' }}{% endfor %}"})");
+    const auto beside = hydra::companions_with(base.folder.path(), told("zephyr"));
+    CHECK(content(beside, "tokenizer_config.json") == test::content(base.folder / "tokenizer_config.json"));
+    CHECK(has(content(beside, "chat_template.jinja"), "<|endoftext|>"));
+    CHECK(content(beside, "generation_config.json") == test::content(base.folder / "generation_config.json"));
+    // Its own template ends turns with a token that nothing names as an end.
+    CHECK(!told("").chat_template);
+    CHECK(told("").ends == Ids{0, 2});
+}
+
+TEST_CASE("data: turns that the model's template leaves out are counted") {
+    const Model model("chat_chatml");
+    model.write("chat_template.jinja",
+                "{% for m in messages if m.role != 'system' %}{{ m.role + ': ' + m.content }}"
+                "{% if m.content == 'no' %}{{ raise_exception('not no') }}{% endif %}{% endfor %}");
+    const Vocabulary vocabulary = open(model.folder.path());
+    const DataOptions options{.seed = {}, .chat = vocabulary.chat_format("")};
+    const std::string pair_of = R"({"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}]})"
+                                "\n";
+    const auto domain =
+        read_domain(R"({"messages": [)" + pair_of + R"({"messages": [{"role": "system", "content": "s"}, )" + pair_of,
+                    "d.jsonl", options, vocabulary);
+    CHECK((domain.conversations == 2 && domain.unwritten == 1 && domain.untrained == 0));
+    CHECK(domain.first_unwritten == "turn 1 of line 2");
+    CHECK(has(error_of([&] {
+                  (void)read_domain(R"({"messages": [{"role": "user", "content": "no"}]})", "d.jsonl", options,
+                                    vocabulary);
+              }),
+              "chat_template.jinja: line 1, column 108: the template refuses: \"not no\""));
 }
 
 TEST_CASE("vocabulary: what is missing is named") {
