@@ -214,10 +214,30 @@ set(HYDRALORA_HEADERS
     hydralora/text/added_tokens.hpp
     hydralora/text/bpe.hpp
     hydralora/text/chat_format.hpp
+    hydralora/text/chat_template.hpp
+    hydralora/text/control_tokens.hpp
     hydralora/text/decode.hpp
+    hydralora/text/format_templates.hpp
     hydralora/text/gguf_pre_tokenisers.hpp
     hydralora/text/gguf_tokens.hpp
     hydralora/text/growth_limit.hpp
+    hydralora/text/jinja/arguments.hpp
+    hydralora/text/jinja/error.hpp
+    hydralora/text/jinja/evaluator.hpp
+    hydralora/text/jinja/expression_parser.hpp
+    hydralora/text/jinja/filters.hpp
+    hydralora/text/jinja/lexer.hpp
+    hydralora/text/jinja/list_filters.hpp
+    hydralora/text/jinja/members.hpp
+    hydralora/text/jinja/operators.hpp
+    hydralora/text/jinja/parser.hpp
+    hydralora/text/jinja/print.hpp
+    hydralora/text/jinja/tests.hpp
+    hydralora/text/jinja/text.hpp
+    hydralora/text/jinja/text_functions.hpp
+    hydralora/text/jinja/token_stream.hpp
+    hydralora/text/jinja/tree.hpp
+    hydralora/text/jinja/value.hpp
     hydralora/text/join_symbols.hpp
     hydralora/text/normalise.hpp
     hydralora/text/pre_tokenise.hpp

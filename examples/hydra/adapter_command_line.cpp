@@ -54,6 +54,7 @@ Subcommand add_generate(CLI::App& app) {
     g.add_option("--adapter", options->adapter, "adapter directory; without it, the base")->type_name("DIR");
     add_quantise(g, options->quantise);
     add_chat(g, options->chat);
+    g.add_option("--system", options->system, "system prompt before the instruction")->type_name("TEXT");
     g.add_flag("--raw", *raw, "continue the prompt as a text");
     g.add_option("--tokens", options->tokens, "at most so many");
     g.add_option("--temperature", options->sampling.temperature, "0: the most likely token");
@@ -118,8 +119,8 @@ Subcommand add_export(CLI::App& app) {
 Subcommand add_import(CLI::App& app) {
     const auto options = std::make_shared<ImportOptions>();
     const auto replace = std::make_shared<bool>(false);
-    CLI::App& in =
-        *app.add_subcommand("import", "make an adapter of a LoRA of PEFT, mlx-lm or llama.cpp, or of a released HydraLoRA one");
+    CLI::App& in = *app.add_subcommand(
+        "import", "make an adapter of a LoRA of PEFT, mlx-lm or llama.cpp, or of a released HydraLoRA one");
     in.option_defaults()->always_capture_default();
     in.add_option("path", options->path, "directory of PEFT, mlx-lm or released HydraLoRA, or GGUF file of a LoRA")
         ->required()

@@ -98,7 +98,8 @@ void save_base(const std::filesystem::path& directory, const LlamaConfig& config
     write_model(directory, document, io::llama_files_detail::norm_offset(config), weights, {});
 }
 
-void save_trained_base(const std::filesystem::path& directory, const BaseModel& base, const WeightViews& weights) {
+void save_trained_base(const std::filesystem::path& directory, const BaseModel& base, const WeightViews& weights,
+                       const ModelChat& said) {
     const std::filesystem::path from = base.name;
     Json document = io::read_json(from / config_name);
     for (const char* key : {"dtype", "torch_dtype"})
@@ -106,7 +107,8 @@ void save_trained_base(const std::filesystem::path& directory, const BaseModel& 
     const std::string config_file = (from / config_name).string();
     if (io::llama_config_from_json(io::JsonView(document, config_file)).lm_head != base.config.lm_head)
         document.set("tie_word_embeddings", base.config.lm_head == LmHead::tied);  // the files decided otherwise
-    write_model(directory, document, io::llama_files_detail::norm_offset(base.config), weights, companions_of(from));
+    write_model(directory, document, io::llama_files_detail::norm_offset(base.config), weights,
+                companions_with(from, said));
 }
 
 }  // namespace hydra

@@ -10,6 +10,7 @@
 #include <hydralora/model/params.hpp>
 #include <hydralora/weight/quantised_matrix.hpp>
 
+#include "model_chat.hpp"
 #include "quantise_base.hpp"
 #include "vocabulary.hpp"
 
@@ -60,7 +61,9 @@ void quantise_base(HostBackend& be, BaseModel& base, Quantise how);
 void save_base(const std::filesystem::path& directory, const hydralora::LlamaConfig& config,
                const WeightViews& weights);
 
-/// The same for a base that was trained further, which was a directory: what that says besides the weights is kept.
-void save_trained_base(const std::filesystem::path& directory, const BaseModel& base, const WeightViews& weights);
+/// The same for a base that was trained further, which was a directory: what that says besides the weights is kept, and
+/// what `said` adds to it of conversations.
+void save_trained_base(const std::filesystem::path& directory, const BaseModel& base, const WeightViews& weights,
+                       const ModelChat& said = {});
 
 }  // namespace hydra

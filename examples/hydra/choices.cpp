@@ -82,9 +82,11 @@ std::vector<Question> read_questions(std::string_view content, const std::filesy
 }
 
 Example choice_example(const Question& question, const std::string& choice, const Speech& speech, Index most) {
-    const Document document = document_of(
-        speech.vocabulary, *speech.format,
-        text::render(*speech.format, {{text::Speaker::user, question.text}, {text::Speaker::assistant, choice}}));
+    const Document document =
+        document_of(speech.vocabulary, *speech.format,
+                    written(speech.vocabulary, *speech.format,
+                            {{text::Speaker::user, question.text}, {text::Speaker::assistant, choice}})
+                        .segments);
     check(!document.said.empty(), question.place, ": the chat format writes nothing of the answer ",
           io::in_quotes(choice));
     const auto& said = document.said.back();

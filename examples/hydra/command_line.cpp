@@ -17,9 +17,9 @@
 namespace hydra {
 
 void add_chat(CLI::App& app, std::string& chat) {
-    app.add_option("--chat", chat,
-                   "format of conversations; without it that of the base's chat template: " +
-                       hydralora::text::chat_format_list())
+    app.add_option(
+           "--chat", chat,
+           "format of conversations; without it the base's own chat template: " + hydralora::text::chat_format_list())
         ->type_name("NAME");
 }
 

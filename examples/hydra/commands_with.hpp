@@ -73,8 +73,14 @@ void generate_with(const GenerateTextOptions& options, const Options& backend) {
     std::vector<std::int32_t> prompt;
     if (options.instruction) {
         check(speech.format.has_value(), vocabulary.why_no_chat_format(), ", or continue a text with --raw");
-        prompt = prompt_of(vocabulary, *speech.format, {{text::Speaker::user, options.prompt}});
+        text::Conversation turns;
+        if (!options.system.empty()) turns.push_back({text::Speaker::system, options.system});
+        turns.push_back({text::Speaker::user, options.prompt});
+        prompt = prompt_of(vocabulary, *speech.format, turns);
     } else {
+        check(options.system.empty(),
+              "--system: a text that is continued (--raw) has no system prompt; leave one of the "
+              "two out");
         prompt.assign(vocabulary.start().begin(), vocabulary.start().end());
         vocabulary.encode(options.prompt, prompt);
         std::fwrite(options.prompt.data(), 1, options.prompt.size(), stdout);

@@ -7,6 +7,7 @@
 
 #include <hydralora/core/check.hpp>
 #include <hydralora/io/file.hpp>
+#include <hydralora/io/json.hpp>
 #include <hydralora/io/quote.hpp>
 
 #include "data_file.hpp"
@@ -79,8 +80,8 @@ public:
     }
 
     std::vector<Candidate> candidates;
-    Index records = 0, truncated = 0, skipped = 0;
-    std::string first_skipped;
+    Index records = 0, truncated = 0, skipped = 0, conversations = 0, unwritten = 0, untrained = 0;
+    std::string first_skipped, first_unwritten, first_untrained;
     RecordNotes notes;
     Unusable unusable;
     Index controls = 0, control_line = 0;  // control tokens spelt in texts, and where the first is
@@ -105,14 +106,16 @@ private:
     }
 
     void add_conversation(const Record& record, const RecordPlace& place) {
-        const hydralora::text::ChatFormat format = chat(place);
-        if (!record.tools.empty())
-            place.fail("found tools: the chat format ",
-                       hydralora::enum_name(format, hydralora::text::chat_format_names),
+        const Chat& how = chat(place);
+        if (!record.tools.empty() && how.own() == nullptr)
+            place.fail("found tools: ", how.name(),
                        " has no place for them; write them into a system prompt and leave \"tools\" out, or leave the "
                        "record out");
-        Document document = document_of(vocabulary_, format, rendered(format, record.turns, place));
+        const Written conversation = rendered(how, record, place);
+        note_turns(conversation, place);
+        Document document = document_of(vocabulary_, how, conversation.segments);
         ++records;
+        ++conversations;
         // What follows the last answer teaches nothing.
         if (document.said.empty() || document.said.front().begin > most_ids_) {
             ++skipped;
@@ -136,20 +139,30 @@ private:
         candidates.push_back({example_of(vocabulary_, document, 0, length), std::move(answer)});
     }
 
-    [[nodiscard]] hydralora::text::ChatFormat chat(const RecordPlace& place) const {
+    [[nodiscard]] const Chat& chat(const RecordPlace& place) const {
         // Of the model, not of the record: none is passed over for it.
         check(options_.chat.has_value(), place.path, ':', place.line, ':', place.column,
               ": a conversation: ", vocabulary_.why_no_chat_format());
         return *options_.chat;
     }
-    [[nodiscard]] std::vector<hydralora::text::Segment> rendered(hydralora::text::ChatFormat format,
-                                                                 const hydralora::text::Conversation& turns,
-                                                                 const RecordPlace& place) const {
+    [[nodiscard]] Written rendered(const Chat& chat, const Record& record, const RecordPlace& place) const {
         try {
-            return hydralora::text::render(format, turns);
+            const hydralora::io::Json tools =
+                record.tools.empty() ? hydralora::io::Json() : hydralora::io::parse_json(record.tools, "tools");
+            return written(vocabulary_, chat, record.turns, tools);
         } catch (const hydralora::Error& error) {
             place.fail(error.what());
         }
+    }
+
+    void note_turns(const Written& conversation, const RecordPlace& place) {
+        const auto note = [&](const std::vector<std::size_t>& turns, Index& count, std::string& first) {
+            if (turns.empty()) return;
+            count += static_cast<Index>(turns.size());
+            if (first.empty()) first = hydralora::concat("turn ", turns.front() + 1, " of line ", place.line);
+        };
+        note(conversation.unwritten, unwritten, first_unwritten);
+        note(conversation.untrained, untrained, first_untrained);
     }
 
     /// The last that begins within the sequence length.
@@ -238,6 +251,11 @@ Domain read_domain(std::string_view content, const std::filesystem::path& path, 
     domain.first_skipped = contents.first_skipped;
     domain.unusable = contents.unusable.count;
     domain.notes = notes_of(contents, content, path);
+    domain.conversations = contents.conversations;
+    domain.unwritten = contents.unwritten;
+    domain.untrained = contents.untrained;
+    domain.first_unwritten = contents.first_unwritten;
+    domain.first_untrained = contents.first_untrained;
     std::vector<const Example*> examples;
     for (const Candidate& candidate : contents.candidates) examples.push_back(&candidate.example);
     const std::vector<bool> held_out = held_out_of(examples, options.held_out, options.seed, domain.name);

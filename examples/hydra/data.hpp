@@ -26,15 +26,19 @@ struct Answer {
 
 struct Domain {
     std::string name;
-    std::vector<Example> train, held_out;  ///< in the order of the file; train packed where that is asked for
-    std::vector<Answer> answers;           ///< of the held-out records that have one, in the order of the file
-    hydralora::Index truncated = 0;        ///< records that lost their end
-    hydralora::Index skipped = 0;          ///< records without a token to train on
-    std::string first_skipped;             ///< where the first of them is, as "line 7"
-    hydralora::Index unusable = 0;         ///< records that could not be used, passed over as DataOptions asks
-    std::vector<std::string> notes;        ///< sentences about what was read otherwise than somebody may expect
-    hydralora::Index bytes = 0;            ///< bytes to predict, in both parts
-    hydralora::Index packed = 0;           ///< examples in the packed sequences of train; 0: not packed
+    std::vector<Example> train, held_out;          ///< in the order of the file; train packed where that is asked for
+    std::vector<Answer> answers;                   ///< of the held-out records that have one, in the order of the file
+    hydralora::Index truncated = 0;                ///< records that lost their end
+    hydralora::Index skipped = 0;                  ///< records without a token to train on
+    std::string first_skipped;                     ///< where the first of them is, as "line 7"
+    hydralora::Index unusable = 0;                 ///< records that could not be used, passed over as DataOptions asks
+    std::vector<std::string> notes;                ///< sentences about what was read otherwise than somebody may expect
+    hydralora::Index conversations = 0;            ///< records that are one
+    hydralora::Index unwritten = 0;                ///< turns of whose words the model's chat template writes nothing
+    hydralora::Index untrained = 0;                ///< turns of the assistant of which it marks nothing
+    std::string first_unwritten, first_untrained;  ///< where the first of them are
+    hydralora::Index bytes = 0;                    ///< bytes to predict, in both parts
+    hydralora::Index packed = 0;                   ///< examples in the packed sequences of train; 0: not packed
 };
 
 /// A field of records that names their component; its values are numbered as they come.
@@ -53,7 +57,7 @@ struct DataOptions {
     Prompts prompts = Prompts::masked;
     Packing packing = Packing::none;  ///< of the training part
     /// How conversations are written; none: a conversation is refused with Vocabulary::why_no_chat_format().
-    std::optional<hydralora::text::ChatFormat> chat = hydralora::text::ChatFormat::hydralora;
+    std::optional<Chat> chat = hydralora::text::ChatFormat::hydralora;
     FieldLabels* labels = nullptr;  ///< where every record is to have a label, which becomes Example::component
     bool skip_unusable = false;     ///< records that cannot be used are counted and passed over; else they throw
 };

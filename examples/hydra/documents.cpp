@@ -5,7 +5,6 @@
 namespace hydra {
 
 using namespace hydralora;
-using text::ChatFormat;
 using text::Loss;
 using text::Piece;
 using text::Segment;
@@ -30,7 +29,7 @@ public:
         std::size_t begin = 0;
         for (std::size_t i = 0; i < ends_.size(); ++i) {
             const auto [end, trained] = ends_[i];
-            const std::size_t next = i + 1 == ends_.size() ? ids.size() : border(vocabulary, ids, begin, end);
+            const std::size_t next = i + 1 == ends_.size() ? ids.size() : border(vocabulary, ids, begin, end, trained);
             add_ids(document, std::span(ids).subspan(begin, next - begin), trained, true);
             begin = next;
         }
@@ -44,7 +43,7 @@ public:
 private:
     /// How many of the tokens are of the first `end` bytes alone.
     std::size_t border(const Vocabulary& vocabulary, const std::vector<std::int32_t>& ids, std::size_t begin,
-                       std::size_t end) const {
+                       std::size_t end, bool trained) const {
         if (vocabulary.is_bytes()) return end;
         const std::vector<std::int32_t> before = vocabulary.encode(std::string_view(text_).substr(0, end), position_);
         const auto differ = std::mismatch(before.begin(), before.end(), ids.begin(), ids.end()).second;
@@ -53,6 +52,7 @@ private:
             const std::size_t most = vocabulary.decode(before).size();
             const auto size = [&](std::size_t n) { return vocabulary.decode(std::span(ids).first(n)).size(); };
             while (border < ids.size() && size(border + 1) <= most) ++border;
+            if (trained && border < ids.size() && size(border) < most) ++border;  // one that is partly trained
         }
         return std::max(begin, border);
     }
@@ -75,7 +75,7 @@ Document document_of(const Vocabulary& vocabulary, std::string_view text) {
     return document;
 }
 
-Document document_of(const Vocabulary& vocabulary, ChatFormat format, const std::vector<Segment>& segments) {
+Document document_of(const Vocabulary& vocabulary, const Chat& chat, const std::vector<Segment>& segments) {
     Document document;
     Run run;
     bool speaking = false;
@@ -87,7 +87,7 @@ Document document_of(const Vocabulary& vocabulary, ChatFormat format, const std:
         if (trained && segment.piece == Piece::text) texts.back() += segment.text;
 
         const bool spelt = segment.piece != Piece::text && segment.piece != Piece::start;
-        const auto id = spelt ? vocabulary.control(segment, format) : std::nullopt;
+        const auto id = spelt ? vocabulary.control(segment, chat) : std::nullopt;
         if (segment.piece == Piece::start) {
             run.flush(vocabulary, document);
             add_ids(document, vocabulary.start(), trained, false);
@@ -111,13 +111,14 @@ Document document_of(const Vocabulary& vocabulary, ChatFormat format, const std:
     return document;
 }
 
-std::vector<std::int32_t> prompt_of(const Vocabulary& vocabulary, ChatFormat format, const text::Conversation& turns) {
-    return document_of(vocabulary, format, text::render_prompt(format, turns)).ids;
+std::vector<std::int32_t> prompt_of(const Vocabulary& vocabulary, const Chat& chat, const text::Conversation& turns) {
+    return document_of(vocabulary, chat, written_prompt(vocabulary, chat, turns)).ids;
 }
 
-void check_chat_format(const Vocabulary& vocabulary, ChatFormat format) {
-    static_cast<void>(document_of(vocabulary, format,
-                                  text::render(format, {{text::Speaker::user, "u"}, {text::Speaker::assistant, "a"}})));
+void check_chat_format(const Vocabulary& vocabulary, const Chat& chat) {
+    if (chat.own() != nullptr) return;  // it names the tokens itself
+    static_cast<void>(document_of(
+        vocabulary, chat, text::render(chat.format(), {{text::Speaker::user, "u"}, {text::Speaker::assistant, "a"}})));
 }
 
 Example example_of(const Vocabulary& vocabulary, const Document& document, std::size_t begin, std::size_t length) {

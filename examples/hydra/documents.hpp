@@ -32,16 +32,16 @@ struct Document {
 [[nodiscard]] Document document_of(const Vocabulary& vocabulary, std::string_view text);
 
 /// A rendered conversation. Text between control tokens is encoded as a whole, as a tokenizer run over the whole
-/// conversation would; a token that has bytes of both sides of a border of the mask belongs to the later one.
-[[nodiscard]] Document document_of(const Vocabulary& vocabulary, hydralora::text::ChatFormat format,
+/// conversation would; a token that has bytes of both sides of a border of the mask is trained.
+[[nodiscard]] Document document_of(const Vocabulary& vocabulary, const Chat& chat,
                                    const std::vector<hydralora::text::Segment>& segments);
 
 /// The tokens to generate an answer from.
-[[nodiscard]] std::vector<std::int32_t> prompt_of(const Vocabulary& vocabulary, hydralora::text::ChatFormat format,
+[[nodiscard]] std::vector<std::int32_t> prompt_of(const Vocabulary& vocabulary, const Chat& chat,
                                                   const hydralora::text::Conversation& turns);
 
 /// Throws if the vocabulary lacks a token that the format needs.
-void check_chat_format(const Vocabulary& vocabulary, hydralora::text::ChatFormat format);
+void check_chat_format(const Vocabulary& vocabulary, const Chat& chat);
 
 /// The tokens [begin, begin + length] of a document, the last as a label only.
 [[nodiscard]] Example example_of(const Vocabulary& vocabulary, const Document& document, std::size_t begin,

@@ -103,10 +103,9 @@ std::string tokenizer_text(const GgufFile& file) {
         const Vocabulary vocabulary = load_vocabulary(file, tokens == nullptr ? 1 : static_cast<Index>(tokens->count));
         const auto format = vocabulary.chat_format("");
         result +=
-            concat(".\nChat template: ",
-                   !vocabulary.has_chat_template() ? "none"
-                   : format                        ? enum_name(*format, text::chat_format_names)
-                            : std::string_view("of none of the formats that are built in; choose one with --chat"));
+            concat(".\nChat template: ", !vocabulary.has_chat_template() ? std::string("none")
+                                         : format ? std::string("the model's own, which conversations are written by")
+                                                  : "cannot be rendered: " + vocabulary.why_no_chat_format());
     } catch (const Error& error) {
         result += concat(", not read: ", error.what());
     }

@@ -38,9 +38,8 @@ MergedMatrix merged_matrix(Session& session, Index layer, Target target) {
     return merged;
 }
 
-void write_merged(const std::filesystem::path& target, const std::filesystem::path& base,
+void write_merged(const std::filesystem::path& target, const std::vector<Companion>& others,
                   const std::vector<io::NamedTensor>& tensors, std::string_view settings) {
-    const auto others = companions_of(base);
     const io::FileCalls calls;
     io::StagedDirectory staged(io::directory_of(target), "." + target.filename().string() + ".tmp-", calls);
     io::FileWriter writer(staged.path() / io::model_tensors_name, calls);
@@ -97,13 +96,15 @@ void run_merge(const MergeOptions& options) {
             at->data = memory.back().data();
         }
 
+    const ModelChat said = model_chat(session.vocabulary(), session.chat(""));
     const auto settings = io::MappedFile::open(options.base / "config.json");
-    write_merged(target, options.base, tensors, settings.text());
+    write_merged(target, companions_with(options.base, said), tensors, settings.text());
     std::printf(
         "Merged %s weights, stored as %s; rounding to it changes what was added by %.3g %% (root mean square).\n"
-        "Model: %s\n",
+        "%sModel: %s\n",
         grouped(static_cast<long long>(memory.size())).c_str(), std::string(io::dtype_name(stored_as)).c_str(),
-        rounding.added > 0 ? 100 * std::sqrt(rounding.lost / rounding.added) : 0.0, target.string().c_str());
+        rounding.added > 0 ? 100 * std::sqrt(rounding.lost / rounding.added) : 0.0, said.note.c_str(),
+        target.string().c_str());
 }
 
 }  // namespace hydra

@@ -117,7 +117,15 @@ void merge_gguf(const MergeOptions& options, Session& session, const std::filesy
             at->data = memory.back().data();
             at->row_bytes = at->stride_bytes = static_cast<Index>(memory.back().size());
         }
-    const io::GgufFields fields = io::gguf_fields(parts.first());
+    io::GgufFields fields = io::gguf_fields(parts.first());
+    const ModelChat said = model_chat(session.vocabulary(), session.chat(""));
+    const auto put = [&](const std::string& key, io::GgufScalar value) {
+        std::erase_if(fields, [&](const auto& field) { return field.first == key; });
+        fields.emplace_back(key, std::move(value));
+    };
+    if (said.chat_template) put("tokenizer.chat_template", io::GgufScalar(*said.chat_template));
+    if (said.end_of_turn)
+        put("tokenizer.ggml.eot_token_id", io::GgufScalar(static_cast<std::uint32_t>(*said.end_of_turn)));
     io::replace_file_with(target, [&](io::FileWriter& writer) {
         io::write_gguf_blocks([&](std::span<const std::byte> bytes) { writer.write(bytes); }, fields, tensors);
     });
@@ -132,9 +140,9 @@ void merge_gguf(const MergeOptions& options, Session& session, const std::filesy
         all += kinds[index_of(t)];
     }
     add("all", all);
-    std::printf("Merged %s weights, stored as %s; all else is as the base has it.\n%sModel: %s\n",
+    std::printf("Merged %s weights, stored as %s; all else is as the base has it.\n%s%sModel: %s\n",
                 grouped(static_cast<long long>(memory.size())).c_str(), std::string(type_of(type).name).c_str(),
-                table.text().c_str(), target.string().c_str());
+                table.text().c_str(), said.note.c_str(), target.string().c_str());
 }
 
 }  // namespace hydra

@@ -91,7 +91,7 @@ void merge_peft(const MergeOptions& options, const std::filesystem::path& target
                   ", which the base does not have; is it the base that it was trained on?");
         }
     }
-    write_merged(target, options.base, tensors, io::to_text(settings, 2) + '\n');
+    write_merged(target, companions_of(options.base), tensors, io::to_text(settings, 2) + '\n');
     std::printf(
         "Merged a LoRA of PEFT into %s weights, stored as %s; rounding to it changes what was added by %.3g %% (root "
         "mean "

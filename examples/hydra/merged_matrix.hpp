@@ -12,6 +12,7 @@
 #include <hydralora/adapter/collapse.hpp>
 #include <hydralora/io/safetensors_writer.hpp>
 
+#include "companions.hpp"
 #include "session.hpp"
 
 namespace hydra {
@@ -49,7 +50,7 @@ std::vector<std::byte> stored(hydralora::MatrixView<const float> sum, hydralora:
 }
 
 /// Writes a model directory in one step: these tensors and settings, and what the base's directory has besides.
-void write_merged(const std::filesystem::path& target, const std::filesystem::path& base,
+void write_merged(const std::filesystem::path& target, const std::vector<Companion>& others,
                   const std::vector<hydralora::io::NamedTensor>& tensors, std::string_view settings);
 
 }  // namespace hydra

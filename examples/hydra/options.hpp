@@ -146,6 +146,7 @@ struct GenerateTextOptions {
     std::optional<Quantise> quantise;  ///< as in EvaluateOptions
     std::string chat;                  ///< as in TrainOptions
     std::string prompt;
+    std::string system;       ///< system prompt before the instruction; "": none
     bool instruction = true;  ///< the prompt is an instruction to answer, not a text to continue
     hydralora::Index tokens = 256;
     hydralora::Sampling sampling;

@@ -6,6 +6,7 @@
 
 #include "batches.hpp"
 #include "loop.hpp"
+#include "own_template.hpp"
 #include "table.hpp"
 
 namespace hydra {
@@ -105,18 +106,26 @@ std::string masked_text(const Vocabulary& vocabulary, const Example& example) {
     return tokens.size() > most ? text + concat(" ... ", tokens.size() - most, " more tokens") : text;
 }
 
+namespace {
+
+std::string chat_text(const Chat& chat, std::string_view asked) {
+    if (chat.own() == nullptr)
+        return concat("conversations: in the format ", enum_name(chat.format(), text::chat_format_names),
+                      asked.empty() ? ", for the base has no chat template\n" : ", as asked for\n");
+    const text::ChatTemplate& own = chat.own()->chat_template;
+    return concat("conversations: by the model's own chat template (", chat.own()->place, "); trained is what ",
+                  own.marks_generation() ? "it marks as generated" : "each turn of the assistant adds to its prompt",
+                  chat.own()->dated ? "; it writes the date of the day, which SOURCE_DATE_EPOCH fixes\n" : "\n");
+}
+
+}  // namespace
+
 std::string dry_run_text(const TrainOptions& options, const BaseModel& base, const std::vector<Domain>& domains,
                          const MemoryPlan& plan) {
     const std::string warning = memory_warning(plan, options);
     std::string text = parameters_text(options, base) + plan_table(plan) + steps_text(options.loop, domains);
     if (!warning.empty()) text += "Warning: " + warning + ".\n";
-    const auto format = base.vocabulary.chat_format(options.chat);
-    if (format)
-        text += concat("conversations: in the format ", enum_name(*format, text::chat_format_names),
-                       !options.chat.empty()                 ? ", as asked for"
-                       : base.vocabulary.has_chat_template() ? ", that of the model's chat template"
-                                                             : ", for the base has no chat template",
-                       '\n');
+    if (const auto chat = base.vocabulary.chat_format(options.chat)) text += chat_text(*chat, options.chat);
     text += "examples, with what is trained in [[ ]] and control tokens in \u2039 \u203a:\n";
     // Three in all, from as many domains as there are.
     std::size_t shown = 0;

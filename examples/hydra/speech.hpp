@@ -20,7 +20,7 @@ namespace hydra {
 /// How tokens become text, and which end it: of the chat format where there is one, else of the vocabulary alone.
 struct Speech {
     const Vocabulary& vocabulary;
-    std::optional<hydralora::text::ChatFormat> format;
+    std::optional<Chat> format;
 };
 
 /// With the format that --chat names, "" for the model's own, after a look whether the vocabulary has its tokens.

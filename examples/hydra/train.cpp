@@ -4,6 +4,7 @@
 
 #include "cuda_commands.hpp"
 #include "find_components.hpp"
+#include "own_template.hpp"
 #include "table.hpp"
 #include "train_with.hpp"
 
@@ -31,6 +32,12 @@ std::vector<Domain> read_data(const LoopOptions& o, Prompts prompts, const Speec
                                  .skip_unusable = o.skip_unusable},
                                 speech.vocabulary);
     say_notes(domains);
+    const bool conversations =
+        std::any_of(domains.begin(), domains.end(), [](const Domain& d) { return d.conversations > 0; });
+    if (conversations && speech.format && speech.format->own() != nullptr)
+        std::fprintf(stderr, "Conversations are written by the model's own chat template (%s)%s.\n",
+                     speech.format->own()->place.c_str(),
+                     speech.format->own()->dated ? ", which has the date of the day; SOURCE_DATE_EPOCH fixes it" : "");
     for (const Domain& d : domains) {
         std::string notes;
         if (d.truncated > 0) notes += concat(", ", d.truncated, " cut to ", o.sequence_length, " tokens");
@@ -38,6 +45,13 @@ std::vector<Domain> read_data(const LoopOptions& o, Prompts prompts, const Speec
             notes += concat(", ", d.skipped, " left out, the first at ", d.first_skipped,
                             ": an empty text, no answer, or a prompt that alone fills the --length of ",
                             o.sequence_length, " tokens");
+        if (d.unwritten > 0)
+            notes += concat(", ", counted(d.unwritten, "turn"),
+                            " of which the model's chat template writes nothing, the first ", d.first_unwritten);
+        if (d.untrained > 0)
+            notes += concat(", ", counted(d.untrained, "turn"),
+                            " of the assistant not trained, for the model's chat template ",
+                            "does not mark them, the first ", d.first_untrained);
         if (d.packed > 0) notes += concat(", ", d.packed, " packed into ", d.train.size(), " sequences");
         std::fprintf(stderr, "%s: %s to predict, %s to train on, %zu held out%s\n", d.name.c_str(),
                      counted(d.bytes, "byte").c_str(),

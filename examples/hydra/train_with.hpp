@@ -99,11 +99,12 @@ Outcome train_whole(B& be, const Setting& s) {
     if (loop.resume) training.resume(tell);
     const LoopResult result = training.run([&](Index step) { say_scores(step, score()); });
     if (stopped_early(result, s.run)) return result.outcome;
-    save_trained_base(s.run.at("model"), s.base, views_of(set_on_host(be, weights)));
+    const ModelChat said = model_chat(s.base.vocabulary, s.options.chat);
+    save_trained_base(s.run.at("model"), s.base, views_of(set_on_host(be, weights)), said);
     const Index count = hydralora::parameter_count(weights);
     report(s.run, {result, count, count, std::move(before), score(), std::move(samples),
                    sample_domains(be, model, s.domains, s.speech)});
-    std::printf("Model: %s\n", s.run.at("model").c_str());
+    std::printf("%sModel: %s\n", said.note.c_str(), s.run.at("model").c_str());
     return Outcome::done;
 }
 

@@ -9,6 +9,8 @@
 #include <hydralora/io/quote.hpp>
 #include <hydralora/text/tokenizer_gguf.hpp>
 
+#include "own_template.hpp"
+
 namespace hydra {
 
 using namespace hydralora;
@@ -17,8 +19,15 @@ using text::Piece;
 using text::Segment;
 
 Vocabulary::Vocabulary(text::Tokenizer tokenizer, ModelTokens tokens)
-    : tokenizer_(std::move(tokenizer)), controls_(tokenizer_->specials()), tokens_(std::move(tokens)) {
+    : tokenizer_(std::move(tokenizer)), spellings_(tokenizer_->specials()), tokens_(std::move(tokens)) {
     for (const std::int32_t id : tokenizer_->prefix()) static_cast<void>(known(id));
+    controls_ = text::ControlTokens(tokenizer_->added());
+    if (!tokens_.chat_template) return;
+    try {
+        own_ = std::make_shared<const OwnTemplate>(*tokens_.chat_template, tokens_.template_place, tokens_.spellings);
+    } catch (const Error& error) {
+        why_no_template_ = error.what();
+    }
 }
 
 Vocabulary Vocabulary::absent(std::string why) {
@@ -75,7 +84,7 @@ std::string Vocabulary::spelt(std::span<const std::int32_t> ids) const {
 }
 
 Vocabulary::SpeltControls Vocabulary::spelt_controls(std::string_view text) const {
-    const auto found = controls_.find(text);
+    const auto found = spellings_.find(text);
     if (found.empty()) return {};
     return {static_cast<Index>(found.size()), found.front().begin, found.front().end - found.front().begin};
 }
@@ -98,50 +107,58 @@ std::int32_t Vocabulary::eos() const {
     return known(*tokens_.eos);
 }
 
-std::optional<std::int32_t> Vocabulary::control(const Segment& segment, ChatFormat format) const {
+std::optional<std::int32_t> Vocabulary::control(const Segment& segment, const Chat& chat) const {
     check_present();
     if (segment.piece == Piece::eos) return eos();
-    const std::string_view name = enum_name(format, text::chat_format_names);
     if (segment.piece == Piece::bos) {
-        check(tokens_.bos.has_value(), tokens_.directory, ": names no beginning-of-text token, which the chat format ",
-              name, " needs; set ", tokens_.places.bos,
-              ", or choose another format with --chat: ", text::chat_format_list());
+        check(tokens_.bos.has_value(), tokens_.directory, ": names no beginning-of-text token, which ", chat.name(),
+              " needs; set ", tokens_.places.bos, ", or choose another format with --chat: ", text::chat_format_list());
         return known(*tokens_.bos);
     }
     if (is_bytes()) return std::nullopt;
     const auto id = tokenizer_->find(segment.text);
     check(id.has_value() || segment.piece == Piece::mark, tokens_.directory, ": ", tokens_.places.tokens,
-          " has no token ", io::in_quotes(segment.text), ", which the chat format ", name,
+          " has no token ", io::in_quotes(segment.text), ", which ", chat.name(),
           " needs; choose another with --chat: ", text::chat_format_list());
     return id ? std::optional(known(*id)) : std::nullopt;
 }
 
-std::vector<std::int32_t> Vocabulary::stops(std::optional<ChatFormat> format) const {
+std::vector<Segment> Vocabulary::segments(const text::jinja::Text& text) const { return controls_.segments(text); }
+
+std::vector<std::int32_t> Vocabulary::stops(const std::optional<Chat>& chat) const {
     std::vector<std::int32_t> ids = tokens_.stops;
     const auto add = [&](std::int32_t id) {
         if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
     };
     if (tokens_.eos) add(*tokens_.eos);
-    if (format)
-        if (const auto id = control(text::end_of_turn(*format), *format)) add(*id);
+    if (chat && chat->own() == nullptr) {
+        if (const auto id = control(text::end_of_turn(chat->format()), *chat)) add(*id);
+    } else if (chat) {
+        const auto parts = controls_.segments(chat->own()->end_of_turn);
+        const auto end =
+            std::find_if(parts.begin(), parts.end(), [](const auto& s) { return s.piece == Piece::token; });
+        if (end != parts.end()) add(*control(*end, *chat));
+    }
     return ids;
 }
 
-std::string Vocabulary::spelt_end_of_turn(ChatFormat format) const {
-    const Segment end = text::end_of_turn(format);
-    return control(end, format) ? "" : end.text;
+std::string Vocabulary::spelt_end_of_turn(const Chat& chat) const {
+    if (chat.own() == nullptr) {
+        const Segment end = text::end_of_turn(chat.format());
+        return control(end, chat) ? "" : end.text;
+    }
+    const auto parts = controls_.segments(chat.own()->end_of_turn);
+    const bool token = std::any_of(parts.begin(), parts.end(), [](const auto& s) { return s.piece == Piece::token; });
+    return token ? "" : std::string(text::without_outer_space(chat.own()->end_of_turn));
 }
 
-std::optional<ChatFormat> Vocabulary::chat_format(std::string_view name) const {
+std::optional<Chat> Vocabulary::chat_format(std::string_view name) const {
     if (!name.empty()) return parse_enum<ChatFormat>("--chat", name, text::chat_format_names);
     if (!tokens_.chat_template) return ChatFormat::hydralora;
-    return text::recognise_chat_template(*tokens_.chat_template);
+    return own_ != nullptr ? std::optional<Chat>(own_) : std::nullopt;
 }
 
-std::string Vocabulary::why_no_chat_format() const {
-    return concat(tokens_.directory, ": the model's chat template is of none of the formats that are built in (",
-                  text::chat_format_list(), "), and templates are not run; choose one with --chat NAME");
-}
+std::string Vocabulary::why_no_chat_format() const { return why_no_template_; }
 
 namespace {
 
@@ -171,25 +188,43 @@ std::vector<std::int32_t> token_ids(const io::JsonView& value) {
     return ids;
 }
 
+/// A chat template and where it stands.
+struct TemplateFound {
+    std::string text, place;
+};
+
 /// The template named "default" of a list, else its first.
-std::string template_text(const io::JsonView& value) {
-    if (!value.value().is_array()) return value.string();
+std::optional<TemplateFound> template_of(const io::JsonView& value) {
+    if (!value.exists() || (value.value().is_array() && value.size() == 0)) return std::nullopt;
+    if (!value.value().is_array() && value.string().empty()) return std::nullopt;
+    if (!value.value().is_array()) return TemplateFound{value.string(), value.where()};
     for (std::size_t i = 0; i < value.size(); ++i)
-        if (value.element(i)["name"].string() == "default") return value.element(i)["template"].string();
-    return value.element(0)["template"].string();
+        if (value.element(i)["name"].string() == "default")
+            return TemplateFound{value.element(i)["template"].string(), value.element(i)["template"].where()};
+    return TemplateFound{value.element(0)["template"].string(), value.element(0)["template"].where()};
 }
 
-std::optional<std::string> read_template(const std::filesystem::path& directory, const io::JsonView& tokenizer_config) {
+std::optional<TemplateFound> read_template(const std::filesystem::path& directory,
+                                           const io::JsonView& tokenizer_config) {
     constexpr std::size_t most = std::size_t{1} << 20;
     const auto path = directory / "chat_template.jinja";
-    if (io::path_exists(path)) {
-        const auto file = io::MappedFile::open(path);
-        check(file.text().size() <= most, path.string(), ": expected a chat template of at most ", most,
-              " bytes, found ", file.text().size());
-        return std::string(file.text());
+    if (!io::path_exists(path)) return template_of(tokenizer_config["chat_template"]);
+    const auto file = io::MappedFile::open(path);
+    check(file.text().size() <= most, path.string(), ": expected a chat template of at most ", most, " bytes, found ",
+          file.text().size());
+    return TemplateFound{std::string(file.text()), path.string()};
+}
+
+/// The names that templates know tokens by: of tokenizer_config.json or, where that has none, special_tokens_map.json.
+std::vector<std::pair<std::string, std::string>> spellings_of(const io::JsonView& names, const io::JsonView& map) {
+    std::vector<std::pair<std::string, std::string>> spellings;
+    for (const char* name :
+         {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}) {
+        const io::JsonView value = names[name].exists() ? names[name] : map[name];
+        if (value.exists())
+            spellings.emplace_back(name, value.value().is_object() ? value["content"].string() : value.string());
     }
-    if (!tokenizer_config["chat_template"].exists()) return std::nullopt;
-    return template_text(tokenizer_config["chat_template"]);
+    return spellings;
 }
 
 }  // namespace
@@ -225,7 +260,13 @@ Vocabulary load_vocabulary(const std::filesystem::path& directory, const io::Jso
     if (!tokens.bos && config["bos_token_id"].exists())
         tokens.bos = static_cast<std::int32_t>(config["bos_token_id"].integer(0, most_tokens));
     if (!tokens.bos && !tokenizer.prefix().empty()) tokens.bos = tokenizer.prefix().front();
-    tokens.chat_template = read_template(directory, names);
+    if (auto found = read_template(directory, names)) {
+        tokens.chat_template = std::move(found->text);
+        tokens.template_place = std::move(found->place);
+        const std::string map_path = (directory / "special_tokens_map.json").string();
+        const io::Json map_json = json_beside(directory, "special_tokens_map.json");
+        tokens.spellings = spellings_of(names, io::JsonView(map_json.is_null() ? nothing : map_json, map_path));
+    }
     return {std::move(tokenizer), std::move(tokens)};
 }
 
@@ -236,6 +277,12 @@ Vocabulary load_vocabulary(const io::GgufFile& file, Index model_size) {
     ModelTokens tokens{.bos = said.bos, .eos = said.eos, .stops = std::move(said.ends)};
     if (!tokens.eos && !tokens.stops.empty()) tokens.eos = tokens.stops.front();
     tokens.chat_template = std::move(said.chat_template);
+    tokens.template_place = concat(file.name(), ": field \"tokenizer.chat_template\"");
+    const auto spell = [&](const char* name, std::optional<std::int32_t> id) {
+        if (id) tokens.spellings.emplace_back(name, tokenizer.decode(std::span(&*id, 1), text::Decode::with_specials));
+    };
+    spell("bos_token", tokens.bos);
+    spell("eos_token", tokens.eos);
     tokens.model_size = model_size;
     tokens.directory = file.name();
     tokens.places = gguf_places;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,7 +16,10 @@
 #include <hydralora/io/gguf.hpp>
 #include <hydralora/io/json_view.hpp>
 #include <hydralora/text/chat_format.hpp>
+#include <hydralora/text/control_tokens.hpp>
 #include <hydralora/text/tokenizer.hpp>
+
+#include "chat.hpp"
 
 namespace hydra {
 
@@ -39,11 +43,13 @@ inline constexpr VocabularyPlaces gguf_places{"tokenizer.ggml.tokens", "the rows
 /// What the files beside a tokenizer, or the fields beside its tokens, say about them.
 struct ModelTokens {
     std::optional<std::int32_t> bos, eos;
-    std::vector<std::int32_t> stops{};              ///< of config.json and generation_config.json; of the fields
-    std::optional<std::string> chat_template{};     ///< never run, only recognised
-    hydralora::Index model_size = byte_vocabulary;  ///< vocab_size: rows of the embedding
-    std::string directory{};                        ///< or file, for messages
-    VocabularyPlaces places = directory_places;     ///< in it
+    std::vector<std::int32_t> stops{};           ///< of config.json and generation_config.json; of the fields
+    std::optional<std::string> chat_template{};  ///< as the model has it
+    std::string template_place{};                ///< where it stands, for messages
+    std::vector<std::pair<std::string, std::string>> spellings{};  ///< for it: "bos_token" and others
+    hydralora::Index model_size = byte_vocabulary;                 ///< vocab_size: rows of the embedding
+    std::string directory{};                                       ///< or file, for messages
+    VocabularyPlaces places = directory_places;                    ///< in it
 };
 
 class Vocabulary {
@@ -56,6 +62,7 @@ public:
     [[nodiscard]] static Vocabulary absent(std::string why);
 
     [[nodiscard]] bool is_bytes() const { return !tokenizer_ && absent_.empty(); }
+    [[nodiscard]] bool is_present() const { return absent_.empty(); }
     /// Throws if there is none.
     void check_present() const { hydralora::check(absent_.empty(), absent_); }
     /// Ids are below it.
@@ -86,21 +93,22 @@ public:
     [[nodiscard]] std::span<const std::int32_t> start() const;
     /// Ends a text, and the answers of chat formats that have no token of their own for it.
     [[nodiscard]] std::int32_t eos() const;
-    /// The token of a control segment, which must be there: `format` is for the message. None where the segment is to be
+    [[nodiscard]] std::optional<std::int32_t> bos() const { return tokens_.bos; }
+    /// The token of a control segment, which must be there: `chat` is for the message. None where the segment is to be
     /// spelt: all but bos and eos in a vocabulary of bytes, marks that the tokenizer does not have.
-    [[nodiscard]] std::optional<std::int32_t> control(const hydralora::text::Segment& segment,
-                                                      hydralora::text::ChatFormat format) const;
+    [[nodiscard]] std::optional<std::int32_t> control(const hydralora::text::Segment& segment, const Chat& chat) const;
+    /// What the model's template wrote, cut at the control tokens that are the template's own.
+    [[nodiscard]] std::vector<hydralora::text::Segment> segments(const hydralora::text::jinja::Text& text) const;
 
-    /// Tokens that end a generated text; with a format, its end of turn too.
-    [[nodiscard]] std::vector<std::int32_t> stops(
-        std::optional<hydralora::text::ChatFormat> format = std::nullopt) const;
+    /// Tokens that end a generated text; with a chat format, its end of turn too.
+    [[nodiscard]] std::vector<std::int32_t> stops(const std::optional<Chat>& chat = std::nullopt) const;
 
     /// How the format's end of turn is spelt where no token ends it; "" where one does.
-    [[nodiscard]] std::string spelt_end_of_turn(hydralora::text::ChatFormat format) const;
+    [[nodiscard]] std::string spelt_end_of_turn(const Chat& chat) const;
 
-    /// The chat format asked for by `name`; "": what the model's template is written in, or hydralora where it has no
-    /// template. None where it has one that is not known: texts can be read, conversations not.
-    [[nodiscard]] std::optional<hydralora::text::ChatFormat> chat_format(std::string_view name) const;
+    /// The chat format asked for by `name`; "": the model's own template, or hydralora where it has none. None where it has
+    /// one that cannot be rendered here: texts can be read, conversations not.
+    [[nodiscard]] std::optional<Chat> chat_format(std::string_view name) const;
     /// Why chat_format("") found none, and the remedy.
     [[nodiscard]] std::string why_no_chat_format() const;
     [[nodiscard]] bool has_chat_template() const { return tokens_.chat_template.has_value(); }
@@ -110,14 +118,17 @@ private:
 
     std::string absent_;
     std::optional<hydralora::text::Tokenizer> tokenizer_;
-    hydralora::text::LongestMatch controls_;  // their spellings
+    hydralora::text::LongestMatch spellings_;  // of control tokens
+    hydralora::text::ControlTokens controls_;
+    std::shared_ptr<const OwnTemplate> own_;
+    std::string why_no_template_;
     ModelTokens tokens_{.bos = end_of_text, .eos = end_of_text, .stops = {end_of_text}};
 };
 
 /// Of a model directory: bytes where config.json says "tokens": "bytes", else tokenizer.json with the files beside it.
 [[nodiscard]] Vocabulary load_vocabulary(const std::filesystem::path& directory, const hydralora::io::JsonView& config);
 
-/// Of a GGUF file, whose embedding has `model_size` rows. Its template is recognised as that of a directory is.
+/// Of a GGUF file, whose embedding has `model_size` rows. Its template is taken as that of a directory is.
 [[nodiscard]] Vocabulary load_vocabulary(const hydralora::io::GgufFile& file, hydralora::Index model_size);
 
 }  // namespace hydra

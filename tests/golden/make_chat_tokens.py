@@ -1,5 +1,6 @@
 """Writes chat_chatml/, chat_llama2/ and chat_mistral/, small models' tokenizer files, with conversations.json beside them: the ids that
-Hugging Face transformers makes of the conversations of make_chat.py, and which of them the assistant's are.
+Hugging Face transformers makes of the conversations of make_chat.py, and which of them the assistant's are. And
+chat_templates.json: the ids of chat_chatml/ for the templates and conversations of make_templates.py.
 
     HF_HUB_OFFLINE=1 python make_chat_tokens.py    # transformers 5, tokenizers 0.22
 """
@@ -9,6 +10,7 @@ import pathlib
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
+import make_templates
 from make_chat import CONVERSATIONS, TEMPLATES
 
 CORPUS = [content for turns in CONVERSATIONS for _, content in turns] + [
@@ -72,3 +74,26 @@ for name, (tokenizer, tokens) in MODELS.items():
         cases.append(case)
     (folder / "conversations.json").write_text(json.dumps(cases) + "\n")
     print(name, len(cases), tokenizer.get_vocab_size())
+
+cases = []
+tokenizer, _ = MODELS["chatml"]
+tokens = {"bos_token": "<|endoftext|>", "eos_token": "<|im_end|>"}
+for name, template in make_templates.CHAT.items():
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, chat_template=template, **tokens)
+    for conversation in make_templates.CONVERSATIONS:
+        messages = [{"role": role, "content": content} for role, content in conversation["turns"]]
+        if any(mark in m["content"] for m in messages for mark in ("<|im_", "<|end")):
+            continue  # transformers takes these for control tokens, we do not
+        options = {"tools": conversation.get("tools"), "add_generation_prompt": conversation.get("prompt", False)}
+        marks = "generation %}" in template
+        try:
+            out = fast.apply_chat_template(messages, tokenize=True, return_dict=True, return_assistant_tokens_mask=marks, **options)
+        except Exception:
+            continue
+        case = {"template": name, "messages": messages, **options, "ids": list(out["input_ids"])}
+        if marks:
+            case["mask"] = list(out["assistant_masks"])
+        cases.append(case)
+document = {"tokens": tokens, "templates": make_templates.CHAT, "cases": cases}
+pathlib.Path(__file__).with_name("chat_templates.json").write_text(json.dumps(document) + "\n")
+print("templates", len(cases))

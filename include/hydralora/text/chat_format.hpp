@@ -1,5 +1,5 @@
 // Conversations as models have learnt to read them: the built-in chat formats, and which of them a model's chat template
-// asks for. A template is text from outside: it is looked at, never run.
+// has the marks of. The template itself is chat_template.hpp's.
 #pragma once
 
 #include <array>
@@ -87,7 +87,8 @@ inline Loss loss_of(const Turn& turn) { return turn.speaker == Speaker::assistan
 
 inline std::string without_line_ends(std::string_view text) {
     const std::size_t first = text.find_first_not_of('\n');
-    return first == text.npos ? std::string() : std::string(text.substr(first, text.find_last_not_of('\n') + 1 - first));
+    return first == text.npos ? std::string()
+                              : std::string(text.substr(first, text.find_last_not_of('\n') + 1 - first));
 }
 
 inline std::string with_input(const Turn& turn) {

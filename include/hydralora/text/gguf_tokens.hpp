@@ -23,7 +23,7 @@ struct GgufTokens {
     bool add_bos = false, add_eos = false;
     /// Tokens that end a generated text: eos, eot, end of message, and those whose spelling says so.
     std::vector<std::int32_t> ends{};
-    std::optional<std::string> chat_template{};  ///< never run, only recognised
+    std::optional<std::string> chat_template{};  ///< as it stands
 };
 
 namespace gguf_tokenizer {

@@ -110,6 +110,9 @@ public:
         return parts_->decoder(std::move(tokens));
     }
 
+    /// The added tokens, by id.
+    [[nodiscard]] std::span<const AddedToken> added() const { return parts_->added; }
+
     /// One past the greatest id.
     [[nodiscard]] Index size() const { return parts_->size; }
 

@@ -20,22 +20,31 @@ inline bool is_wide_space(std::string_view c) {
 /// U+001C..001F too: they separate lines and fields.
 inline bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r') || (c >= '\x1c' && c <= '\x1f'); }
 
+/// Bytes of the white space that a text begins or ends with; 0 if there is none.
+inline std::size_t space_at_edge(std::string_view text, bool front) {
+    if (text.empty()) return 0;
+    if (is_space(front ? text.front() : text.back())) return 1;
+    for (const std::size_t n : {std::size_t{2}, std::size_t{3}})
+        if (text.size() >= n && is_wide_space(front ? text.substr(0, n) : text.substr(text.size() - n))) return n;
+    return 0;
+}
+
 }  // namespace white_space_detail
 
-/// The text without the white space around it: that of Unicode and the ASCII separators, which is what Jinja's trim and
+/// The text without the white space before it: that of Unicode and the ASCII separators, which is what Jinja's trim and
 /// Python's strip take off.
-[[nodiscard]] inline std::string_view without_outer_space(std::string_view text) {
-    using namespace white_space_detail;
-    const auto step = [&](bool front) -> std::size_t {
-        if (text.empty()) return 0;
-        if (is_space(front ? text.front() : text.back())) return 1;
-        for (const std::size_t n : {std::size_t{2}, std::size_t{3}})
-            if (text.size() >= n && is_wide_space(front ? text.substr(0, n) : text.substr(text.size() - n))) return n;
-        return 0;
-    };
-    while (const std::size_t n = step(true)) text.remove_prefix(n);
-    while (const std::size_t n = step(false)) text.remove_suffix(n);
+[[nodiscard]] inline std::string_view without_leading_space(std::string_view text) {
+    while (const std::size_t n = white_space_detail::space_at_edge(text, true)) text.remove_prefix(n);
     return text;
+}
+/// The same after it.
+[[nodiscard]] inline std::string_view without_trailing_space(std::string_view text) {
+    while (const std::size_t n = white_space_detail::space_at_edge(text, false)) text.remove_suffix(n);
+    return text;
+}
+/// The same on both sides.
+[[nodiscard]] inline std::string_view without_outer_space(std::string_view text) {
+    return without_trailing_space(without_leading_space(text));
 }
 
 }  // namespace hydralora::text

@@ -19,6 +19,8 @@
 #include "documents.hpp"
 #include "evaluate.hpp"
 #include "io/scratch.hpp"
+#include "model_chat.hpp"
+#include "own_template.hpp"
 #include "plan.hpp"
 
 using namespace hydra;
@@ -90,6 +92,15 @@ Ids ids_of(const JsonView& list) {
     return ids;
 }
 
+Conversation conversation_of(const JsonView& messages) {
+    Conversation turns;
+    for (std::size_t t = 0; t < messages.size(); ++t)
+        turns.push_back({hydralora::parse_enum<Speaker>("role", messages.element(t)["role"].string(),
+                                                        hydralora::text::speaker_names),
+                         messages.element(t)["content"].string()});
+    return turns;
+}
+
 /// A copy of a golden directory to change a file of.
 struct Model {
     test::ScratchDirectory folder;
@@ -132,6 +143,8 @@ TEST_CASE("documents: conversations have the ids and the mask that transformers 
         const Vocabulary& vocabulary = model.second;
         const auto format = vocabulary.chat_format("");
         REQUIRE(format.has_value());
+        REQUIRE(format->own() != nullptr);
+        const auto builtin = vocabulary.chat_format(name.substr(5));
         const std::string path = (golden(name) / "conversations.json").string();
         const Json document = hydralora::io::read_json(path);
         const JsonView cases(document, path);
@@ -140,13 +153,9 @@ TEST_CASE("documents: conversations have the ids and the mask that transformers 
             CAPTURE(name);
             CAPTURE(i);
             const JsonView expected = cases.element(i);
-            Conversation turns;
-            for (std::size_t t = 0; t < expected["messages"].size(); ++t)
-                turns.push_back(
-                    {hydralora::parse_enum<Speaker>("role", expected["messages"].element(t)["role"].string(),
-                                                    hydralora::text::speaker_names),
-                     expected["messages"].element(t)["content"].string()});
-            const Document made = document_of(vocabulary, *format, render(*format, turns));
+            const Conversation turns = conversation_of(expected["messages"]);
+            const Document made = document_of(vocabulary, *format, written(vocabulary, *format, turns).segments);
+            if (builtin) CHECK(document_of(vocabulary, *builtin, render(builtin->format(), turns)).ids == made.ids);
             CHECK(made.ids == ids_of(expected["ids"]));
             Ids mask(made.trained.begin(), made.trained.end());
             CHECK(mask == ids_of(expected["mask"]));
@@ -155,13 +164,51 @@ TEST_CASE("documents: conversations have the ids and the mask that transformers 
     }
 }
 
+TEST_CASE("documents: a model's own template gives the ids and the mask that transformers gives") {
+    const std::string path = HYDRALORA_TEST_DATA "/golden/chat_templates.json";
+    const Json document = hydralora::io::read_json(path);
+    const JsonView cases = JsonView(document, path)["cases"], templates = JsonView(document, path)["templates"];
+    REQUIRE(cases.size() > 80);
+    std::size_t masks = 0;
+    for (const auto& [name, source] : templates.object()) {
+        const Model model("chat_chatml");
+        model.write("tokenizer_config.json",
+                    R"({"bos_token": "<|endoftext|>", "eos_token": {"content": "<|im_end|>"}})");
+        model.write("chat_template.jinja", *source.get_if<std::string>());
+        const Vocabulary vocabulary = open(model.folder.path());
+        const auto chat = vocabulary.chat_format("");
+        CAPTURE(name);
+        REQUIRE(chat.has_value());
+        for (std::size_t i = 0; i < cases.size(); ++i) {
+            const JsonView expected = cases.element(i);
+            if (expected["template"].string() != name) continue;
+            CAPTURE(i);
+            const Conversation turns = conversation_of(expected["messages"]);
+            const Json& tools = *expected.value().find("tools");
+            if (expected["add_generation_prompt"].boolean()) {
+                if (tools.is_null()) CHECK(prompt_of(vocabulary, *chat, turns) == ids_of(expected["ids"]));
+                continue;
+            }
+            const Document made = document_of(vocabulary, *chat, written(vocabulary, *chat, turns, tools).segments);
+            CHECK(made.ids == ids_of(expected["ids"]));
+            if (!expected["mask"].exists()) continue;
+            CHECK(Ids(made.trained.begin(), made.trained.end()) == ids_of(expected["mask"]));
+            ++masks;
+        }
+    }
+    CHECK(masks > 5);
+}
+
 TEST_CASE("documents: control tokens spelt in a text stay text") {
     for (const char* name : {"chat_chatml", "chat_llama2", "chat_mistral"}) {
         const Vocabulary vocabulary = open(golden(name));
         const auto format = vocabulary.chat_format("");
         const std::string words = "<|im_end|> </s><s> <|im_start|>system";
-        const Ids plain = document_of(vocabulary, *format, render(*format, {{Speaker::user, words}})).ids;
-        const Ids none = document_of(vocabulary, *format, render(*format, {{Speaker::user, "w"}})).ids;
+        const auto ids = [&](const char* content) {
+            return document_of(vocabulary, *format, written(vocabulary, *format, {{Speaker::user, content}}).segments)
+                .ids;
+        };
+        const Ids plain = ids(words.c_str()), none = ids("w");
         for (const std::int32_t id : vocabulary.stops(format))
             CHECK(std::count(plain.begin(), plain.end(), id) == std::count(none.begin(), none.end(), id));
         CHECK(has(vocabulary.decode(plain), words));
@@ -242,29 +289,109 @@ TEST_CASE("vocabulary: end, stops and template as the directory's files have the
     const Vocabulary plain = open(model.folder.path());
     CHECK(plain.eos() == 2);
     CHECK(plain.stops(ChatFormat::chatml) == Ids{2});
-    CHECK(plain.chat_format("") == ChatFormat::chatml);
+    REQUIRE(plain.chat_format("").has_value());
+    CHECK(plain.chat_format("")->own() != nullptr);
+    CHECK(plain.stops(plain.chat_format("")) == Ids{2});
     CHECK(plain.chat_format("zephyr") == ChatFormat::zephyr);
     model.write("config.json", R"({"vocab_size": 360, "eos_token_id": [0, 7]})");
     model.write("generation_config.json", R"({"eos_token_id": 9})");
     CHECK(open(model.folder.path()).stops() == Ids{0, 7, 9, 2});
     model.write("tokenizer_config.json", R"({"eos_token": {"content": "<|endoftext|>"}, "chat_template":
-        [{"name": "tool_use", "template": "x"}, {"name": "default", "template": "<|im_start|><|im_end|>"}]})");
-    CHECK(open(model.folder.path()).chat_format("") == ChatFormat::chatml);
+        [{"name": "tool_use", "template": "x"}, {"name": "default", "template":
+            "{% for m in messages %}{{ '<|im_start|>' + m.content + '<|im_end|>' + eos_token }}{% endfor %}"}]})");
+    const auto own = [&] {
+        const Vocabulary vocabulary = open(model.folder.path());
+        return vocabulary.spelt(prompt_of(vocabulary, vocabulary.chat_format("").value(), {{Speaker::user, "u"}}));
+    };
+    CHECK(own() == "<|im_start|>u<|im_end|><|endoftext|>");
     CHECK(open(model.folder.path()).eos() == 0);
     CHECK(open(model.folder.path()).stops(ChatFormat::chatml) == Ids{0, 7, 9, 2});
-    model.write("chat_template.jinja", "[INST] {{ x }}");
-    CHECK(open(model.folder.path()).chat_format("") == ChatFormat::mistral);
-    model.write("chat_template.jinja", "nothing known");
+    CHECK(open(model.folder.path()).stops(open(model.folder.path()).chat_format("")) == Ids{0, 7, 9, 2});
+    model.write("chat_template.jinja", "[INST] {{ messages[-1].content }}");
+    CHECK(own() == "[INST] u");
+    model.write("chat_template.jinja", "[INST]\n{{ messages | groupby('role') }} [/INST]");
     CHECK(!open(model.folder.path()).chat_format("").has_value());
-    CHECK(has(open(model.folder.path()).why_no_chat_format(),
-              "(plain, hydralora, alpaca, chatml, llama2, llama3, mistral, zephyr), and templates are not run; choose "
-              "one with --chat NAME"));
+    CHECK(open(model.folder.path()).why_no_chat_format() ==
+          (model.folder / "chat_template.jinja").string() +
+              ": line 2, column 15: the filter groupby is not known here; choose a format that is built in with --chat "
+              "NAME: plain, hydralora, alpaca, chatml, llama2, llama3, mistral, zephyr (the template has the marks of "
+              "mistral)");
+    model.write("chat_template.jinja", "{% if %}");
+    CHECK(has(open(model.folder.path()).why_no_chat_format(), "line 1, column 7: expected an expression, found %}"));
+    CHECK(open(model.folder.path()).chat_format("chatml") == ChatFormat::chatml);
     std::filesystem::remove(model.folder / "chat_template.jinja");
     model.write("tokenizer_config.json", "{}");
     CHECK(open(model.folder.path()).chat_format("") == ChatFormat::hydralora);
     CHECK(open(model.folder.path()).eos() == 0);  // of config.json
     const Vocabulary bytes;
     CHECK(bytes.chat_format("") == ChatFormat::hydralora);
+}
+
+TEST_CASE("models that are written say how they were trained to speak") {
+    const auto content = [](const std::vector<hydra::Companion>& all, const std::string& name) {
+        for (const auto& each : all)
+            if (each.name == name) return each.text;
+        return std::string();
+    };
+    const Model base("chat_chatml");
+    base.write("config.json", R"({"vocab_size": 360, "eos_token_id": 0})");
+    base.write("generation_config.json", R"({"eos_token_id": 0, "top_k": 5})");
+    base.write("tokenizer_config.json", R"({"eos_token": "<|endoftext|>", "model_max_length": 7})");
+    const auto told = [&](const char* chat) { return hydra::model_chat(open(base.folder.path()), chat); };
+    CHECK((!told("").chat_template && !told("").end_of_turn && told("").note.empty()));  // the base says it all
+
+    const hydra::ModelChat chatml = told("chatml");
+    CHECK(chatml.end_of_turn == 2);
+    CHECK(chatml.note ==
+          "It has the chat template of chatml, which it was trained in. It ends its turns with token 2 "
+          "(<|im_end|>), which the base does not name as an end; it is named now.\n");
+    const auto written_files = hydra::companions_with(base.folder.path(), chatml);
+    CHECK(content(written_files, "generation_config.json") ==
+          "{\n  \"eos_token_id\": [\n    0,\n    2\n  ],\n  \"top_k\": 5\n}\n");
+    const Model made("chat_chatml");
+    made.write("config.json", R"({"vocab_size": 360, "eos_token_id": 0})");
+    for (const char* name : {"generation_config.json", "tokenizer_config.json"})
+        made.write(name, content(written_files, name));
+    const Vocabulary vocabulary = open(made.folder.path());
+    const auto own = vocabulary.chat_format("");
+    REQUIRE((own.has_value() && own->own() != nullptr));
+    CHECK(vocabulary.stops() == Ids{0, 2});
+    CHECK(prompt_of(vocabulary, *own, {{Speaker::system, "s"}, {Speaker::user, "u"}}) ==
+          prompt_of(vocabulary, ChatFormat::chatml, {{Speaker::system, "s"}, {Speaker::user, "u"}}));
+    CHECK(document_of(vocabulary, *own, written(vocabulary, *own, pair).segments).trained ==
+          document_of(vocabulary, ChatFormat::chatml, render(ChatFormat::chatml, pair)).trained);
+
+    // A template that is there is not changed in its file: the one that readers take first is put beside it.
+    base.write("tokenizer_config.json", R"({"eos_token": "<|endoftext|>", "chat_template":
+        "{% for m in messages %}{{ m.content + '<|im_end|>' }}{% endfor %}"})");
+    const auto beside = hydra::companions_with(base.folder.path(), told("zephyr"));
+    CHECK(content(beside, "tokenizer_config.json") == test::content(base.folder / "tokenizer_config.json"));
+    CHECK(has(content(beside, "chat_template.jinja"), "<|endoftext|>"));
+    CHECK(content(beside, "generation_config.json") == test::content(base.folder / "generation_config.json"));
+    // Its own template ends turns with a token that nothing names as an end.
+    CHECK(!told("").chat_template);
+    CHECK(told("").ends == Ids{0, 2});
+}
+
+TEST_CASE("data: turns that the model's template leaves out are counted") {
+    const Model model("chat_chatml");
+    model.write("chat_template.jinja",
+                "{% for m in messages if m.role != 'system' %}{{ m.role + ': ' + m.content }}"
+                "{% if m.content == 'no' %}{{ raise_exception('not no') }}{% endif %}{% endfor %}");
+    const Vocabulary vocabulary = open(model.folder.path());
+    const DataOptions options{.seed = {}, .chat = vocabulary.chat_format("")};
+    const std::string pair_of = R"({"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}]})"
+                                "\n";
+    const auto domain =
+        read_domain(R"({"messages": [)" + pair_of + R"({"messages": [{"role": "system", "content": "s"}, )" + pair_of,
+                    "d.jsonl", options, vocabulary);
+    CHECK((domain.conversations == 2 && domain.unwritten == 1 && domain.untrained == 0));
+    CHECK(domain.first_unwritten == "turn 1 of line 2");
+    CHECK(has(error_of([&] {
+                  (void)read_domain(R"({"messages": [{"role": "user", "content": "no"}]})", "d.jsonl", options,
+                                    vocabulary);
+              }),
+              "chat_template.jinja: line 1, column 108: the template refuses: \"not no\""));
 }
 
 TEST_CASE("vocabulary: what is missing is named") {
@@ -286,8 +413,8 @@ TEST_CASE("vocabulary: what is missing is named") {
     CHECK(has(refused(""), "tokenizer_config.json: \"eos_token\": \"<|nothing|>\" is no token of tokenizer.json"));
     model.write("tokenizer_config.json", "{}");
     CHECK(has(refused(""), path + ": names no end-of-text token"));
-    model.write("tokenizer_config.json", R"({"chat_template": []})");
-    CHECK(has(refused(""), "expected at least 1 elements, found 0"));
+    model.write("tokenizer_config.json", R"({"chat_template": [{"name": "x"}]})");
+    CHECK(has(refused(""), "\"chat_template[0].template\": expected a string, the key is missing"));
     model.write("tokenizer_config.json", R"([])");
     CHECK(has(refused(""), "tokenizer_config.json: expected an object"));
     std::filesystem::remove(model.folder / "tokenizer.json");
@@ -301,7 +428,9 @@ TEST_CASE("vocabulary: a GGUF file's fields") {
     CHECK(whole.start().empty());
     CHECK(whole.stops() == Ids{2, 0});  // the spelling of <|endoftext|> says that it ends a text
     CHECK(whole.stops(ChatFormat::chatml) == Ids{2, 0});
-    CHECK(whole.chat_format("") == ChatFormat::chatml);
+    REQUIRE(whole.chat_format("").has_value());
+    CHECK(whole.chat_format("")->own()->place == "m.gguf: field \"tokenizer.chat_template\"");
+    CHECK(whole.stops(whole.chat_format("")) == Ids{2, 0});
     for (const std::int32_t id : {0, 1, 2, 3, 100}) CHECK(whole.is_control(id) == directory.is_control(id));
     CHECK(whole.encode("<|im_end|> 12 a\n") == directory.encode("<|im_end|> 12 a\n"));
     CHECK(open(without(chatml_fields(), "tokenizer.chat_template")).chat_format("") == ChatFormat::hydralora);

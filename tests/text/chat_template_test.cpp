@@ -1,0 +1,327 @@
+// Templates against what Hugging Face transformers renders of them (golden/templates.json, made by
+// golden/make_templates.py), what is trained where a template marks nothing, and what is refused.
+#include <doctest/doctest.h>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <hydralora/io/json.hpp>
+#include <hydralora/io/json_view.hpp>
+#include <hydralora/text/chat_template.hpp>
+#include <hydralora/text/format_templates.hpp>
+
+#include "support/message_of.hpp"
+
+using namespace hydralora;
+using namespace hydralora::text;
+
+namespace {
+
+const std::string golden_path = HYDRALORA_TEST_DATA "/golden/templates.json";
+
+jinja::Value value_of(jinja::Context& cx, const io::Json& json) {
+    if (const auto* truth = json.get_if<bool>()) return *truth;
+    if (const auto* integer = json.get_if<std::int64_t>()) return *integer;
+    if (const auto* real = json.get_if<double>()) return *real;
+    if (const auto* text = json.get_if<std::string>()) return jinja::Text(*text, 1);
+    if (json.is_null()) return jinja::None{};
+    if (const auto* elements = json.get_if<io::Json::Array>()) {
+        std::vector<jinja::Value> items;
+        for (const io::Json& each : *elements) items.push_back(value_of(cx, each));
+        return jinja::make_list(cx, std::move(items));
+    }
+    std::vector<std::pair<jinja::Value, jinja::Value>> members;
+    for (const auto& [key, value] : *json.get_if<io::Json::Object>())
+        members.emplace_back(jinja::Text(key), value_of(cx, value));
+    return jinja::make_dict(cx, std::move(members));
+}
+
+jinja::Text rendered(std::string_view source, const io::Json& variables = io::Json::object(),
+                     const jinja::Limits& limits = {}) {
+    const jinja::NodePtr tree = jinja::parse(source, limits);
+    jinja::Evaluator evaluator(limits, {});
+    jinja::Variables values;
+    for (const auto& [name, value] : *variables.get_if<io::Json::Object>())
+        values.emplace_back(name, value_of(evaluator.context(), value));
+    return evaluator.render(*tree, std::move(values));
+}
+
+/// [begin, end) of what is marked as generated, neighbours joined.
+std::vector<std::pair<std::size_t, std::size_t>> marked(const jinja::Text& text) {
+    std::vector<std::pair<std::size_t, std::size_t>> spans;
+    text.each_run([&](std::size_t begin, std::size_t end, jinja::Origin origin) {
+        if ((origin & jinja::generated) == 0) return;
+        if (!spans.empty() && spans.back().second == begin)
+            spans.back().second = end;
+        else
+            spans.emplace_back(begin, end);
+    });
+    return spans;
+}
+
+void check_rendered(const jinja::Text& text, const io::JsonView& expected) {
+    CHECK(text.bytes() == expected["text"].string());
+    std::vector<std::pair<std::size_t, std::size_t>> spans;
+    for (std::size_t k = 0; k < expected["generated"].size(); ++k) {
+        const io::JsonView span = expected["generated"].element(k);
+        const auto begin = static_cast<std::size_t>(span.element(0).integer(0, 1 << 20));
+        const auto end = static_cast<std::size_t>(span.element(1).integer(0, 1 << 20));
+        if (!spans.empty() && spans.back().second == begin)
+            spans.back().second = end;
+        else
+            spans.emplace_back(begin, end);
+    }
+    CHECK(marked(text) == spans);
+}
+
+Conversation conversation_of(const io::JsonView& messages) {
+    Conversation turns;
+    for (std::size_t i = 0; i < messages.size(); ++i)
+        turns.push_back({parse_enum<Speaker>("role", messages.element(i)["role"].string(), speaker_names),
+                         messages.element(i)["content"].string()});
+    return turns;
+}
+
+std::string refusal(std::string_view source, const jinja::Limits& limits = {}) {
+    return test::message_of([&] { (void)rendered(source, io::Json::object(), limits); });
+}
+
+/// The text with what is trained in brackets.
+std::string with_brackets(const RenderedChat& chat) {
+    std::string text = chat.text.bytes();
+    const auto spans = marked(chat.text);
+    for (auto span = spans.rbegin(); span != spans.rend(); ++span) {
+        text.insert(span->second, "]");
+        text.insert(span->first, "[");
+    }
+    return text;
+}
+
+constexpr Speaker S = Speaker::system, U = Speaker::user, A = Speaker::assistant, T = Speaker::tool;
+
+}  // namespace
+
+TEST_CASE("templates: each feature as transformers renders it") {
+    const io::Json document = io::read_json(golden_path);
+    const io::JsonView golden(document, golden_path), small = golden["small"];
+    const io::Json& variables = *document.find("variables");
+    REQUIRE(small.size() > 90);
+    std::size_t refused = 0;
+    for (std::size_t i = 0; i < small.size(); ++i) {
+        const std::string& source = small.element(i)["template"].string();
+        CAPTURE(source);
+        const io::JsonView expected = small.element(i)["rendered"];
+        if (expected.exists()) {
+            check_rendered(rendered(source, variables), expected);
+        } else {
+            CHECK_THROWS_AS((void)rendered(source, variables), jinja::TemplateError);
+            ++refused;
+        }
+    }
+    CHECK(refused > 20);
+}
+
+TEST_CASE("templates: conversations as transformers renders them") {
+    const io::Json document = io::read_json(golden_path);
+    const io::JsonView golden(document, golden_path), cases = golden["conversations"];
+    TemplateOptions options;
+    for (const auto& [name, unused] : golden["tokens"].object())
+        options.tokens.emplace_back(name, golden["tokens"][name].string());
+    std::size_t same = 0, refused = 0;
+    for (const auto& [name, unused] : golden["templates"].object()) {
+        CAPTURE(name);
+        const ChatTemplate chat(golden["templates"][name].string(), options);
+        CHECK(chat.marks_generation() == (name == "generation_blocks"));
+        for (std::size_t i = 0; i < cases.size(); ++i) {
+            CAPTURE(i);
+            const io::JsonView each = cases.element(i), expected = each["rendered"][name];
+            const Conversation turns = conversation_of(each["messages"]);
+            const Ending ending = each["add_generation_prompt"].boolean() ? Ending::for_assistant : Ending::as_it_is;
+            const io::Json& tools = *document.find("conversations")->get_if<io::Json::Array>()->at(i).find("tools");
+            if (!expected.exists()) {
+                CHECK_THROWS_AS((void)chat.text(turns, ending, tools), jinja::TemplateError);
+                ++refused;
+                continue;
+            }
+            check_rendered(chat.text(turns, ending, tools), expected);
+            if (ending == Ending::as_it_is)
+                CHECK(chat.conversation(turns, tools).text.bytes() == expected["text"].string());
+            ++same;
+        }
+    }
+    CHECK((same > 100 && refused > 0));
+}
+
+TEST_CASE("templates: what is trained where nothing is marked") {
+    const ChatTemplate chatml(
+        "{% for m in messages %}{{ '<' + m.role + '>' + m.content + '<end>\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<assistant>' }}{% endif %}");
+    CHECK(with_brackets(chatml.conversation({{U, "a"}, {A, "b"}, {U, "c"}, {A, "d"}})) ==
+          "<user>a<end>\n<assistant>[b<end>]\n<user>c<end>\n<assistant>[d<end>]\n");
+    CHECK(with_brackets(chatml.conversation({{U, "a"}, {A, ""}})) == "<user>a<end>\n<assistant>[<end>]\n");
+    CHECK(with_brackets(chatml.conversation({{A, "a"}, {U, "b"}})) == "<assistant>[a<end>]\n<user>b<end>\n");
+    CHECK(chatml.end_of_turn() == "<end>");
+
+    // The words begin as the prompt ends, and a prompt may open a thought that is left out later.
+    const ChatTemplate opens(
+        "{% for m in messages %}{{ '<' + m.role + '>' }}{% if m.role == 'assistant' and loop.last %}"
+        "{{ '<t></t>' }}{% endif %}{{ m.content.split('</t>')[-1] + '<end>' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<assistant><t>' }}{% endif %}");
+    CHECK(with_brackets(opens.conversation({{U, "a"}, {A, "<t>b"}, {U, "c"}, {A, "x</t>d"}})) ==
+          "<user>a<end><assistant>[<t>b<end>]<user>c<end><assistant><t>[</t>d<end>]");
+
+    // Without a prompt of its own, a turn begins where the one before ends; white space of it is trained.
+    const ChatTemplate inst(
+        "{% for m in messages %}{% if m.role == 'user' %}{{ '[I] ' + m.content + ' [/I]' }}{% else %}"
+        "{{ ' ' + m.content + ' </s>' }}{% endif %}{% endfor %}");
+    CHECK(with_brackets(inst.conversation({{U, "a"}, {A, "b"}, {U, "c"}, {A, "d"}})) ==
+          "[I] a [/I][ b </s>][I] c [/I][ d </s>]");
+    CHECK(inst.end_of_turn() == " </s>");
+
+    // A system prompt that moves with the last turn of the user.
+    const ChatTemplate moving(
+        "{% for m in messages %}{% if m.role == 'user' %}{{ '[I]' }}{% if loop.last or loop.nextitem is "
+        "defined and loop.index + 1 == loop.length %}{{ 'SYS ' }}{% endif %}{{ m.content + '[/I]' }}"
+        "{% else %}{{ m.content + '</s>' }}{% endif %}{% endfor %}");
+    CHECK(with_brackets(moving.conversation({{U, "a"}, {A, "b"}, {U, "c"}, {A, "d"}})) ==
+          "[I]a[/I][b</s>][I]SYS c[/I][d</s>]");
+
+    // Where white space alone ends a turn, it is trained.
+    const ChatTemplate lines("{% for m in messages %}{{ m.content + '\n\n' }}{% endfor %}");
+    CHECK(with_brackets(lines.conversation({{U, "a"}, {A, "b"}})) == "a\n\n[b\n\n]");
+}
+
+TEST_CASE("templates: turns that are not written are told of") {
+    const ChatTemplate some(
+        "{% for m in messages %}{% if m.role != 'system' and m.role != 'tool' %}{{ m.content }}."
+        "{% endif %}{% endfor %}");
+    const RenderedChat chat = some.conversation({{S, "s"}, {U, "u"}, {T, " "}, {T, "t"}, {A, "a"}});
+    CHECK(with_brackets(chat) == "u.[a.]");
+    CHECK(chat.unwritten == std::vector<std::size_t>{0, 3});
+    CHECK(chat.untrained.empty());
+    const ChatTemplate marked_late(
+        "{% for m in messages %}{% if loop.last %}{% generation %}{{ m.content }}"
+        "{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}");
+    CHECK(marked_late.conversation({{U, "u"}, {A, "a"}, {U, "v"}, {A, "b"}}).untrained == std::vector<std::size_t>{1});
+}
+
+TEST_CASE("templates: what a turn says stays its own") {
+    const auto origins = [](const jinja::Text& text) {
+        std::string result;
+        text.each_run([&](std::size_t begin, std::size_t end, jinja::Origin origin) {
+            result += std::to_string(jinja::source_of(origin)) + ":" + text.bytes().substr(begin, end - begin) + "|";
+        });
+        return result;
+    };
+    const auto of = [&](const std::string& expression, const std::string& content) {
+        return origins(ChatTemplate("{{ " + expression + " }}").text(Conversation{{U, content}}, Ending::as_it_is));
+    };
+    CHECK(of("'<s>' + messages[0].content + '</s>'", "<s>") == "0:<s>|1:<s>|0:</s>|");
+    CHECK(of("messages[0].content | trim | upper", " <s>a ") == "1:<S>A|");
+    CHECK(of("messages[0].content.split(',')[1] ~ messages[0].content[-1]", "a,<s>,b") == "1:<s>b|");
+    CHECK(of("messages[0].content | replace('x', '<s>')", "axb") == "1:a|0:<s>|1:b|");
+    CHECK(of("messages[0] | tojson", "\"<s>") == "0:{\"role\": \"user\", \"content\": \"|1:\\\"<s>|0:\"}|");
+    CHECK(of("messages[0].content | indent(2)", "a\nb") == "1:a\n|0:  |1:b|");
+    CHECK(of("[messages[0].content, '<s>']", "<s>") == "0:['|1:<s>|0:', '<s>']|");
+    CHECK(of("'%s-{}' % messages[0].content", "<s>") == "1:<s>|0:-{}|");
+    CHECK(of("messages[0].content | list | join('-')", "ab") == "1:a|0:-|1:b|");
+}
+
+TEST_CASE("templates: errors name the place, what is not known and what was found") {
+    CHECK(refusal("a\n {{ 'x' | nofilter }}") == "line 2, column 11: the filter nofilter is not known here");
+    CHECK(refusal("{{ 'x' is notest }}") == "line 1, column 8: the test notest is not known here");
+    CHECK(refusal("{{ 'a'.center(3) }}") == "line 1, column 14: the method center of a text is not known here");
+    CHECK(refusal("{% include 'x' %}") ==
+          "line 1, column 4: {% include %} is of templates in several files; a model's template is one");
+    CHECK(refusal("{% trans %}") == "line 1, column 4: the block {% trans %} is not known here");
+    CHECK(refusal("{{ f(1) }}") == "line 1, column 5: expected a function to call, found \"f\" is undefined");
+    CHECK(refusal("\n\n{{ x.y }}") == "line 3, column 5: \"x\" is undefined, so it has no \"y\"");
+    CHECK(refusal("{{ [].append(1) }}") ==
+          "line 1, column 13: the method append changes a list, which a template may not");
+    CHECK(refusal("{{ raise_exception('no <b>\n') }}") == "line 1, column 19: the template refuses: \"no <b>\\x0a\"");
+    CHECK(refusal("{% if true %}") == "line 1, column 14: expected {% endif %}, found the end of the template");
+    CHECK(refusal("{{ 1 + }}") == "line 1, column 8: expected an expression, found }}");
+    CHECK(refusal("{{ 'a' + 1 }}") == "line 1, column 8: expected two values that + takes, found str and int");
+    CHECK(refusal("{{ 9223372036854775807 + 1 }}") == "line 1, column 24: a whole number grows beyond 64 bits");
+    CHECK(refusal("{{ '\xc3\xa9' | upper }}") ==
+          "line 1, column 11: upper: only letters of ASCII have capital and small forms here");
+}
+
+TEST_CASE("templates: what they may cost is bounded") {
+    const auto over = [](std::string_view message, std::string_view words) {
+        return message.find(words) != std::string_view::npos;
+    };
+    const std::string loops = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}";
+    CHECK(over(refusal(loops), "steps"));
+    CHECK(over(refusal("{% set n = namespace(x='aaaaaaaaaaaaaaaa') %}{% for i in range(60) %}{% set n.x = n.x + n.x %}"
+                       "{% endfor %}"),
+               "bytes of text"));
+    CHECK(over(refusal("{{ 'ab' * 4611686018427387904 }}"), "bytes of text"));
+    CHECK(over(refusal("{{ [1] * 9223372036854775807 }}"), "steps"));
+    CHECK(over(refusal("{{ range(100001) | list }}"), "at most 100000 numbers"));
+    CHECK(over(refusal("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"), "macros call each other more than 40 deep"));
+    CHECK(over(refusal("{% set n = namespace(x=[]) %}{% for i in range(9999) %}{% set n.x = [n.x] %}{% endfor %}"),
+               "values are nested more than 120 deep"));
+    CHECK(over(refusal("{{ " + std::string(5000, '(') + "1" + std::string(5000, ')') + " }}"),
+               "the template is nested more than 120 deep"));
+    std::string wide = "{{ 1";
+    for (int i = 0; i < 5000; ++i) wide += " + 1";
+    CHECK(over(refusal(wide + " }}"), "the template is nested more than 120 deep"));
+    CHECK(over(refusal("{% for i in range(99) %}x{% endfor %}", {.output = 50}), "writes more than 50 bytes"));
+    CHECK(over(refusal("12345", {.template_bytes = 4}), "expected a template of at most 4 bytes, found 5"));
+    // A name that holds itself costs nothing and is not lost.
+    CHECK(rendered("{% set n = namespace() %}{% set n.me = n %}{% for i in [1] %}{% set n.l = loop %}{% macro m() %}"
+                   "{{ i }}{% endmacro %}{% set n.m = m %}{% endfor %}{{ n.m() }}{{ n.l.index }}")
+              .bytes() == "11");
+}
+
+TEST_CASE("templates: the date is the one that is given") {
+    TemplateOptions options;
+    options.now.tm_year = 125;
+    options.now.tm_mon = 5;
+    options.now.tm_mday = 7;
+    CHECK(ChatTemplate("{{ strftime_now('%d %b %Y') }}", options).text({}, Ending::as_it_is).bytes() == "07 Jun 2025");
+}
+
+TEST_CASE("templates: those of the built-in formats write what the formats write") {
+    const std::string path = HYDRALORA_TEST_DATA "/golden/chat.json";
+    const io::Json document = io::read_json(path);
+    const io::JsonView cases = io::JsonView(document, path)["cases"];
+    const FormatSpellings spellings{"<start>", "<it's>", "<\\e>"};
+    const auto spelt = [&](const std::vector<Segment>& segments) {
+        std::string text;
+        for (const Segment& s : segments)
+            text += s.piece == Piece::start ? spellings.start
+                    : s.piece == Piece::bos ? spellings.bos
+                    : s.piece == Piece::eos ? spellings.eos
+                                            : s.text;
+        return text;
+    };
+    const auto or_none = [](auto&& make) {
+        try {
+            return std::optional<std::string>(make());
+        } catch (const Error&) {
+            return std::optional<std::string>();
+        }
+    };
+    for (std::size_t f = 0; f < chat_format_names.size(); ++f) {
+        const auto format = static_cast<ChatFormat>(f);
+        const ChatTemplate own(chat_template_of(format, spellings));
+        std::size_t written = 0;
+        for (std::size_t i = 0; i < cases.size(); ++i) {
+            CAPTURE(chat_format_names[f]);
+            CAPTURE(i);
+            const Conversation turns = conversation_of(cases.element(i)["messages"]);
+            const auto expected = or_none([&] { return spelt(render(format, turns)); });
+            if (!expected && turns.size() == 1) continue;  // a system prompt alone, which templates write nothing of
+            CHECK(or_none([&] { return own.text(turns, Ending::as_it_is).bytes(); }) == expected);
+            written += expected ? 1 : 0;
+            if (!expected || turns.back().speaker == A) continue;
+            CHECK(own.text(turns, Ending::for_assistant).bytes() == spelt(render_prompt(format, turns)));
+        }
+        CHECK(written > 20);
+    }
+}
