@@ -391,7 +391,7 @@ TEST_CASE("data: turns that the model's template leaves out are counted") {
                   (void)read_domain(R"({"messages": [{"role": "user", "content": "no"}]})", "d.jsonl", options,
                                     vocabulary);
               }),
-              "chat_template.jinja: line 1, column 108: the template refuses: \"not no\""));
+              "chat_template.jinja: line 1, column 121: the template refuses: \"not no\""));
 }
 
 TEST_CASE("vocabulary: what is missing is named") {
