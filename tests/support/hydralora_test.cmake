@@ -22,10 +22,11 @@ function(hydralora_test_of_other_flags target)
 endfunction()
 
 # hydralora_test(core/view_test) builds tests/core/view_test.cpp and registers it as `core.view`.
-# IO: links hydralora::io, and leaves the test out where that target is not defined. TIMEOUT: seconds, in every tier;
+# IO: links hydralora::io, and leaves the test out where that target is not defined. COMPILED: links hydralora::compiled, for
+# what takes long to instantiate. TIMEOUT: seconds, in every tier;
 # without it tests/run.sh decides by the tier.
 function(hydralora_test path)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "IO" "TIMEOUT" "LABELS")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "IO;COMPILED" "TIMEOUT" "LABELS")
     set(library hydralora::hydralora)
     if(arg_IO)
         set(library hydralora::io)
@@ -40,6 +41,9 @@ function(hydralora_test path)
 
     add_executable(${target} ${path}.cpp)
     target_link_libraries(${target} PRIVATE ${library} hydralora_test_main hydralora_test_odr hydralora_warnings)
+    if(arg_COMPILED)
+        target_link_libraries(${target} PRIVATE hydralora::compiled)
+    endif()
     target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/tests")
     set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
     target_precompile_headers(${target} REUSE_FROM hydralora_test_headers)
