@@ -149,7 +149,11 @@ private:
         try {
             const hydralora::io::Json tools =
                 record.tools.empty() ? hydralora::io::Json() : hydralora::io::parse_json(record.tools, "tools");
-            return written(vocabulary_, chat, record.turns, tools);
+            Written result = written(vocabulary_, chat, record.turns, tools);
+            check(tools.is_null() || written(vocabulary_, chat, record.turns).segments != result.segments,
+                  "found tools, of which the model's chat template writes nothing; write them into a system prompt and "
+                  "leave \"tools\" out, or leave the record out");
+            return result;
         } catch (const hydralora::Error& error) {
             place.fail(error.what());
         }

@@ -69,10 +69,18 @@ struct NestedScales {
     [[nodiscard]] HYDRALORA_HD static constexpr Index size(Index blocks) {
         return codes + 1 + (blocks + group - 1) / group;
     }
-    /// The product is exact in a double and rounded by itself, so that no compiler makes one operation of it and the sum.
+    /// The product is rounded by itself: a compiler that made one operation of it and the sum, here and not there, would give
+    /// a block two values.
     [[nodiscard]] HYDRALORA_HD static float scale(const float* side, Index block, int code) {
-        const double product = static_cast<double>(side[code]) * static_cast<double>(side[codes + 1 + block / group]);
-        return static_cast<float>(product) + side[codes];
+#if defined(__CUDA_ARCH__)
+        const float product = __fmul_rn(side[code], side[codes + 1 + block / group]);
+#else
+        float product = side[code] * side[codes + 1 + block / group];
+#if defined(__GNUC__)
+        asm("" : "+m"(product));  // cannot be looked through
+#endif
+#endif
+        return product + side[codes];
     }
 };
 

@@ -73,10 +73,6 @@ public:
                   "built in "
                   "with --chat NAME, or leave the conversation out");
         RenderedChat result{text(turns, Ending::as_it_is, tools)};
-        check(
-            tools.is_null() || text(turns, Ending::as_it_is).bytes() != result.text.bytes(),
-            "found tools, of which the model's chat template writes nothing; write them into a system prompt and leave "
-            "\"tools\" out, or leave the conversation out");
         note_unread(result, turns, tools, &Turn::reasoning);
         note_unread(result, turns, tools, &Turn::tool_calls);
         if (!marks_) mark_trained(result, turns, tools);

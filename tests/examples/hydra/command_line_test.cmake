@@ -104,7 +104,7 @@ expect(1 "packed.jsonl: expected text or records, found gzip data; unpack it wit
 file(WRITE "${OUT}/keys.ndjson" "{\"text\": \"fine\", \"mood\": \"good\"}\n{\"prompt\": \"a\", \"completion\": \"b\", \"id\": 123456789012345678901234567890}\n")
 expect(0 "Note: keys.ndjson: the key \"mood\" is not read .1 record, at line 1.*keys: 5 bytes to predict, 2 examples"
     train keys.ndjson --base base/model --length 48 --held-out 0 --dry-run --out x)
-expect(1 "empty.txt: expected text, found none" components empty.txt)
+expect(1 "empty.txt: expected text, found an empty file" components empty.txt)
 expect(1 "double.jsonl: would be written over" components double.jsonl --json double.jsonl)
 expect(1 "target modules: \"w_proj\" is unknown, expected one of: q_proj, k_proj" ${train} --targets q_proj,w_proj --out x)
 expect(1 "--gate: \"hard\" is unknown, expected one of: none, uniform, softmax, top_k" ${train} --gate hard --out x)

@@ -414,7 +414,7 @@ TEST_CASE("vocabulary: what is missing is named") {
     model.write("tokenizer_config.json", "{}");
     CHECK(has(refused(""), path + ": names no end-of-text token"));
     model.write("tokenizer_config.json", R"({"chat_template": [{"name": "x"}]})");
-    CHECK(has(refused(""), "\"chat_template[0].template\": expected a string, the key is missing"));
+    CHECK(has(refused(""), "\"chat_template[0].template\": expected a string"));
     model.write("tokenizer_config.json", R"([])");
     CHECK(has(refused(""), "tokenizer_config.json: expected an object"));
     std::filesystem::remove(model.folder / "tokenizer.json");

@@ -287,8 +287,9 @@ TEST_CASE("inspect tells what a GGUF file is") {
     for (const char* part : {"GGUF file of version 3, 22 tensors",
                              "As a base: 2 layers of width 32, 4 heads of 16 (2 of keys and values), "
                              "feed-forward 256, vocabulary 264, 512 positions, output head of its own",
-                             "Tokenizer: \"gpt2\", pre-tokeniser \"gpt-2\", 264 tokens", "Chat template: chatml",
-                             "Q4_K (1), Q6_K (1)", "llama.attention.head_count_kv"})
+                             "Tokenizer: \"gpt2\", pre-tokeniser \"gpt-2\", 264 tokens",
+                             "Chat template: the model's own, which conversations are written by", "Q4_K (1), Q6_K (1)",
+                             "llama.attention.head_count_kv"})
         CHECK(has(model, part));
     const std::string parts = hydra::inspect({golden / "qwen3-00002-of-00003.gguf"});
     CHECK(has(parts, "in 3 parts, 25 tensors"));

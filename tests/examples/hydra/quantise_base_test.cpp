@@ -89,7 +89,7 @@ TEST_CASE("a run on a quantised base has the losses of one on a base that holds 
         REQUIRE(hydra::train(quantised, {}) == Outcome::done);
         REQUIRE(hydra::train(decoded, {}) == Outcome::done);
         const auto found = losses(quantised.loop.out);
-        CHECK(apart(found, losses(decoded.loop.out)) < 1e-5);
+        CHECK(apart(found, losses(decoded.loop.out)) < (hydra::takes_head(how) ? 1e-4 : 1e-5));
         CHECK(apart(found, losses(plain.loop.out)) > 1e-5);
         CHECK(text_at(quantised.loop.out / "run.json", "options", "quantise") == name);
         CHECK(text_at(quantised.loop.out / "adapter" / "adapter_config.json", nullptr, "base_quantisation") == name);
