@@ -325,3 +325,36 @@ TEST_CASE("templates: those of the built-in formats write what the formats write
         CHECK(written > 20);
     }
 }
+
+TEST_CASE(
+    "templates: thoughts, calls and ids are handed on; what is nowhere written is told; masked turns are not trained") {
+    const ChatTemplate chat(
+        "{% for m in messages %}{% if m.reasoning_content %}<{{ m.reasoning_content }}>{% endif %}{{ m.content }}"
+        "{% for c in m.tool_calls or [] %}[{{ c.function.name }} {{ c.function.arguments.n }}]{% endfor %}"
+        "{% if m.tool_call_id %}={{ m.name }}:{{ m.tool_call_id }}{% endif %}|{% endfor %}");
+    Conversation turns{
+        {Speaker::user, "q"}, {Speaker::assistant, "a"}, {Speaker::tool, "7"}, {Speaker::assistant, "b"}};
+    turns[1].reasoning = "why";
+    turns[1].tool_calls = R"({"id": "x1", "function": {"name": "f", "arguments": {"n": 3}}})";
+    turns[2].name = "f";
+    turns[2].call = "x1";
+    const auto trained = [&] {
+        const RenderedChat made = chat.conversation(turns);
+        std::string text;
+        made.text.each_run([&](std::size_t begin, std::size_t end, jinja::Origin origin) {
+            if ((origin & jinja::generated) != 0) text += made.text.bytes().substr(begin, end - begin);
+        });
+        return text;
+    };
+    CHECK(chat.conversation(turns).text.bytes() == "q|<why>a[f 3]|7=f:x1|b|");
+    CHECK(chat.conversation(turns).unwritten.empty());
+    CHECK(trained() == "<why>a[f 3]|b|");
+    turns[1].loss = Loss::masked;
+    CHECK(trained() == "b|");
+    CHECK(chat.conversation(turns).untrained.empty());
+
+    const ChatTemplate words("{% for m in messages %}{{ m.content }}|{% endfor %}");
+    CHECK(words.conversation(turns).unwritten == std::vector<std::size_t>{1, 1});  // the thought and the call
+    const ChatTemplate marking("{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}");
+    CHECK(test::message_of([&] { static_cast<void>(marking.conversation(turns)); }).find("turn 2 is masked") == 0);
+}

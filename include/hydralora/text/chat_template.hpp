@@ -113,6 +113,7 @@ private:
                 if (!value.empty()) members.emplace_back(jinja::Text(key), jinja::Text(value, origin));
             };
             member("reasoning_content", turn.reasoning);
+            member("thinking", turn.reasoning);  // what some templates call it
             member("name", turn.name);
             member("tool_call_id", turn.call);
             if (!turn.tool_calls.empty()) {
