@@ -141,7 +141,8 @@ Subcommand add_merge(CLI::App& app) {
     const auto options = std::make_shared<MergeOptions>();
     CLI::App& w = *app.add_subcommand("merge", "write a base with an adapter's weights added to its own");
     w.option_defaults()->always_capture_default();
-    w.add_option("adapter", options->adapter, "adapter directory, with gate none or uniform, or one of PEFT")
+    w.add_option("adapter", options->adapter,
+                 "adapter directory, with gate none or uniform, or, for a model directory, one of PEFT")
         ->required()
         ->type_name("ADAPTER");
     w.add_option("--base", options->base, "model directory or GGUF file")->required()->type_name("BASE");

@@ -42,13 +42,17 @@ bool may_differ(const std::string& key) {
 }
 
 void check_same_options(const std::filesystem::path& file, const Json& before, const Json& now) {
+    const auto differ = [&](const std::string& key, const Json* old, const Json* value) {
+        const auto spelt = [](const Json* json) { return json == nullptr ? "nothing" : io::to_text(*json); };
+        fail(file.string(), ": the run to resume has ", key, " = ", spelt(old), ", now it is ", spelt(value),
+             "; resume with the options and the files it began with, or begin a new run in another directory");
+    };
     for (const auto& [key, value] : *now.get_if<Json::Object>()) {
         const Json* old = before.find(key);
-        if (may_differ(key) || (old != nullptr && *old == value)) continue;
-        fail(file.string(), ": the run to resume has ", key, " = ", old == nullptr ? "nothing" : io::to_text(*old),
-             ", now it is ", io::to_text(value),
-             "; resume with the options and the files it began with, or begin a new run in another directory");
+        if (!may_differ(key) && (old == nullptr || *old != value)) differ(key, old, &value);
     }
+    for (const auto& [key, old] : *before.get_if<Json::Object>())  // what stands there only where it is asked for
+        if (!may_differ(key) && now.find(key) == nullptr) differ(key, &old, nullptr);
 }
 
 }  // namespace

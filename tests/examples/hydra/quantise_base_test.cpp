@@ -4,6 +4,7 @@
 
 #include <deque>
 
+#include <hydralora/io/adapter_config.hpp>
 #include <hydralora/io/json.hpp>
 #include <hydralora/io/json_view.hpp>
 #include <hydralora/io/model_files.hpp>
@@ -93,6 +94,7 @@ TEST_CASE("a run on a quantised base has the losses of one on a base that holds 
         CHECK(apart(found, losses(plain.loop.out)) > 1e-5);
         CHECK(text_at(quantised.loop.out / "run.json", "options", "quantise") == name);
         CHECK(text_at(quantised.loop.out / "adapter" / "adapter_config.json", nullptr, "base_quantisation") == name);
+        CHECK(io::read_adapter_config(quantised.loop.out / "adapter").base_quantisation == name);
     }
 }
 
@@ -113,6 +115,9 @@ TEST_CASE("threads, accumulation, recomputation, stopping and resuming do not ch
     auto others = parts;
     others.quantise = Quantise::nf4;
     CHECK(message_of([&] { hydra::train(others, {}); }).find("has quantise = \"nf4-nested\", now it is \"nf4\"") !=
+          std::string::npos);
+    others.quantise = Quantise::none;
+    CHECK(message_of([&] { hydra::train(others, {}); }).find("has quantise = \"nf4-nested\", now it is nothing") !=
           std::string::npos);
     REQUIRE(hydra::train(parts, {}) == Outcome::done);
     CHECK(checkpoint_bytes(parts.loop.out) == checkpoint_bytes(whole.loop.out));
