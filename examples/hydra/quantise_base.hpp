@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include <hydralora/io/model_files.hpp>
+#include <hydralora/model/config.hpp>
 #include <hydralora/quant/format.hpp>
 
 namespace hydra {
@@ -20,11 +21,19 @@ inline constexpr std::array<std::string_view, 7> quantise_names{
 /// Of anything but none.
 [[nodiscard]] hydralora::QuantFormat format_of(Quantise how);
 [[nodiscard]] constexpr bool takes_head(Quantise how) { return how >= Quantise::nf4_head; }
+/// Whether the matrix of that name is among what is quantised, in a model with that head.
+[[nodiscard]] inline bool quantises(Quantise how, hydralora::LmHead head, std::string_view name) {
+    if (how == Quantise::none) return false;
+    return name.ends_with("_proj.weight") ||
+           (takes_head(how) &&
+            name == (head == hydralora::LmHead::tied ? "model.embed_tokens.weight" : "lm_head.weight"));
+}
 
 /// Bytes of matrices in a model's files that are quantised, and of what they become.
 struct QuantisedBytes {
     hydralora::Index before = 0, after = 0;
 };
-[[nodiscard]] QuantisedBytes quantised_bytes(const hydralora::io::ModelFiles& files, Quantise how);
+[[nodiscard]] QuantisedBytes quantised_bytes(const hydralora::io::ModelFiles& files, hydralora::LmHead head,
+                                             Quantise how);
 
 }  // namespace hydra

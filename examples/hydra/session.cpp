@@ -57,9 +57,11 @@ void note_other_base(const std::filesystem::path& adapter, const io::AdapterFile
                  adapter.string().c_str(), io::in_quotes(config.base_model_name_or_path).c_str());
 }
 
-Quantise quantisation_of(const io::AdapterFileConfig& config) {
+Quantise quantisation_of(const std::filesystem::path& adapter, const io::AdapterFileConfig& config) {
     if (config.base_quantisation.empty()) return Quantise::none;
-    return parse_enum<Quantise>("base_quantisation", config.base_quantisation, quantise_names);
+    const auto file = adapter / io::adapter_config_name;
+    return parse_enum<Quantise>(concat(file.string(), ": \"base_quantisation\""), config.base_quantisation,
+                                quantise_names);
 }
 
 void note_other_quantisation(const std::filesystem::path& adapter, Quantise trained, Quantise now) {

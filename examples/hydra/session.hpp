@@ -27,7 +27,8 @@ void note_other_base(const std::filesystem::path& adapter, const hydralora::io::
                      const BaseModel& base);
 
 /// How the base was quantised when an adapter was trained on it.
-[[nodiscard]] Quantise quantisation_of(const hydralora::io::AdapterFileConfig& config);
+[[nodiscard]] Quantise quantisation_of(const std::filesystem::path& adapter,
+                                       const hydralora::io::AdapterFileConfig& config);
 /// Says so where it is another way now.
 void note_other_quantisation(const std::filesystem::path& adapter, Quantise trained, Quantise now);
 
@@ -48,15 +49,15 @@ public:
             return;
         }
         const auto file = read_adapter_directory(adapter);
-        const Quantise trained = quantisation_of(file);
+        const Quantise trained = quantisation_of(adapter, file);
         quantise_base(host_of(be_, host_), base_, quantise.value_or(base_.files.is_gguf() ? Quantise::none : trained));
-        note_other_quantisation(adapter, trained, base_.quantise);
         config_ = from_file_config(file);
         chat_format_ = file.chat_format;
         const auto shapes = adapter_shapes(base_.config, config_);
         auto read = hydralora::make_buffers(host_, shapes);
         hydralora::io::load_adapter(adapter, read, {base_.checksum, base_.norms});
         note_other_base(adapter, file, base_);
+        if (!base_.files.is_gguf()) note_other_quantisation(adapter, trained, base_.quantise);
         adapters_ = hydralora::make_buffers(be_, shapes);
         upload_set(be_, read, adapters_);
         weights_ = PlacedWeights<B>(be_, base_, &config_);

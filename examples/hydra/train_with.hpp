@@ -178,7 +178,7 @@ Outcome train_with(B& be, const TrainOptions& given, const Surroundings& surroun
     const LoopOptions& loop = options.loop;
     const auto& domains = data.domains;
     BaseBytes bytes{static_cast<Index>(base.files.bytes())};  // read, and so in memory, by now
-    if (!base.files.is_gguf()) bytes.quantised = quantised_bytes(base.files.directory(), base.quantise);
+    if (!base.files.is_gguf()) bytes.quantised = quantised_bytes(base.files.directory(), base.config.lm_head, base.quantise);
     const Index held = bytes.files - bytes.quantised.before + bytes.quantised.after;
     const auto panels = adapted_panels(base, options.adapter, *options.weights);
     bytes.codes = codes_of(base, options.adapter, *options.weights);

@@ -100,9 +100,7 @@ inline constexpr std::string_view adapter_tensors_name = "adapter_model.safetens
         config.dropout_mask = json["dropout_mask"].one_of({"shared", "per_head"});
         config.base_checksum = json["base_checksum"].string();
         if (json["base_norms"].exists()) config.base_norms = json["base_norms"].string();
-        if (json["base_quantisation"].exists())
-            config.base_quantisation = json["base_quantisation"].one_of(
-                {"nf4", "nf4-nested", "int8", "nf4+head", "nf4-nested+head", "int8+head"});
+        if (json["base_quantisation"].exists()) config.base_quantisation = json["base_quantisation"].string();
         if (json["chat_format"].exists()) config.chat_format = json["chat_format"].string();
     }
     return config;
