@@ -163,8 +163,7 @@ void check_options(const TrainOptions& o) {
     if (o.quantise != Quantise::none) {
         const std::string flag = concat("--quantise ", enum_name(o.quantise, quantise_names));
         check(adapter, flag, ": --method full trains the matrices themselves; train an adapter, or leave it out");
-        check(!is_gguf(o.base), flag, ": the matrices of ", o.base.string(),
-              ", a GGUF file, are quantised already; leave it out");
+        check_to_quantise(o.base, is_gguf(o.base), o.quantise);
         check(o.weights != BaseWeights::packed, flag,
               ": quantised matrices are read as they are, not packed; leave out --weights packed");
     }

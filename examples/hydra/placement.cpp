@@ -33,22 +33,25 @@ std::vector<QuantFormat> adapted_formats(const BaseModel& base, const LlamaAdapt
     return formats;
 }
 
+/// bfloat16 unless a matrix holds more than that without being quantised.
 PanelStorage packed_panels(const std::vector<QuantFormat>& formats) {
-    bool halves = true;
-    for (const QuantFormat format : formats) {
-        if (is_quantised(format)) return PanelStorage::bfloat16;
-        halves = halves && format == QuantFormat::bf16;
-    }
-    return halves ? PanelStorage::bfloat16 : PanelStorage::compute;
+    const bool wide = std::any_of(formats.begin(), formats.end(), [](QuantFormat format) {
+        return format == QuantFormat::f32 || format == QuantFormat::f16;
+    });
+    return wide ? PanelStorage::compute : PanelStorage::bfloat16;
 }
 
-std::optional<PanelStorage> panels_of(bool quantised, BaseWeights weights, const std::vector<QuantFormat>& formats) {
+/// formats: of each layer's adapted matrices in turn.
+std::optional<PanelStorage> panels_of(bool quantised, BaseWeights weights, const LlamaAdapterConfig& adapters,
+                                      const std::vector<QuantFormat>& formats) {
     if (weights == BaseWeights::packed) return packed_panels(formats);
     if (weights == BaseWeights::packed8) {
-        for (const QuantFormat format : formats)
-            check(panel::has_codes(format), "--weights packed8: an adapted matrix of the base is in ", name_of(format),
-                  ", which codes of 8 bits do not hold to the last bit; choose ",
-                  is_quantised(format) ? "mapped" : "packed or mapped");
+        const std::size_t targets = adapters.targets.size();
+        for (std::size_t i = 0; i < formats.size(); ++i)
+            check(panel::has_codes(formats[i]), "--weights packed8: model.layers.", i / targets, '.',
+                  target_paths[index_of(adapters.targets[i % targets])], ".weight of the base is in ",
+                  name_of(formats[i]), ", which codes of 8 bits do not hold to the last bit; choose ",
+                  is_quantised(formats[i]) ? "mapped" : "packed or mapped");
         return PanelStorage::codes;
     }
     return quantised ? std::optional(PanelStorage::in_place) : std::nullopt;
@@ -79,13 +82,15 @@ BaseWeights weights_of(const std::filesystem::path& base, std::optional<BaseWeig
 
 std::optional<PanelStorage> adapted_panels(const BaseModel& base, const LlamaAdapterConfig& adapters,
                                            BaseWeights weights) {
-    return panels_of(base.files.is_gguf() || base.quantise != Quantise::none, weights, adapted_formats(base, adapters));
+    return panels_of(base.files.is_gguf() || base.quantise != Quantise::none, weights, adapters,
+                     adapted_formats(base, adapters));
 }
 
 std::string rounding_note(const BaseModel& base, const LlamaAdapterConfig& adapters, BaseWeights weights) {
     if (weights != BaseWeights::packed) return {};
     const auto formats = adapted_formats(base, adapters);
-    if (std::none_of(formats.begin(), formats.end(), is_quantised)) return {};
+    if (packed_panels(formats) != PanelStorage::bfloat16 || std::none_of(formats.begin(), formats.end(), is_quantised))
+        return {};
     return "Note: --weights packed rounds the base's quantised matrices to bfloat16, an element by up to one part in "
            "256; "
            "--weights mapped takes them as they are";
@@ -95,17 +100,20 @@ BaseOutline outline_of(const std::filesystem::path& base, const LlamaAdapterConf
                        Quantise quantise) {
     BaseOutline outline;
     std::vector<QuantFormat> formats;
+    const auto each_adapted = [&](auto&& format) {
+        for (Index l = 0; l < outline.config.layers; ++l)
+            for (const Target t : adapters.targets)
+                formats.push_back(format(concat("model.layers.", l, '.', target_paths[index_of(t)], ".weight")));
+    };
     if (is_gguf(base)) {
         const auto parts = io::GgufParts::open(base);
         outline.config = io::llama_config_from_gguf(parts);
         io::check_gguf_tensors(parts, outline.config);
         outline.bytes = static_cast<Index>(parts.bytes());
-        for (Index l = 0; l < outline.config.layers; ++l)
-            for (const Target t : adapters.targets) {
-                const std::string path = concat("model.layers.", l, '.', target_paths[index_of(t)], ".weight");
-                const auto tensor = parts.find(io::gguf_detail::tensor_name(path, outline.config));
-                formats.push_back(*io::gguf_detail::quant_format(tensor.entry->type));
-            }
+        each_adapted([&](const std::string& path) {
+            const auto tensor = parts.find(io::gguf_detail::tensor_name(path, outline.config));
+            return *io::gguf_detail::quant_format(tensor.entry->type);
+        });
     } else {
         const auto path = base / "config.json";
         const std::string name = path.string();
@@ -116,16 +124,16 @@ BaseOutline outline_of(const std::filesystem::path& base, const LlamaAdapterConf
         if (!io::llama_files_detail::is_tied(files, outline.config)) outline.config.lm_head = LmHead::own;
         outline.bytes = static_cast<Index>(files.bytes());
         outline.quantised = quantised_bytes(files, outline.config.lm_head, quantise);
-        for (std::size_t i = 0; i < files.size(); ++i) {
-            const io::TensorEntry& entry = *files.tensor(i).entry;
-            if (!entry.name.ends_with("_proj.weight")) continue;
-            formats.push_back(entry.dtype == io::Dtype::bf16 ? QuantFormat::bf16 : QuantFormat::f32);
-        }
-        if (quantise != Quantise::none)
-            formats.assign(static_cast<std::size_t>(outline.config.layers) * adapters.targets.size(),
-                           format_of(quantise));
+        each_adapted([&](const std::string& path) {
+            if (quantise != Quantise::none) return format_of(quantise);
+            const auto tensor = files.find(path);
+            const io::Dtype dtype = tensor.entry == nullptr ? io::Dtype::f32 : tensor.entry->dtype;  // told when read
+            return dtype == io::Dtype::bf16  ? QuantFormat::bf16
+                   : dtype == io::Dtype::f16 ? QuantFormat::f16
+                                             : QuantFormat::f32;
+        });
     }
-    outline.panels = panels_of(is_gguf(base) || quantise != Quantise::none, weights, formats);
+    outline.panels = panels_of(is_gguf(base) || quantise != Quantise::none, weights, adapters, formats);
     if (weights == BaseWeights::packed8) outline.codes = codes_bytes(outline.config, adapters, formats);
     return outline;
 }

@@ -133,7 +133,7 @@ template <hydralora::Backend B>
 }
 
 /// How the adapted matrices of a base are held to train on the processor; none: where they lie, apart from the adapters.
-/// Packed they are as wide as they are stored: bfloat16 if all are so, or if one is quantised; else float.
+/// Packed they are panels of bfloat16, to which quantised ones are rounded; if one is stored in F16 or F32, of float.
 [[nodiscard]] std::optional<hydralora::PanelStorage> adapted_panels(const BaseModel& base,
                                                                     const hydralora::LlamaAdapterConfig& adapters,
                                                                     BaseWeights weights);

@@ -40,6 +40,12 @@ QuantFormat format_of(Quantise how) {
     }
 }
 
+void check_to_quantise(const std::filesystem::path& base, bool is_gguf, Quantise how) {
+    check(how == Quantise::none || !is_gguf, "--quantise ", enum_name(how, quantise_names),
+          ": quantises the matrices of a model directory; those of ", base.string(),
+          ", a GGUF file, are used as they are stored; leave it out");
+}
+
 QuantisedBytes quantised_bytes(const io::ModelFiles& files, LmHead head, Quantise how) {
     QuantisedBytes sum;
     for (std::size_t i = 0; i < files.size(); ++i) {
@@ -53,8 +59,7 @@ QuantisedBytes quantised_bytes(const io::ModelFiles& files, LmHead head, Quantis
 
 void quantise_base(HostBackend& be, BaseModel& base, Quantise how) {
     if (how == Quantise::none) return;
-    check(!base.files.is_gguf(), base.name, ": --quantise ", enum_name(how, quantise_names),
-          ": the matrices of a GGUF file are quantised already; leave it out");
+    check_to_quantise(base.name, base.files.is_gguf(), how);
     base.quantise = how;
     const auto quantise = [&](StoredView<HostBackend>& view, auto& converted, const std::string& name) {
         base.quantised.emplace_back(be, view, format_of(how), name);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <filesystem>
 #include <string_view>
 
 #include <hydralora/io/model_files.hpp>
@@ -28,6 +29,9 @@ inline constexpr std::array<std::string_view, 7> quantise_names{
            (takes_head(how) &&
             name == (head == hydralora::LmHead::tied ? "model.embed_tokens.weight" : "lm_head.weight"));
 }
+
+/// Throws where a base of that name is a GGUF file, whose matrices are used as they are stored.
+void check_to_quantise(const std::filesystem::path& base, bool is_gguf, Quantise how);
 
 /// Bytes of matrices in a model's files that are quantised, and of what they become.
 struct QuantisedBytes {

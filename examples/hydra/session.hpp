@@ -49,13 +49,13 @@ public:
             return;
         }
         const auto file = read_adapter_directory(adapter);
-        const Quantise trained = quantisation_of(adapter, file);
-        quantise_base(host_of(be_, host_), base_, quantise.value_or(base_.files.is_gguf() ? Quantise::none : trained));
         config_ = from_file_config(file);
         chat_format_ = file.chat_format;
         const auto shapes = adapter_shapes(base_.config, config_);
         auto read = hydralora::make_buffers(host_, shapes);
         hydralora::io::load_adapter(adapter, read, {base_.checksum, base_.norms});
+        const Quantise trained = quantisation_of(adapter, file);
+        quantise_base(host_of(be_, host_), base_, quantise.value_or(base_.files.is_gguf() ? Quantise::none : trained));
         note_other_base(adapter, file, base_);
         if (!base_.files.is_gguf()) note_other_quantisation(adapter, trained, base_.quantise);
         adapters_ = hydralora::make_buffers(be_, shapes);

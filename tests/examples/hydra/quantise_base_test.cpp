@@ -165,5 +165,5 @@ TEST_CASE("what --quantise does not go with is refused before anything is made")
     CHECK(refusal([](auto& o) { o.weights = hydra::BaseWeights::packed; }) ==
           "--quantise int8: quantised matrices are read as they are, not packed; leave out --weights packed");
     const std::string gguf = refusal([](auto& o) { o.base = o.loop.data[1]; });
-    CHECK(gguf.find("a GGUF file, are quantised already; leave it out") != std::string::npos);
+    CHECK(gguf.find("a GGUF file, are used as they are stored; leave it out") != std::string::npos);
 }
