@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include <hydralora/core/check.hpp>
+#include <hydralora/io/adapter_config.hpp>
 
 namespace hydra {
 
@@ -30,7 +31,9 @@ void check_output(const fs::path& path, std::string_view flag, const std::vector
         if (error) continue;
         const auto ends = std::mismatch(other.begin(), other.end(), whole.begin(), whole.end());
         const bool input_begins = ends.first == other.end(), output_begins = ends.second == whole.end();
-        check(!input_begins || (!output_begins && !fs::exists(whole, error)), flag, ' ', path.string(),
+        const bool beside = input_begins && !output_begins && !fs::exists(whole, error) &&
+                            !fs::exists(other / hydralora::io::adapter_config_name, error);  // which is replaced whole
+        check(!input_begins || beside, flag, ' ', path.string(),
               ": would be written over ", input.string(), ", which is read; choose another name");
         check(!output_begins, flag, ' ', path.string(), ": holds ", input.string(),
               ", which is read; choose another name");
