@@ -21,8 +21,6 @@ function(hydralora_test_of_other_flags target)
     set_target_properties(${target} PROPERTIES DISABLE_PRECOMPILE_HEADERS ON)
 endfunction()
 
-option(HYDRALORA_UNITY "Compile several tests, and parts of the trainer, as one unit: less work from nothing, more for one change" ON)
-
 # hydralora_test_program(<target> <sources>... [IO] [COMPILED] [UNITY n]): what all programs of tests have in common. IO: links
 # hydralora::io. COMPILED: links hydralora::compiled, for what takes long to instantiate. UNITY: so many sources are one unit.
 function(hydralora_test_program target)
@@ -128,7 +126,8 @@ function(hydralora_thrust_tests paths)
         target_link_libraries(thrust_host_tests PRIVATE hydralora::io)
     endif()
     target_include_directories(thrust_host_tests PRIVATE "${PROJECT_SOURCE_DIR}/tests")
-    set_target_properties(thrust_host_tests PROPERTIES CXX_EXTENSIONS OFF)
+    set_target_properties(thrust_host_tests PROPERTIES
+        CXX_EXTENSIONS OFF UNITY_BUILD ${HYDRALORA_UNITY} UNITY_BUILD_BATCH_SIZE 8)
     target_compile_definitions(thrust_host_tests PRIVATE
         HYDRALORA_TEST_THRUST "HYDRALORA_TEST_DATA=\"${PROJECT_SOURCE_DIR}/tests\"")
     target_precompile_headers(thrust_host_tests PRIVATE
