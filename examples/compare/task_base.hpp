@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include <hydralora/compiled.hpp>
 #include <hydralora/eigen/eigen_backend.hpp>
 #include <hydralora/io/llama_files.hpp>
 #include <hydralora/model/llama.hpp>

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <hydralora/compiled.hpp>
 #include <hydralora/eigen/eigen_backend.hpp>
 #include <hydralora/io/llama_files.hpp>
 #include <hydralora/model/params.hpp>

@@ -3,6 +3,7 @@
 
 #include "../../cmake/precompiled.hpp"
 
+#include <hydralora/compiled.hpp>
 #include <hydralora/io/gguf.hpp>
 #include <hydralora/io/json.hpp>
 #include <hydralora/io/json_view.hpp>
