@@ -23,7 +23,7 @@ set(analysis core)
 set(io core quant backend adapter model JSON posix)
 set(text core io JSON)
 set(compiled.hpp core quant backend panel eigen weight adapter nn model optim)
-set(compiled.cpp compiled.hpp)
+set(compiled.cpp compiled.hpp io)
 set(hydralora.hpp compiled.hpp core quant backend panel eigen weight adapter nn model optim corpus analysis io)
 set(thrust.hpp core quant backend panel thrust weight adapter nn model optim corpus analysis io)
 set(nodes fwd.hpp version.hpp core quant backend panel eigen thrust weight adapter nn model optim corpus analysis io text

@@ -191,6 +191,7 @@ set(HYDRALORA_HEADERS
     hydralora/io/gguf_types.hpp
     hydralora/io/gguf_writer.hpp
     hydralora/io/json.hpp
+    hydralora/io/json_definitions.hpp
     hydralora/io/json_value.hpp
     hydralora/io/json_view.hpp
     hydralora/io/json_write.hpp

@@ -7,6 +7,11 @@ if(NOT TARGET hydralora::compiled)
     set_target_properties(hydralora_compiled PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_EXTENSIONS OFF)
     target_link_libraries(hydralora_compiled PUBLIC hydralora::hydralora)
     target_compile_definitions(hydralora_compiled INTERFACE HYDRALORA_COMPILED)
+    if(TARGET nlohmann_json::nlohmann_json)  # the parser of io/json.hpp besides
+        target_link_libraries(hydralora_compiled PRIVATE $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>)
+        target_compile_definitions(hydralora_compiled
+            PRIVATE HYDRALORA_COMPILING_JSON INTERFACE HYDRALORA_COMPILED_JSON)
+    endif()
     if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")  # a debug build wants its own code debugged, and products in time
         target_compile_options(hydralora_compiled PRIVATE $<$<NOT:$<CONFIG:Release,RelWithDebInfo>>:-O2>)
     endif()

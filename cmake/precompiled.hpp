@@ -16,9 +16,11 @@
 #include <thread>
 #include <vector>
 
+#if !defined(HYDRALORA_COMPILED)
 #define EIGEN_DONT_PARALLELIZE  // as hydralora/eigen/product_definitions.hpp has it
 #include <Eigen/Core>
+#endif
 
-#if __has_include(<nlohmann/json.hpp>)
+#if __has_include(<nlohmann/json.hpp>) && !defined(HYDRALORA_COMPILED_JSON)
 #include <nlohmann/json.hpp>
 #endif

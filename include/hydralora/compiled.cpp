@@ -6,3 +6,7 @@
 #define HYDRALORA_COMPILING
 
 #include "compiled.hpp"
+
+#if defined(HYDRALORA_COMPILING_JSON)
+#include "io/json_definitions.hpp"
+#endif

@@ -1,23 +1,20 @@
-// Reading JSON from outside. nlohmann's parser runs as a source of events, with our own checks on depth, size,
-// duplicate keys, integers and bytes; it is the one place that includes it. No recursion: depth costs no stack.
+// Reading JSON from outside, with our own checks on depth, size, duplicate keys, integers and bytes. No recursion: depth costs no
+// stack. The parser is in json_definitions.hpp: in every unit, or in the target hydralora::compiled alone (compiled.hpp).
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <iterator>
+#include <filesystem>
 #include <numeric>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "../core/check.hpp"
 #include "file.hpp"
-#include "file_kind.hpp"
 #include "json_value.hpp"
 #include "quote.hpp"
 
@@ -56,121 +53,48 @@ private:
 
 namespace json_detail {
 
-/// Steps over the text and tells the place how far it came.
-class Reader {
+/// What the parser tells its events to.
+class Receiver {
 public:
-    using iterator_category = std::input_iterator_tag;
-    using value_type = char;
-    using difference_type = std::ptrdiff_t;
-    using pointer = const char*;
-    using reference = const char&;
+    virtual void null() = 0;
+    virtual void boolean(bool value) = 0;
+    virtual void integer(std::int64_t value) = 0;
+    virtual void unsigned_integer(std::uint64_t value) = 0;
+    virtual void real(double value, const std::string& token) = 0;
+    virtual void string(std::string&& value) = 0;
+    virtual void key(std::string&& value) = 0;
+    virtual void begin_object() = 0;
+    virtual void end_object() = 0;
+    virtual void begin_array() = 0;
+    virtual void end_array() = 0;
 
-    Reader(const char* at, JsonPlace* place) : at_(at), place_(place) {}
-    const char& operator*() const { return *at_; }
-    Reader& operator++() {
-        place_->move_to(++at_);
-        return *this;
-    }
-    Reader operator++(int) {
-        Reader before = *this;
-        ++*this;
-        return before;
-    }
-    friend bool operator==(const Reader& a, const Reader& b) { return a.at_ == b.at_; }
-    friend bool operator!=(const Reader& a, const Reader& b) { return a.at_ != b.at_; }
-
-private:
-    const char* at_;
-    JsonPlace* place_;
+protected:
+    ~Receiver() = default;
 };
 
-/// What the parser would take or would pay too much for: a byte order mark and NUL (it stops there and calls it the
-/// end), long strings and numbers (it keeps two copies).
-inline void check_tokens(JsonPlace& place, const JsonLimits& limits) {
-    const std::string_view text = place.text();
-    if (text.size() > limits.bytes)
-        place.fail("expected at most ", limits.bytes, " bytes of JSON, found ", text.size());
-    if (const std::string_view kind = foreign_kind(text); !kind.empty()) place.fail("expected JSON, found ", kind);
-    if (text.substr(0, 3) == byte_order_mark)
-        place.fail("expected JSON, found a byte order mark; remove the first three bytes");
-    constexpr std::size_t longest_number = 1000;
-    bool in_string = false;
-    std::size_t length = 0;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const char c = text[i];
-        if (c == '\0') {
-            place.move_to(text.data() + i + 1);
-            place.fail("expected JSON, found a NUL byte");
-        }
-        ++length;
-        if (in_string) {
-            if (c == '\\') {
-                if (i + 1 < text.size() && text[i + 1] != '\0') ++i;
-            } else if (c == '"') {
-                in_string = false;
-                length = 0;
-            }
-        } else if (c == '"') {
-            in_string = true;
-            length = 0;
-        } else if (std::strchr("{}[]:, \t\r\n", c) != nullptr) {
-            length = 0;
-        }
-        if (length > (in_string ? limits.string_bytes : longest_number)) {
-            place.move_to(text.data() + i + 1);
-            place.fail(in_string ? "the string" : "the word or number", " that ends here is longer than ",
-                       in_string ? limits.string_bytes : longest_number, " bytes");
-        }
-    }
-}
-
-/// Translates the parser's events (its names are fixed) to ours, and holds depth and number of values.
+/// Passes them on.
 template <class Events>
-class Sax {
+class Receives final : public Receiver {
 public:
-    Sax(Events& events, JsonPlace& place, const JsonLimits& limits) : events_(events), place_(place), limits_(limits) {}
+    explicit Receives(Events& events) : events_(events) {}
 
-    bool null() { return count(), events_.null(), true; }
-    bool boolean(bool value) { return count(), events_.boolean(value), true; }
-    bool number_integer(std::int64_t value) { return count(), events_.integer(value), true; }
-    bool number_unsigned(std::uint64_t value) { return count(), events_.unsigned_integer(value), true; }
-    bool number_float(double value, const std::string& token) {
-        return count(), events_.real(value, token), true;
-    }
-    bool string(std::string& value) { return count(), events_.string(std::move(value)), true; }
-    bool binary(nlohmann::json::binary_t&) { return false; }
-    bool key(std::string& value) { return events_.key(std::move(value)), true; }
-    bool start_object(std::size_t) { return descend(), events_.begin_object(), true; }
-    bool start_array(std::size_t) { return descend(), events_.begin_array(), true; }
-    bool end_object() { return --depth_, events_.end_object(), true; }
-    bool end_array() { return --depth_, events_.end_array(), true; }
-
-    template <class Exception>
-    bool parse_error(std::size_t, const std::string&, const Exception& error) {
-        // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error while parsing value - what we
-        // want"
-        std::string_view text = error.what();
-        if (const auto end = text.find("] "); end != std::string_view::npos) text.remove_prefix(end + 2);
-        if (const auto colon = text.find(": "); text.substr(0, 11) == "parse error" && colon != std::string_view::npos)
-            text.remove_prefix(colon + 2);
-        const std::string words = in_quotes(text, 200);
-        place_.fail("not JSON: ", std::string_view(words).substr(1, words.size() - 2));
-    }
+    void null() override { events_.null(); }
+    void boolean(bool value) override { events_.boolean(value); }
+    void integer(std::int64_t value) override { events_.integer(value); }
+    void unsigned_integer(std::uint64_t value) override { events_.unsigned_integer(value); }
+    void real(double value, const std::string& token) override { events_.real(value, token); }
+    void string(std::string&& value) override { events_.string(std::move(value)); }
+    void key(std::string&& value) override { events_.key(std::move(value)); }
+    void begin_object() override { events_.begin_object(); }
+    void end_object() override { events_.end_object(); }
+    void begin_array() override { events_.begin_array(); }
+    void end_array() override { events_.end_array(); }
 
 private:
-    void count() {
-        if (++values_ > limits_.values) place_.fail("expected at most ", limits_.values, " values, found more");
-    }
-    void descend() {
-        count();
-        if (++depth_ > limits_.depth) place_.fail("expected at most ", limits_.depth, " levels of nesting, found more");
-    }
-
     Events& events_;
-    JsonPlace& place_;
-    const JsonLimits& limits_;
-    std::size_t depth_ = 0, values_ = 0;
 };
+
+void parse(JsonPlace& place, const JsonLimits& limits, Receiver& receiver);
 
 }  // namespace json_detail
 
@@ -179,16 +103,8 @@ private:
 /// come as `integer`, those beyond 64 bits as `real`. The events may throw, best through `place.fail`; duplicate keys are theirs to refuse.
 template <class Events>
 void parse_json_events(JsonPlace& place, const JsonLimits& limits, Events& events) {
-    json_detail::check_tokens(place, limits);
-    const std::string_view text = place.text();
-    place.move_to(text.data());
-    json_detail::Sax<Events> sax(events, place, limits);
-    // What json::sax_parse does for JSON. That function brings the readers of five binary formats besides: 90 KiB of code
-    // and a second and a half of compile time in each unit.
-    auto input = nlohmann::detail::input_adapter(json_detail::Reader(text.data(), &place),
-                                                 json_detail::Reader(text.data() + text.size(), &place));
-    const bool complete = nlohmann::detail::parser<nlohmann::json, decltype(input)>(std::move(input)).sax_parse(&sax);
-    if (!complete) place.fail("not JSON");
+    json_detail::Receives<Events> receiver(events);
+    json_detail::parse(place, limits, receiver);
 }
 
 /// Builds a value from events.
@@ -266,3 +182,7 @@ private:
 }
 
 }  // namespace hydralora::io
+
+#if !defined(HYDRALORA_COMPILED_JSON)
+#include "json_definitions.hpp"
+#endif
