@@ -70,7 +70,7 @@ if [[ -e $run/report.json && -e $adapter ]]; then
 else
     echo "== HydraLoRA on $name: one A of rank 8, six heads, routers that read the document and begin from found components"
     "$hydra" train "$out"/data/finetune/*.jsonl "$out"/data/finetune/*.txt --base "$model" --out "$run" --resume \
-        --rank 8 --heads 6 --alpha 32 --router-init components --router-pooling context --router-sample 6000 --dropout 0 \
+        --rank 8 --heads 6 --alpha 32 --router-init components --router-pooling context --router-sample 4000 --dropout 0 \
         --mix equal --packing documents --steps 70 --batch 6 --length 128 --lr 2e-3 --held-out 0.1 --eval-examples 16 \
         --eval-answers 12 --save-every 25 --seed 41 "$@"
     training=$(sed -n 's/^ *"seconds": \([0-9]*\).*/\1/p' "$run/report.json")

@@ -6,6 +6,12 @@
 # one key and not the other. Nothing is logged as an error. With `tokenizer.ggml.pre` = llama-bpe the same happens without
 # add_bos_token, which is then taken as true. Seen: [11, 97] for "a" in a vocabulary whose token 97 is "a" and 11 nothing of the kind.
 #
+# Output seen:
+#   gpt-2, add_bos_token, no id: [11, 97]
+#   llama-bpe, neither key: [11, 97]
+#   gpt-2, neither key: [97]
+#   gpt-2, both keys: [40, 97]
+#
 # The way out: write both keys. Needs a network and Python 3; exits 1 if the behaviour changes.
 set -euo pipefail
 folder=$(mktemp -d)
