@@ -101,6 +101,22 @@ TEST_CASE("a LoRA of mlx-lm is that of PEFT with its factors turned") {
     put_foreign(lora, other);
     visit([&](const ParamPath&, auto& a, auto& b) { CHECK(test::same_bits(a.view(), b.view())); }, one, other);
 
+    // Of the last layers alone, as mlx-lm trains: zero elsewhere.
+    std::filesystem::create_directories(scratch / "last");
+    const auto file = SafetensorsFile::open(golden / "mlx" / mlx_tensors_name);
+    std::vector<NamedTensor> last;
+    for (const TensorEntry& entry : file.entries())
+        if (has(entry.name, "layers.1."))
+            last.push_back(named_tensor(entry.name, entry.dtype, entry.shape, file.bytes(entry)));
+    save_safetensors(scratch.path() / "last" / mlx_tensors_name, last, {});
+    test::set_content(scratch / "last/adapter_config.json", test::content(golden / "mlx/adapter_config.json"));
+    put_foreign(read_mlx(scratch / "last"), other);
+    for (const Target t : {Target::q_proj, Target::up_proj}) {
+        const auto b = other.layers[0][index_of(t)].B.view();
+        CHECK(std::all_of(b.data, b.data + b.size(), [](float v) { return v == 0; }));
+        CHECK(test::same_bits(other.layers[1][index_of(t)].B.view(), one.layers[1][index_of(t)].B.view()));
+    }
+
     std::filesystem::copy(golden / "mlx", scratch / "mlx");
     Json document = read_json(scratch / "mlx/adapter_config.json");
     const auto refusal = [&] {
