@@ -15,6 +15,7 @@ set(HYDRALORA_HEADERS
     hydralora/core/mutual_information.hpp
     hydralora/core/params.hpp
     hydralora/core/precision.hpp
+    hydralora/core/process_limits.hpp
     hydralora/core/random.hpp
     hydralora/core/random_words.hpp
     hydralora/core/thread_pool.hpp

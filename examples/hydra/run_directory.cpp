@@ -9,9 +9,9 @@
 #include <ctime>
 #include <limits>
 #include <system_error>
-#include <thread>
 
 #include <hydralora/core/check.hpp>
+#include <hydralora/core/process_limits.hpp>
 #include <hydralora/io/json.hpp>
 #include <hydralora/io/json_view.hpp>
 #include <hydralora/io/json_write.hpp>
@@ -58,7 +58,7 @@ void check_same_options(const std::filesystem::path& file, const Json& before, c
 }  // namespace
 
 RunDirectory::RunDirectory(const std::filesystem::path& path, bool resume, const std::string& command,
-                           const Json& options)
+                           const Json& options, Index threads)
     : path_(path) {
     const auto run_file = at("run.json");
     if (io::path_exists(path)) {
@@ -80,7 +80,8 @@ RunDirectory::RunDirectory(const std::filesystem::path& path, bool resume, const
                                          {"version", concat(HYDRALORA_VERSION_MAJOR, '.', HYDRALORA_VERSION_MINOR, '.',
                                                             HYDRALORA_VERSION_PATCH)},
                                          {"compiler", __VERSION__},
-                                         {"processors", Index{std::thread::hardware_concurrency()}}}));
+                                         {"processors", Index{available_processors()}},
+                                         {"threads", threads > 0 ? threads : Index{available_processors()}}}));
 }
 
 RunDirectory::Totals RunDirectory::open_metrics(Index first_step) {
@@ -123,9 +124,9 @@ void RunDirectory::write_json(const char* name, const Json& document) const {
 
 void RunDirectory::withdraw() const noexcept {
     if (!made_) return;
-    std::error_code ignored;
-    for (const char* name : {"components.json", "run.json"}) std::filesystem::remove(path_ / name, ignored);
-    std::filesystem::remove(path_, ignored);  // not one that holds something
+    std::error_code error;  // what cannot be removed stays
+    for (const char* name : {"components.json", "run.json"}) std::filesystem::remove(path_ / name, error);
+    std::filesystem::remove(path_, error);  // not one that holds something
 }
 
 long long peak_memory() {

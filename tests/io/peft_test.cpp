@@ -12,6 +12,8 @@
 #include "scratch.hpp"
 #include "support/matrix.hpp"
 
+namespace io_peft_test {
+
 using namespace hydralora;
 using namespace hydralora::io;
 using test::error_of;
@@ -340,3 +342,5 @@ TEST_CASE("changes of a base: a tensor twice is refused, a copy of the base's is
     }
     CHECK(test::same_bits(one.cview(), other.cview()));
 }
+
+}  // namespace io_peft_test

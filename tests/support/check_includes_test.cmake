@@ -44,7 +44,7 @@ expect_refusal(core/bad.hpp "#include <hydralora/backend/concept.hpp>\n" "hydral
 expect_refusal(core/bad.hpp "int a[1]; // [\n#include \"../backend/concept.hpp\"\n" "hydralora/core/bad.hpp:2: core -> backend")
 expect_refusal(core/bad.hpp "#include <hydralora/hydralora.hpp>\n" "core -> hydralora.hpp")
 expect_refusal(core/bad.hpp "#include <boost/any.hpp>\n" "core -> boost/any.hpp")
-expect_refusal(core/bad.hpp "#include <sys/mman.h>\n" "core -> posix")
+expect_refusal(backend/bad.hpp "#include <sys/mman.h>\n" "backend -> posix")
 expect_refusal(backend/bad.hpp "#include \"../eigen/gemm.hpp\"\n" "backend -> eigen")
 expect_refusal(weight/bad.hpp "#include \"../adapter/router.hpp\"\n" "weight -> adapter")
 expect_refusal(adapter/bad.hpp "#include <thrust/for_each.h>\n" "adapter -> CUDA")

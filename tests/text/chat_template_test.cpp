@@ -15,6 +15,8 @@
 
 #include "support/message_of.hpp"
 
+namespace text_chat_template_test {
+
 using namespace hydralora;
 using namespace hydralora::text;
 
@@ -358,3 +360,5 @@ TEST_CASE(
     const ChatTemplate marking("{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}");
     CHECK(test::message_of([&] { static_cast<void>(marking.conversation(turns)); }).find("turn 2 is masked") == 0);
 }
+
+}  // namespace text_chat_template_test

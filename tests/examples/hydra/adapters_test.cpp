@@ -25,6 +25,8 @@
 #include "support/matrix.hpp"
 #include "trainer_case.hpp"
 
+namespace trainer_adapters_test {
+
 using namespace test;
 using namespace hydralora;
 using hydra::ExportKind;
@@ -581,3 +583,5 @@ TEST_CASE("what cannot be done is refused, and nothing is left") {
     CHECK(has(merge(m.adapter("uniform"), m.base), "exists already; choose another --out"));
     CHECK(io::list_directory(m.scratch.path()) == names);
 }
+
+}  // namespace trainer_adapters_test

@@ -16,6 +16,8 @@
 #include "support/message_of.hpp"
 #include "vocabulary.hpp"
 
+namespace trainer_data_test {
+
 using namespace hydra;
 using hydralora::Index;
 
@@ -700,3 +702,5 @@ TEST_CASE("data: a line may have 16 MB and no byte more") {
     CHECK(message_of_file(file) ==
           file.string() + ":2:16777217: expected at most 16777216 bytes in a line, found 16777217; split the record");
 }
+
+}  // namespace trainer_data_test

@@ -20,6 +20,8 @@
 #include "support/message_of.hpp"
 #include "trainer_case.hpp"
 
+namespace trainer_gguf_base_test {
+
 using namespace hydralora;
 using namespace test;
 using hydra::Outcome;
@@ -325,3 +327,5 @@ TEST_CASE("inspect tells what a GGUF file is") {
     CHECK(!has(eos, "As a base"));
     CHECK(has(eos, "field \"tokenizer.ggml.eos_token_id\": expected the id of a token, less than 264, found 5000"));
 }
+
+}  // namespace trainer_gguf_base_test

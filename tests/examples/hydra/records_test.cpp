@@ -8,6 +8,8 @@
 #include "support/draw.hpp"
 #include "support/message_of.hpp"
 
+namespace trainer_records_test {
+
 using namespace hydra;
 using hydralora::Index;
 using hydralora::text::Speaker;
@@ -343,3 +345,5 @@ TEST_CASE("records: what is wrong in an array is named where it stands") {
           "d.json:1:2: expected a record of at most 16777216 bytes here, found a longer one; split it, or "
           "close the bracket or quote that is open");
 }
+
+}  // namespace trainer_records_test

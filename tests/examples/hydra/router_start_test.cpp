@@ -15,6 +15,8 @@
 #include "support/draw.hpp"
 #include "trainer_case.hpp"
 
+namespace trainer_router_start_test {
+
 using namespace hydra;
 using hydralora::Target;
 using test::error_of;
@@ -309,3 +311,5 @@ TEST_CASE("what cannot be labelled or fitted is refused by file and line, or wit
 }
 
 }  // namespace
+
+}  // namespace trainer_router_start_test
