@@ -211,6 +211,7 @@ set(HYDRALORA_HEADERS
     hydralora/io/shard_index.hpp
     hydralora/io/staged_directory.hpp
     hydralora/io/tensor_entry.hpp
+    hydralora/io/tensor_names.hpp
     hydralora/io/write_file.hpp
     # text
     hydralora/text/added_tokens.hpp

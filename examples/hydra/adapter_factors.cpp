@@ -1,5 +1,6 @@
 #include "adapter_factors.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 #include <optional>
@@ -9,6 +10,7 @@
 #include <hydralora/io/adapter_files.hpp>
 #include <hydralora/io/adapter_kind.hpp>
 #include <hydralora/io/lora_modules.hpp>
+#include <hydralora/io/peft.hpp>
 
 namespace hydra {
 
@@ -18,7 +20,8 @@ namespace {
 
 constexpr Index most_heads = 4096;
 
-/// What a key says: "base_model.model.model.layers.3.mlp.up_proj.lora_B2.weight" is B number 2 of layer 3's up_proj.
+/// What a key of ours or of the released code says: "base_model.model.model.layers.3.mlp.up_proj.lora_B2.weight" is B number 2
+/// of layer 3's up_proj.
 struct Key {
     std::string module;
     io::LoraPlace place;
@@ -76,11 +79,8 @@ std::vector<DoubleMatrix> read_all(const io::SafetensorsFile& file, const std::s
     return matrices;
 }
 
-}  // namespace
-
-AdapterFactors read_factors(const std::filesystem::path& adapter) {
-    const io::AdapterKind kind = io::adapter_kind(adapter);
-    if (kind != io::AdapterKind::peft) io::check_no_import(kind, adapter);
+/// The factors of a file of ours or of the released code.
+AdapterFactors read_numbered(const std::filesystem::path& adapter) {
     const auto file = io::SafetensorsFile::open(adapter / io::adapter_tensors_name);
     struct Entries {
         std::string module;
@@ -98,29 +98,61 @@ AdapterFactors read_factors(const std::filesystem::path& adapter) {
         check(numbered.emplace(key->number, &entry).second, file.where(entry), ": is there twice, as lora_",
               key->letter, " and as lora_", key->letter, "0");
     }
-    check(!places.empty(), file.name(), ": expected the tensors of an adapter, found none");
-
     AdapterFactors factors{file.name(), {}};
-    for (const auto& [place, entries] : places) {
-        ModuleFactors module{entries.module, place.first, place.second, read_all(file, entries.module, 'A', entries.a),
-                             read_all(file, entries.module, 'B', entries.b)};
+    for (const auto& [place, entries] : places)
+        factors.modules.push_back({entries.module, place.first, place.second,
+                                   read_all(file, entries.module, 'A', entries.a),
+                                   read_all(file, entries.module, 'B', entries.b)});
+    return factors;
+}
+
+DoubleMatrix matrix_of(const io::ForeignFactor& factor) {
+    DoubleMatrix m(factor.rows, factor.cols);
+    std::copy(factor.values.begin(), factor.values.end(), m.values.begin());
+    return m;
+}
+
+/// Of a LoRA of PEFT, as import reads it; scalings are left out, and so is what the file holds besides.
+AdapterFactors factors_of(const io::ForeignLora& lora) {
+    AdapterFactors factors{lora.file, {}};
+    for (const auto& [place, module] : lora.modules)
+        factors.modules.push_back({concat("layers.", place.first, '.', io::lora_modules[place.second].path),
+                                   place.first,
+                                   place.second,
+                                   {matrix_of(module.a)},
+                                   {matrix_of(module.b)}});
+    return factors;
+}
+
+/// A's and B's of a module belong together, and all modules have as many.
+void check_modules(const AdapterFactors& factors) {
+    check(!factors.modules.empty(), factors.file, ": expected the tensors of an adapter, found none");
+    for (const ModuleFactors& module : factors.modules) {
         const DoubleMatrix &a = module.a.front(), &b = module.b.front();
-        check(a.rows == b.cols, file.name(), ": ", module.name, ": A is ", shape_text(a), " and B ", shape_text(b),
+        check(a.rows == b.cols, factors.file, ": ", module.name, ": A is ", shape_text(a), " and B ", shape_text(b),
               ", expected as many rows of A as columns of B, the rank");
-        check(module.a.size() == 1 || module.a.size() == module.b.size(), file.name(), ": ", module.name, ": ",
+        check(module.a.size() == 1 || module.a.size() == module.b.size(), factors.file, ": ", module.name, ": ",
               module.a.size(), " A's for ", module.b.size(), " B's, expected one for all or one a head");
-        factors.modules.push_back(std::move(module));
-        const ModuleFactors &first = factors.modules.front(), &last = factors.modules.back();
-        check(last.a.size() == first.a.size() && last.b.size() == first.b.size(), file.name(), ": ", last.name, " has ",
-              last.a.size(), " A's and ", last.b.size(), " B's, ", first.name, ' ', first.a.size(), " and ",
-              first.b.size(), ", expected as many everywhere");
+        const ModuleFactors& first = factors.modules.front();
+        check(module.a.size() == first.a.size() && module.b.size() == first.b.size(), factors.file, ": ", module.name,
+              " has ", module.a.size(), " A's and ", module.b.size(), " B's, ", first.name, ' ', first.a.size(),
+              " and ", first.b.size(), ", expected as many everywhere");
     }
-    if (kind != io::AdapterKind::peft) {
-        const auto config = io::read_adapter_config(adapter);
-        const Index rank = factors.modules.front().a.front().rows;
-        check(config.rank == rank && config.heads == factors.heads(), file.name(), ": rank ", rank, " and ",
-              factors.heads(), " heads, ", io::adapter_config_name, " says ", config.rank, " and ", config.heads);
-    }
+}
+
+}  // namespace
+
+AdapterFactors read_factors(const std::filesystem::path& adapter) {
+    const io::AdapterKind kind = io::adapter_kind(adapter);
+    const bool peft = kind == io::AdapterKind::peft;
+    if (!peft) io::check_no_import(kind, adapter);
+    AdapterFactors factors = peft ? factors_of(io::read_peft(adapter).lora) : read_numbered(adapter);
+    check_modules(factors);
+    if (peft) return factors;
+    const auto config = io::read_adapter_config(adapter);
+    const Index rank = factors.modules.front().a.front().rows;
+    check(config.rank == rank && config.heads == factors.heads(), factors.file, ": rank ", rank, " and ",
+          factors.heads(), " heads, ", io::adapter_config_name, " says ", config.rank, " and ", config.heads);
     return factors;
 }
 

@@ -48,14 +48,14 @@ void write_model(const std::filesystem::path& directory, const Json& config, dou
     staged.commit(directory);
 }
 
+}  // namespace
+
 Vocabulary vocabulary_of(const io::GgufFile& file, Index size) {
     return file.find_field("tokenizer.ggml.model") != nullptr
                ? load_vocabulary(file, size)
                : Vocabulary::absent(
                      concat(file.name(), ": has no tokenizer: expected a field \"tokenizer.ggml.model\", found none"));
 }
-
-}  // namespace
 
 Vocabulary vocabulary_of(const std::filesystem::path& base) {
     if (is_gguf(base)) {

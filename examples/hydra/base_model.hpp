@@ -48,6 +48,8 @@ struct BaseModel {
 
 /// Of a directory or a GGUF file.
 [[nodiscard]] Vocabulary vocabulary_of(const std::filesystem::path& base);
+/// Of a GGUF file whose embedding has `size` rows; absent where the file has no tokenizer.
+[[nodiscard]] Vocabulary vocabulary_of(const hydralora::io::GgufFile& file, Index size);
 
 /// Reads a directory or a GGUF file. Tables of positions are made for `positions` tokens at least, as far as the model has so many, not
 /// for all that a long context would allow. Errors name file, key or tensor, expected and found.

@@ -22,16 +22,16 @@ inline constexpr std::array<std::string_view, 4> merge_type_names{"f32", "f16", 
 
 struct MergeOptions {
     std::filesystem::path adapter, base, out;
-    std::optional<MergeType> to;  ///< none: f16
+    std::optional<MergeType> to;  ///< of a GGUF file, none: f16; a directory keeps its own type
     int threads = 0;
 };
 
-/// Reads a directory of the released HydraLoRA code or a LoRA of PEFT, fits it to the base, and writes it as ours. What
-/// else the path holds is refused by name.
+/// Reads a directory of the released HydraLoRA code, or a LoRA of PEFT, mlx-lm or llama.cpp, fits it to the base, and writes it
+/// as ours. What else the path holds is refused by name.
 void run_import(const ImportOptions& options);
 
-/// Writes a base with the adapter's weights added to its own: a directory, of a GGUF file a file. The gates must not depend
-/// on the token.
+/// Writes a base with what an adapter does to its weights: of a directory a directory, of a GGUF file a file. The adapter is one
+/// of ours whose gates do not depend on the token or, for a directory, one of PEFT.
 void run_merge(const MergeOptions& options);
 
 }  // namespace hydra

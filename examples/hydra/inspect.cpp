@@ -74,11 +74,11 @@ std::string one(const fs::path& path) {
     if (path.extension() == ".gguf") return inspect_gguf(path);
     if (path.extension() == ".safetensors") return tensors_text(io::SafetensorsFile::open(path));
     if (io::path_exists(path / io::adapter_config_name)) {
-        const io::AdapterKind kind = io::adapter_kind(path);
+        const io::AdapterKind kind = io::kind_of(path);
         const bool peft = kind == io::AdapterKind::peft, mlx = kind == io::AdapterKind::mlx;
         const Json config =
-            peft || mlx ? io::read_json(path / io::adapter_config_name) : io::to_json(io::read_adapter_config(path));
-        return (peft  ? "LoRA of PEFT\n"
+            peft || mlx ? io::read_adapter_json(path).document : io::to_json(io::read_adapter_config(path));
+        return (peft  ? "Adapter of PEFT\n"
                 : mlx ? "LoRA of mlx-lm\n"
                       : "Adapter\n") +
                io::to_text(config, 2) + "\n" +

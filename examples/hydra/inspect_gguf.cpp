@@ -9,6 +9,7 @@
 #include <hydralora/core/check.hpp>
 #include <hydralora/io/gguf_llama.hpp>
 
+#include "base_model.hpp"
 #include "table.hpp"
 #include "vocabulary.hpp"
 
@@ -75,11 +76,12 @@ std::string formats_text(const GgufParts& parts) {
     return table.text();
 }
 
-/// What makes a base of it, or why it is none.
+/// What makes a base of it, or why it is none: its metadata, tensors, or vocabulary.
 std::string model_text(const GgufParts& parts) {
     try {
         const LlamaConfig c = io::llama_config_from_gguf(parts);
         io::check_gguf_tensors(parts, c);
+        static_cast<void>(vocabulary_of(parts.first(), c.vocabulary).eos());  // which every text ends with
         return concat("As a base: ", c.layers, " layers of width ", c.width, ", ", c.heads, " heads of ", c.head_dim,
                       " (", c.kv_heads, " of keys and values), feed-forward ", c.feed_forward, ", vocabulary ",
                       c.vocabulary, ", ", c.max_positions, " positions, output head ",

@@ -2,6 +2,7 @@
 #include "merge_gguf.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -22,18 +23,6 @@ namespace hydra {
 using namespace hydralora;
 
 namespace {
-
-/// Squares summed over elements: of a merged matrix, of what was added to it, and of what the new type took from it.
-struct Squares {
-    double whole = 0, added = 0, lost = 0;
-
-    Squares& operator+=(const Squares& other) {
-        whole += other.whole;
-        added += other.added;
-        lost += other.lost;
-        return *this;
-    }
-};
 
 const io::GgmlType& type_of(MergeType type) {
     static constexpr std::array<std::string_view, merge_type_names.size()> names{"F32", "F16", "BF16", "Q8_0"};
@@ -62,7 +51,7 @@ void encode_row(MergeType type, const float* row, Index cols, std::byte* to) {
 
 /// The matrix in its new type, with its rows in the order of the file.
 std::vector<std::byte> encoded(const MergedMatrix& merged, MergeType type, RowOrder order, const std::string& where,
-                               Squares& squares) {
+                               Rounding& rounding) {
     const auto after = merged.sum.view(), before = merged.w0.view();
     const io::GgmlType& to = type_of(type);
     check(after.cols % static_cast<Index>(to.block) == 0, where, ": has rows of ", after.cols, " elements, expected a ",
@@ -78,19 +67,13 @@ std::vector<std::byte> encoded(const MergedMatrix& merged, MergeType type, RowOr
     for (Index i = 0; i < after.rows; ++i) {
         quant::decode(stored, i, 1, 0, after.cols, row.data(), after.cols);
         for (Index j = 0; j < after.cols; ++j) {
-            const double exact = static_cast<double>(after(i, j)), added = exact - static_cast<double>(before(i, j));
             const float value = row[static_cast<std::size_t>(j)];
             check(std::isfinite(value), where, ": element (", i, ", ", j, ") is ", after(i, j),
                   " after merging, which ", to.name, " cannot hold; give --to bf16 or f32");
-            const double lost = static_cast<double>(value) - exact;
-            squares += {exact * exact, added * added, lost * lost};
+            rounding.add(before(i, j), after(i, j), value);
         }
     }
     return bytes;
-}
-
-std::string percent_of(double part, double whole) {
-    return whole > 0 ? concat(100 * std::sqrt(part / whole), " %") : std::string("-");
 }
 
 }  // namespace
@@ -104,7 +87,7 @@ void merge_gguf(const MergeOptions& options, Session& session, const std::filesy
         for (const io::GgufEntry& entry : file.entries()) tensors.push_back(io::gguf_tensor(file, entry));
 
     std::deque<std::vector<std::byte>> memory;
-    std::array<Squares, target_count> kinds;
+    std::array<Rounding, target_count> kinds;
     for (Index l = 0; l < model.layers; ++l)
         for (const Target t : session.adapter_config().targets) {
             const MergedMatrix merged = merged_matrix(session, l, t);
@@ -131,18 +114,20 @@ void merge_gguf(const MergeOptions& options, Session& session, const std::filesy
     });
 
     Table table({concat("error of ", type_of(type).name, ", root mean square"), "of the weights", "of what was added"});
-    Squares all;
-    const auto add = [&](std::string_view name, const Squares& s) {
-        table.add({std::string(name), percent_of(s.lost, s.whole), percent_of(s.lost, s.added)});
+    Rounding all;
+    const auto add = [&](std::string_view name, const Rounding& r) {
+        table.add({std::string(name), percent_of(r.lost, r.whole), percent_of(r.lost, r.added)});
     };
     for (const Target t : session.adapter_config().targets) {
         add(target_names[index_of(t)], kinds[index_of(t)]);
         all += kinds[index_of(t)];
     }
     add("all", all);
-    std::printf("Merged %s weights, stored as %s; all else is as the base has it.\n%s%sModel: %s\n",
-                grouped(static_cast<long long>(memory.size())).c_str(), std::string(type_of(type).name).c_str(),
-                table.text().c_str(), said.note.c_str(), target.string().c_str());
+    std::printf("Merged %s, stored as %s; all else is as the base has it.\n%s%sModel: %s\n",
+                counted(static_cast<long long>(memory.size()), "weight").c_str(),
+                std::string(type_of(type).name).c_str(), table.text().c_str(), said.note.c_str(),
+                target.string().c_str());
+    std::fputs(rounding_warning(all, "keep adapter and base apart, or give --to f16 or f32").c_str(), stderr);
 }
 
 }  // namespace hydra

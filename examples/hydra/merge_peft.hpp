@@ -7,9 +7,6 @@
 
 namespace hydra {
 
-/// Whether a directory says that it is a LoRA of PEFT, of any kind.
-[[nodiscard]] bool is_peft(const std::filesystem::path& adapter);
-
 /// Writes the base's directory with the adapter in its weights. A tied head that was trained becomes one of its own.
 void merge_peft(const MergeOptions& options, const std::filesystem::path& target);
 

@@ -1,15 +1,12 @@
-// A matrix of the base with an adapter added.
+// Matrices of the base with an adapter added, what storing them costs, and the model directory that they make.
 #pragma once
 
-#include <cmath>
 #include <cstddef>
-#include <cstring>
 #include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include <hydralora/adapter/collapse.hpp>
 #include <hydralora/io/safetensors_writer.hpp>
 
 #include "companions.hpp"
@@ -25,29 +22,33 @@ struct MergedMatrix {
 /// The gates of the session's adapter must not depend on the token.
 [[nodiscard]] MergedMatrix merged_matrix(Session& session, Index layer, hydralora::Target target);
 
-/// Squares summed over all merged weights: of what was added, and of what rounding to the stored type took from it.
+/// Squares summed over elements: of merged weights, of what was added to the base's, and of what the type that they are stored
+/// in took from them.
 struct Rounding {
-    double added = 0, lost = 0;
+    double whole = 0, added = 0, lost = 0;
+    std::string types{};  ///< "BF16", "BF16, F32": what they are stored in
+
+    /// One element: of the base, merged, and as it is stored.
+    void add(float before, float after, float stored);
+    void add_type(std::string_view name);
+    Rounding& operator+=(const Rounding& other);
 };
 
-/// w0 + delta as the base stores its weights: the bytes, with the rounding counted.
-template <class T>
-std::vector<std::byte> stored(hydralora::MatrixView<const float> sum, hydralora::MatrixView<const float> w0,
-                              const std::string& where, Rounding& rounding) {
-    using namespace hydralora;
-    std::vector<std::byte> bytes(static_cast<std::size_t>(sum.size()) * sizeof(T));
-    for (Index i = 0; i < sum.size(); ++i) {
-        const auto value = static_cast<T>(sum.data[i]);
-        const double added = static_cast<double>(sum.data[i]) - static_cast<double>(w0.data[i]);
-        const double lost = static_cast<double>(static_cast<float>(value)) - static_cast<double>(sum.data[i]);
-        check(std::isfinite(static_cast<float>(value)), where, ": element ", i, " is ", sum.data[i],
-              " after merging, which ", io::dtype_name(io::dtype_of<T>()), " cannot hold");
-        rounding.added += added * added;
-        rounding.lost += lost * lost;
-        std::memcpy(bytes.data() + static_cast<std::size_t>(i) * sizeof(T), &value, sizeof(T));
-    }
-    return bytes;
-}
+/// sqrt(part / whole) in percent, "-" of nothing.
+[[nodiscard]] std::string percent_of(double part, double whole);
+
+/// What a merge into a directory says: "stored as BF16; rounding to it changes what was added by 0.4 % (root mean square)".
+[[nodiscard]] std::string rounding_text(const Rounding& rounding);
+
+/// A warning where rounding took more than a quarter of what was added (root mean square), with the way out; else nothing.
+[[nodiscard]] std::string rounding_warning(const Rounding& rounding, std::string_view way_out);
+inline constexpr std::string_view wider_base = "keep adapter and base apart, or merge into a base in float32";
+
+/// A merged matrix in a type of element that bases have: the bytes, with the rounding counted. Throws, naming `where`, for
+/// other types and for values that it cannot hold.
+[[nodiscard]] std::vector<std::byte> stored_as(hydralora::io::Dtype type, hydralora::MatrixView<const float> after,
+                                               hydralora::MatrixView<const float> before, const std::string& where,
+                                               Rounding& rounding);
 
 /// Writes a model directory in one step: these tensors and settings, and what the base's directory has besides.
 void write_merged(const std::filesystem::path& target, const std::vector<Companion>& others,

@@ -10,9 +10,9 @@ using namespace hydralora;
 using namespace hydralora::io;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    for (const char* architecture : {"llama", "qwen2"}) try {
+    for (const Architecture architecture : {Architecture::llama, Architecture::qwen2}) try {
             const GgufFile file(std::as_bytes(std::span(data, size)), "input");
-            const ForeignLora lora = read_gguf_adapter(file, {architecture, 4, 2});
+            const ForeignLora lora = read_gguf_adapter(file, {architecture, 4});
             if (lora.config.rank < 1 || lora.config.alpha < 0 || lora.config.target_modules.empty()) __builtin_trap();
             for (const auto& [place, module] : lora.modules) {
                 if (module.a.rows != module.b.cols || module.a.rows > lora.config.rank) __builtin_trap();

@@ -1,7 +1,9 @@
-// Bytes as adapter_config.json, read as each kind of adapter; what is read can be written and read again.
+// Bytes as adapter_config.json, read as each kind of adapter: ranks and scalings by pattern are in bounds, and what is read can
+// be written and read again.
 #include <hydralora/io/json.hpp>
 #include <hydralora/io/peft_config.hpp>
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -15,7 +17,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         try {
             const PeftConfig read = peft_config_from_json(document, "input");
             const AdapterFileConfig config = read.adapter;
-            if (read.rank_of("model.layers.0.mlp.up_proj") < 1) __builtin_trap();
+            for (const char* module : {"model.layers.0.self_attn.q_proj", "model.layers.1.mlp.down_proj", "lm_head"}) {
+                const Index rank = read.rank_of(module);
+                if (rank < 1 || rank > 65536 || !std::isfinite(read.scaling_of(module))) __builtin_trap();
+            }
             const AdapterFileConfig again = peft_config_from_json(to_peft_json(config), "written").adapter;
             check(again.rank == config.rank, "not the same again");
             if (!(again.alpha == config.alpha)) __builtin_trap();

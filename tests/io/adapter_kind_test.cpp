@@ -48,6 +48,9 @@ TEST_CASE("each kind is told by its configuration") {
               "\"modules_to_save\": expected it to be off"));
     CHECK(has(refusal(written(Json::object({{"peft_type", "IA3"}}))), "expected \"LORA\""));
     CHECK(has(refusal(golden / "dora"), "\"use_dora\": expected it to be off"));
+    // Of what is not read the kind is told.
+    CHECK(kind_of(golden / "dora") == AdapterKind::peft);
+    CHECK(kind_of(written(Json::object({{"peft_type", "IA3"}}))) == AdapterKind::peft);
 }
 
 TEST_CASE("a directory of mlx-lm without its tensors is named") {

@@ -240,6 +240,15 @@ TEST_CASE("settings: any integer, equal numbers of layers, defaults") {
     CHECK(yarn.beta_fast == 16);
     CHECK(yarn.beta_slow == 1);
     CHECK(yarn.attention_factor == doctest::Approx(1 + 0.1 * std::log(2.0)));
+    // Whole numbers as floats; llama.cpp itself writes "linear" with a factor of 0 where there is no scaling.
+    file.set("qwen2.block_count", f32(2));
+    file.set("qwen2.attention.head_count_kv", GgufArray(std::vector<double>{1, 1}));
+    file.set("qwen2.rope.scaling.type", "linear");
+    file.set("qwen2.rope.scaling.factor", f32(0));
+    const LlamaConfig unscaled = llama_config_from_gguf(file.parts());
+    CHECK(unscaled.layers == 2);
+    CHECK(unscaled.kv_heads == 1);
+    CHECK(unscaled.rope_scaling.kind == RopeScaling::Kind::none);
     file.set("qwen2.rope.scaling.type", "none");
     const LlamaConfig without = llama_config_from_gguf(file.parts());
     CHECK(without.rope_scaling.kind == RopeScaling::Kind::none);
@@ -298,7 +307,13 @@ TEST_CASE("what is wrong with a file is refused by name") {
         {"qwen2.gguf", set("qwen2.block_count", u32(0)),
          "\"qwen2.block_count\": expected a whole number from 1 to 4096, found 0"},
         {"qwen2.gguf", set("qwen2.block_count", GgufScalar(std::int32_t{-1})), "whole number from 1 to 4096, found -1"},
-        {"qwen2.gguf", set("qwen2.block_count", f32(2)), "\"qwen2.block_count\": expected a whole number"},
+        {"qwen2.gguf", set("qwen2.block_count", f32(2.5f)),
+         "\"qwen2.block_count\": expected a whole number from 1 to 4096, found 2.5"},
+        {"qwen2.gguf", set("qwen2.block_count", f32(1e9f)), "expected a whole number from 1 to 4096, found 1e+09"},
+        {"qwen2.gguf", set("qwen2.block_count", GgufScalar(std::nan(""))),
+         "expected a whole number from 1 to 4096, found nan"},
+        {"qwen2.gguf", set("qwen2.block_count", GgufScalar(true)),
+         "expected a whole number from 1 to 4096, found true"},
         {"qwen2.gguf", set("qwen2.block_count", text("two")), "\"qwen2.block_count\": expected a whole number"},
         {"llama.gguf", set("llama.block_count", u32(3)),
          "expected a tensor \"blk.2.attn_norm.weight\" of a model of architecture llama with 3 layers, found none"},
@@ -308,9 +323,11 @@ TEST_CASE("what is wrong with a file is refused by name") {
         {"qwen2.gguf", set("qwen2.feed_forward_length", GgufArray(std::vector<std::uint32_t>{64, 32})),
          "\"qwen2.feed_forward_length\": expected the same number for every layer, found 64 for layer 0 and 32 for "
          "layer 1; layers of different shapes are not computed"},
-        {"qwen2.gguf", set("qwen2.attention.head_count_kv", GgufArray(std::vector<float>{1, 1})),
+        {"qwen2.gguf", set("qwen2.attention.head_count_kv", GgufArray(std::vector<float>{1.5f, 1.5f})),
+         "\"qwen2.attention.head_count_kv\": expected a whole number from 1 to 2, found 1.5"},
+        {"qwen2.gguf", set("qwen2.attention.head_count_kv", GgufArray(std::vector<bool>{true, true})),
          "\"qwen2.attention.head_count_kv\": expected a whole number, or one for each of 2 layers, found an array of 2 "
-         "values of type f32"},
+         "values of type bool"},
         {"qwen2.gguf", set("qwen2.attention.head_count", u32(3)),
          "\"qwen2.attention.head_count\": expected a divisor of embedding_length = 32, or a field "
          "attention.key_length"},
@@ -326,6 +343,11 @@ TEST_CASE("what is wrong with a file is refused by name") {
          "\"qwen2.rope.dimension_count\": expected the 16 dimensions of a head"},
         {"qwen2.gguf", set("qwen2.rope.scaling.type", text("longrope")),
          "\"qwen2.rope.scaling.type\": expected \"none\", \"linear\" or \"yarn\""},
+        {"qwen2.gguf", set("qwen2.rope.scaling.type", text("linear")),
+         "\"qwen2.rope.scaling.type\": expected \"none\", or a field rope.scaling.factor that says by how much, found "
+         "\"linear\""},
+        {"qwen2.gguf", set("qwen2.rope.scaling.type", text("yarn")),
+         "expected \"none\", or a field rope.scaling.factor that says by how much, found \"yarn\""},
         {"qwen2.gguf", set("qwen2.rope.scaling.attn_factor", f32(2)),
          "\"qwen2.rope.scaling.attn_factor\": expected 1 or no such field"},
         {"qwen2.gguf", set("qwen2.rope.freq_base", f32(std::nanf(""))),

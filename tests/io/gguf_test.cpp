@@ -220,18 +220,28 @@ TEST_CASE("a header that lies is refused by name") {
     CHECK(has(refusal(one(tensor("a", {std::uint64_t{1} << 32, std::uint64_t{1} << 32}, 0))),
               "more elements than 63 bits"));
     CHECK(has(refusal(one(tensor("a", {std::uint64_t{1} << 62}, 0))), "more elements than 63 bits"));
-    CHECK(has(refusal(one(tensor("a", {4}, 0, 4))), "expected a type of element that we know, found number 4"));
+    CHECK(has(refusal(one(tensor("a", {4}, 0, 99))), "expected a type of element that we know, found number 99"));
+    for (const auto& [number, name] : {std::pair{4u, "Q4_2"}, {5u, "Q4_3"}, {33u, "Q4_0_8_8"}, {36u, "IQ4_NL_4_4"}})
+        CHECK(has(refusal(one(tensor("a", {4}, 0, number))),
+                  concat("tensor \"a\": is stored as ", name, " (number ", number,
+                         "), a type that was removed from the format; take the model in another quantisation")));
     CHECK(has(refusal(one(tensor("a", {4}, 0, 8))), "expected rows of a multiple of 32 elements for Q8_0, found 4"));
     CHECK(
         has(refusal(one(tensor("a", {4}, 16))), "expected an offset that is a multiple of the alignment 32, found 16"));
-    CHECK(has(refusal(one(tensor("a", {17}, 0))), "expected 68 bytes at offset 0 of the data, found 64"));
-    CHECK(has(refusal(one(tensor("a", {4}, 64))), "expected 16 bytes at offset 64 of the data, found 64"));
-    CHECK(has(refusal(one(tensor("a", {4}, ~std::uint64_t{31}))), "bytes at offset 18446744073709551584"));
+    CHECK(has(refusal(one(tensor("a", {17}, 0))), "expected 68 bytes of F32 at offset 0 of the data, found 64"));
+    CHECK(has(refusal(one(tensor("a", {4}, 64))), "expected 16 bytes of F32 at offset 64 of the data, found 64"));
+    CHECK(has(refusal(one(tensor("a", {4}, ~std::uint64_t{31}))), "bytes of F32 at offset 18446744073709551584"));
     CHECK(has(refusal(head(1, 0) + tensor("a", {4}, 0)), "found the end of the file"));
     CHECK(has(refusal(with_data(head(2, 0) + tensor("a", {4}, 0) + tensor("a", {4}, 32), 64)),
               "expected each tensor once, found \"a\" twice"));
     CHECK(has(refusal(with_data(head(2, 0) + tensor("a", {9}, 32) + tensor("b", {9}, 0), 128)),
-              "tensors \"b\" and \"a\" overlap"));
+              "tensors \"b\" in F32 and \"a\" in F32 overlap"));
+    // Blocks of Q8_1 as llama.cpp has them, 36 bytes; files with the 40 of its first years are told by the type.
+    const auto beside = [&](std::uint64_t offset) {
+        return refusal(with_data(head(2, 0) + tensor("a", {256}, 0, 9) + tensor("b", {8}, offset), 512));
+    };
+    CHECK(beside(288).empty());
+    CHECK(has(beside(256), "tensors \"a\" in Q8_1 and \"b\" in F32 overlap"));
     CHECK(refusal(with_data(head(2, 0) + tensor("a", {9}, 64) + tensor("b", {9}, 0), 128)).empty());
 }
 

@@ -197,6 +197,7 @@ TEST_CASE("a single file beside an index of shards: the same weights, or a refus
     CHECK(has(partial.open(),
               ": has model.safetensors and, by model.safetensors.index.json, other weights in 3 files: "
               "tensor \"model.norm.weight\" is in "));
+    CHECK(ModelFiles::open(partial.folder).files().size() == 1);  // compared where a model is opened
     std::vector<std::byte> bytes;
     shards_to_single(other, [&](auto& tensors) {
         const auto* data = static_cast<const std::byte*>(tensors.back().data);
@@ -212,6 +213,13 @@ TEST_CASE("a single file beside an index of shards: the same weights, or a refus
     CHECK(has(absent.open(), "model.safetensors.index.json beside it lists "));
     shards_to_single(broken, [](auto&) {});
     test::set_content(broken.folder + "model.safetensors.index.json", "{");
+    CHECK(broken.open().empty());
+    // An index of the single file itself.
+    std::string weights;
+    const ModelFiles files = ModelFiles::open(broken.folder);
+    for (std::size_t i = 0; i < files.size(); ++i)
+        weights += concat(i > 0 ? ", " : "", '"', files.tensor(i).entry->name, "\": \"model.safetensors\"");
+    test::set_content(broken.folder + "model.safetensors.index.json", concat("{\"weight_map\": {", weights, "}}"));
     CHECK(broken.open().empty());
 }
 
@@ -266,6 +274,22 @@ TEST_CASE("a head tied or not, with files that have the embedding, the head, bot
               "if the head shares the embedding, set \"tie_word_embeddings\": true in config.json"));
     CHECK(has(made(false, false, 1)->open(), "expected a tensor \"model.embed_tokens.weight\""));
     CHECK(has(made(true, false, 0)->open(), "expected a tensor \"model.embed_tokens.weight\""));
+    // A head beside a tied embedding is looked at: its shape, its numbers.
+    const auto with_head = [&](const std::vector<float>& values, Index rows, Index cols) {
+        const auto owner = made(true, true, 0);
+        const ModelFiles files = ModelFiles::open(owner->folder);
+        std::vector<NamedTensor> tensors{named_tensor("lm_head.weight", host_view(values.data(), rows, cols))};
+        for (std::size_t i = 0; i < files.size(); ++i) {
+            const auto t = files.tensor(i);
+            tensors.push_back(named_tensor(t.entry->name, t.entry->dtype, t.entry->shape, t.file->bytes(*t.entry)));
+        }
+        save_safetensors(owner->folder + "new", tensors, {{"format", "pt"}});
+        std::filesystem::rename(owner->folder + "new", owner->folder + "model.safetensors");
+        return owner->open();
+    };
+    CHECK(has(with_head(std::vector<float>(9), 3, 3), "\"lm_head.weight\": expected shape [101, 24] by config.json"));
+    CHECK(has(with_head(std::vector<float>(101 * 24, std::nanf("")), 101, 24),
+              "\"lm_head.weight\": expected finite numbers"));
 }
 
 TEST_CASE("weights that are no numbers") {

@@ -1,6 +1,7 @@
 #include <hydralora/adapter/collapse.hpp>
 #include <hydralora/io/mlx_adapter.hpp>
 #include <hydralora/io/peft.hpp>
+#include <hydralora/io/peft_changes.hpp>
 
 #include <doctest/doctest.h>
 
@@ -101,6 +102,22 @@ TEST_CASE("a LoRA of mlx-lm is that of PEFT with its factors turned") {
     CHECK(lora.config.target_modules == config.target_modules);
     put_foreign(lora, other);
     visit([&](const ParamPath&, auto& a, auto& b) { CHECK(test::same_bits(a.view(), b.view())); }, one, other);
+
+    // Of the last layers alone, as mlx-lm trains: zero elsewhere.
+    std::filesystem::create_directories(scratch / "last");
+    const auto file = SafetensorsFile::open(golden / "mlx" / mlx_tensors_name);
+    std::vector<NamedTensor> last;
+    for (const TensorEntry& entry : file.entries())
+        if (has(entry.name, "layers.1."))
+            last.push_back(named_tensor(entry.name, entry.dtype, entry.shape, file.bytes(entry)));
+    save_safetensors(scratch.path() / "last" / mlx_tensors_name, last, {});
+    test::set_content(scratch / "last/adapter_config.json", test::content(golden / "mlx/adapter_config.json"));
+    put_foreign(read_mlx(scratch / "last"), other);
+    for (const Target t : {Target::q_proj, Target::up_proj}) {
+        const auto b = other.layers[0][index_of(t)].B.view();
+        CHECK(std::all_of(b.data, b.data + b.size(), [](float v) { return v == 0; }));
+        CHECK(test::same_bits(other.layers[1][index_of(t)].B.view(), one.layers[1][index_of(t)].B.view()));
+    }
 
     std::filesystem::copy(golden / "mlx", scratch / "mlx");
     Json document = read_json(scratch / "mlx/adapter_config.json");
@@ -240,8 +257,6 @@ TEST_CASE("what is more than a LoRA of linear layers is refused by what it is") 
     const auto up = [&](const char* to) { return renamed(with("0.mlp.up_proj.lora_B.weight", to)); };
     CHECK(has(up("0.mlp.up_proj.lora_magnitude_vector"), "is of DoRA, which no A and B do; merge it into the base"));
     CHECK(has(up("0.mlp.up_proj.lora_embedding_B"), "is a LoRA on model.layers.0.mlp.up_proj, an embedding"));
-    CHECK(has(up("0.mlp.up_proj.lora_E"), "is of AdaLoRA"));
-    CHECK(has(up("0.mlp.up_proj.ia3_l"), "is of IA3"));
     CHECK(has(up("0.mlp.up_proj.lora_route.weight"), "is a router: a released HydraLoRA adapter says lora_nums"));
     CHECK(has(up("0.mlp.up_proj.lora_B.bias"),
               "is a bias beside B, which an adapter here does not have, and PEFT itself"));
@@ -272,6 +287,60 @@ TEST_CASE("what is more than a LoRA of linear layers is refused by what it is") 
     CHECK(has(error_of([&] { load_peft(scratch / "deep", set); }),
               "has modules in layers 0, 2, expected at most 2 layers, as the base has"));
     CHECK(set.layers[0][0].A.view()(1, 1) == 7);
+}
+
+TEST_CASE("changes of a base: a tensor twice is refused, a copy of the base's is none, threads change no bit") {
+    const test::ScratchDirectory scratch;
+    const auto refusal = [](const std::filesystem::path& directory) {
+        return error_of([&] { static_cast<void>(PeftChanges::open(directory)); });
+    };
+    rewrite(golden / "on_llama_copies", scratch / "twice", [](std::string name) {
+        return has(name, "embed_tokens") ? std::string("base_model.model.lm_head.base_layer.weight") : name;
+    });
+    CHECK(has(refusal(scratch / "twice"), "tensor \"base_model.model.lm_head.weight\""));
+    CHECK(has(refusal(scratch / "twice"), "is there twice, as "));
+    rewrite(golden / "plain", scratch / "alone",
+            [](std::string name) { return has(name, "0.mlp.up_proj.lora_A") ? std::string() : name; });
+    CHECK(has(refusal(scratch / "alone"), "0.mlp.up_proj.weight: expected lora_A and lora_B, found lora_B alone"));
+    {
+        const auto file = SafetensorsFile::open(golden / "merge_dora" / adapter_tensors_name);
+        std::vector<NamedTensor> tensors;
+        for (const TensorEntry& entry : file.entries()) {
+            const bool magnitude = entry.name.ends_with("0.mlp.down_proj.lora_magnitude_vector");
+            tensors.push_back(named_tensor(entry.name, entry.dtype, magnitude ? TensorShape{0} : entry.shape,
+                                           magnitude ? std::span<const std::byte>() : file.bytes(entry)));
+        }
+        std::filesystem::create_directories(scratch / "empty");
+        save_safetensors(scratch / "empty/adapter_model.safetensors", tensors, {{"format", "pt"}});
+        test::set_content(scratch / "empty/adapter_config.json",
+                          test::content(golden / "merge_dora/adapter_config.json"));
+        CHECK(has(refusal(scratch / "empty"), "lora_magnitude_vector\": expected a vector, found shape [0]"));
+    }
+
+    PeftChanges changes = PeftChanges::open(golden / "on_llama_copies");
+    const std::string head(head_name);
+    CHECK(changes.whole_names() == std::vector<std::string>{head, std::string(embedding_name), "model.norm.weight"});
+    const auto base = SafetensorsFile::open(HYDRALORA_TEST_DATA "/golden/models/llama/model.safetensors");
+    test::Matrix<float> w(101, 24);
+    base.read_as(head, w.view());
+    w(100, 23) += 1;
+    CHECK(!changes.leave_out_copy(head, w.cview()));
+    CHECK(changes.changes(head));
+    base.read_as(head, w.view());
+    CHECK(!changes.leave_out_copy("model.layers.1.mlp.up_proj.weight", w.cview()));  // is a LoRA
+    CHECK(!changes.leave_out_copy(embedding_name, test::Matrix<float>(3, 3).cview()));
+    CHECK(changes.leave_out_copy(head, w.cview()));
+    CHECK(!changes.changes(head));
+
+    const PeftChanges dora = PeftChanges::open(golden / "merge_dora");
+    const std::string name = "model.layers.0.self_attn.q_proj.weight";
+    test::Matrix<float> one(24, 24), other(24, 24);
+    for (auto* m : {&one, &other}) {
+        EigenBackend be({.threads = m == &one ? 1 : 3});
+        base.read_as(name, m->view());
+        dora.apply(be, name, m->view());
+    }
+    CHECK(test::same_bits(one.cview(), other.cview()));
 }
 
 }  // namespace io_peft_test

@@ -106,10 +106,22 @@ inline constexpr std::string_view adapter_tensors_name = "adapter_model.safetens
     return config;
 }
 
+/// adapter_config.json of a directory, of whichever program.
+struct AdapterJson {
+    Json document;
+    std::string file;  ///< its path, for messages
+
+    [[nodiscard]] JsonView view() const& { return {document, file}; }
+};
+[[nodiscard]] inline AdapterJson read_adapter_json(const std::filesystem::path& directory) {
+    const auto path = directory / adapter_config_name;
+    return {read_json(path, {.bytes = std::size_t{16} << 20}), path.string()};
+}
+
 /// Reads adapter_config.json of a directory. Errors name file, key, expected and found.
 [[nodiscard]] inline AdapterFileConfig read_adapter_config(const std::filesystem::path& directory) {
-    const auto path = directory / adapter_config_name;
-    return adapter_config_from_json(read_json(path, {.bytes = std::size_t{16} << 20}), path.string());
+    const AdapterJson json = read_adapter_json(directory);
+    return adapter_config_from_json(json.document, json.file);
 }
 
 }  // namespace hydralora::io

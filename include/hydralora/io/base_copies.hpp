@@ -12,6 +12,7 @@
 #include "../core/params.hpp"
 #include "llama_files.hpp"
 #include "peft.hpp"
+#include "tensor_names.hpp"
 
 namespace hydralora::io {
 
@@ -44,6 +45,14 @@ template <Backend B>
 
 }  // namespace base_copies_detail
 
+/// For users: which tensors were left out, for they are the base's own.
+[[nodiscard]] inline std::string copies_text(const std::vector<std::string>& equal) {
+    std::string names;
+    for (std::size_t i = 0; i < equal.size() && i < 3; ++i) names += concat(i > 0 ? ", " : "", equal[i]);
+    return concat(equal.size(), equal.size() == 1 ? " tensor is a copy" : " tensors are copies",
+                  " of the base's own, equal to it: ", names, equal.size() > 3 ? " and more" : "", "; left out");
+}
+
 /// Throws unless every tensor besides the LoRA is equal to the base's of that name; a note says which ones were left out.
 template <Backend B>
 void check_copies(PeftLora& peft, const LlamaFiles<B>& base) {
@@ -51,9 +60,9 @@ void check_copies(PeftLora& peft, const LlamaFiles<B>& base) {
     using peft_detail::merge_in_peft;
     std::vector<std::string> equal;
     for (const PeftLora::Copy& copy : peft.copies) {
-        if (copy.name.ends_with(".rotary_emb.inv_freq")) continue;
-        const bool tied = copy.name == "lm_head.weight" && base.config.lm_head == LmHead::tied;
-        const std::string_view wanted = tied ? std::string_view("model.embed_tokens.weight") : copy.name;
+        if (is_rope_table(copy.name)) continue;
+        const bool tied = copy.name == head_name && base.config.lm_head == LmHead::tied;
+        const std::string_view wanted = tied ? embedding_name : std::string_view(copy.name);
         const std::string where = peft.file.where(copy.entry), module(module_of(copy.name));
         bool there = false;
         visit(
@@ -79,12 +88,7 @@ void check_copies(PeftLora& peft, const LlamaFiles<B>& base) {
               merge_in_peft);
         equal.push_back(copy.name);
     }
-    if (equal.empty()) return;
-    std::string names;
-    for (std::size_t i = 0; i < equal.size() && i < 3; ++i) names += concat(i > 0 ? ", " : "", equal[i]);
-    peft.lora.notes.push_back(concat(equal.size(), equal.size() == 1 ? " tensor is a copy" : " tensors are copies",
-                                     " of the base's own, equal to it: ", names, equal.size() > 3 ? " and more" : "",
-                                     "; left out"));
+    if (!equal.empty()) peft.lora.notes.push_back(copies_text(equal));
 }
 
 }  // namespace hydralora::io

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -32,6 +33,49 @@ struct ForeignFactor {
     [[nodiscard]] bool empty() const { return values.empty(); }
 };
 
+namespace foreign_lora_detail {
+
+/// Takes a factor where there is none yet.
+inline ForeignFactor& put_once(ForeignFactor& to, ForeignFactor factor) {
+    check(to.empty(), factor.where, ": is there twice, as ", to.where, " too");
+    return to = std::move(factor);
+}
+
+/// A and B are both there and of one rank. `name`: the module's, for messages.
+inline void check_pair(std::string_view file, std::string_view name, const ForeignFactor& a, const ForeignFactor& b) {
+    check(!a.empty() && !b.empty(), file, ": ", name, ": expected lora_A and lora_B, found ",
+          b.empty() ? "lora_A" : "lora_B", " alone");
+    check(a.rows == b.cols, b.where, ": expected ", a.rows, " columns, the rank that ", a.where, " has, found ",
+          b.cols);
+}
+
+inline void check_finite(const ForeignFactor& factor) {
+    for (Index i = 0; i < factor.rows; ++i)
+        adapter_directory_detail::check_finite(factor.values.data() + i * factor.cols, i, factor.cols, factor.where,
+                                               "; the adapter is damaged or its training diverged");
+}
+
+/// A factor read as floats, turned where the file has columns for rows; all finite.
+[[nodiscard]] inline ForeignFactor read_factor(const SafetensorsFile& file, const TensorEntry& entry, bool turned) {
+    const std::string where = file.where(entry);
+    check(entry.shape.dims().size() == 2 && entry.shape.matrix().size() > 0, where, ": expected a matrix, found shape ",
+          entry.shape.text());
+    const Shape shape = entry.shape.matrix();
+    file.check_readable<float>(entry, shape);
+    ForeignFactor factor{where, shape.rows, shape.cols, std::vector<float>(static_cast<std::size_t>(shape.size()))};
+    file.read_as(entry.name, host_view(factor.values.data(), shape.rows, shape.cols));
+    check_finite(factor);
+    if (!turned) return factor;
+    ForeignFactor to{where, shape.cols, shape.rows, std::vector<float>(factor.values.size())};
+    for (Index i = 0; i < shape.rows; ++i)
+        for (Index j = 0; j < shape.cols; ++j)
+            to.values[static_cast<std::size_t>(j * shape.rows + i)] =
+                factor.values[static_cast<std::size_t>(i * shape.cols + j)];
+    return to;
+}
+
+}  // namespace foreign_lora_detail
+
 /// y += scale * B A x
 struct ForeignModule {
     ForeignFactor a, b;  // (r, in), (out, r)
@@ -51,9 +95,7 @@ struct ForeignLora {
     /// Takes a factor; throws if it is there already.
     ForeignFactor& put(LoraPlace place, char letter, ForeignFactor factor) {
         ForeignModule& module = modules[{place.layer, place.module}];
-        ForeignFactor& to = letter == 'a' ? module.a : module.b;
-        check(to.where.empty(), factor.where, ": is there twice, as ", to.where, " too");
-        return to = std::move(factor);
+        return foreign_lora_detail::put_once(letter == 'a' ? module.a : module.b, std::move(factor));
     }
     /// Layers that have a module, in words: "2 to 3", "0, 5 to 7".
     [[nodiscard]] std::string layers_text() const {
@@ -75,7 +117,6 @@ struct ForeignLora {
         close_range();
         return text;
     }
-    [[nodiscard]] Index layers() const { return modules.empty() ? 0 : modules.rbegin()->first.first + 1; }
 
     /// When every factor and scale is there: checks that A and B belong together, and makes rank, alpha and target_modules of
     /// all. `alpha`: of the file, for that rank and that scale, so that it comes out as it went in.
@@ -86,10 +127,7 @@ struct ForeignLora {
         double scale = 0;  // of the largest module that has one
         for (const auto& [place, m] : modules) {
             const std::string name = concat("layers.", place.first, '.', lora_modules[place.second].path);
-            check(!m.a.where.empty() && !m.b.where.empty(), file, ": ", name, ": expected lora_A and lora_B, found ",
-                  m.b.where.empty() ? "lora_A" : "lora_B", " alone");
-            check(m.a.rows == m.b.cols, m.b.where, ": expected ", m.a.rows, " columns, the rank that ", m.a.where,
-                  " has, found ", m.b.cols);
+            foreign_lora_detail::check_pair(file, name, m.a, m.b);
             check(std::isfinite(m.scale), file, ": ", name, ": expected a finite scale, found ", m.scale);
             seen[place.second] = true;
             if (m.scale != 0 && m.a.rows > of_scale) {
@@ -117,30 +155,6 @@ struct ForeignLora {
         return module.scale / scale;
     }
 };
-
-namespace foreign_lora_detail {
-
-/// A factor read as floats, turned where the file has columns for rows; all finite.
-inline ForeignFactor read_factor(const SafetensorsFile& file, const TensorEntry& entry, bool turned) {
-    const std::string where = file.where(entry);
-    check(entry.shape.dims().size() == 2 && entry.shape.matrix().size() > 0, where, ": expected a matrix, found shape ",
-          entry.shape.text());
-    const Shape shape = entry.shape.matrix();
-    file.check_readable<float>(entry, shape);
-    std::vector<float> values(static_cast<std::size_t>(shape.size()));
-    file.read_as(entry.name, host_view(values.data(), shape.rows, shape.cols));
-    for (Index i = 0; i < shape.rows; ++i)
-        adapter_directory_detail::check_finite(values.data() + i * shape.cols, i, shape.cols, where,
-                                               "; the adapter is damaged or its training diverged");
-    if (!turned) return {where, shape.rows, shape.cols, std::move(values)};
-    std::vector<float> to(values.size());
-    for (Index i = 0; i < shape.rows; ++i)
-        for (Index j = 0; j < shape.cols; ++j)
-            to[static_cast<std::size_t>(j * shape.rows + i)] = values[static_cast<std::size_t>(i * shape.cols + j)];
-    return {where, shape.cols, shape.rows, std::move(to)};
-}
-
-}  // namespace foreign_lora_detail
 
 /// Fills a set of parameters of one head and lora.config.rank, or throws and leaves it as it is: every module of the LoRA must
 /// be in the set, with its shape. What the LoRA does not have becomes zero.

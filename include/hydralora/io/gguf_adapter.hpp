@@ -5,12 +5,11 @@
 //     layers.L.mlp.gate_proj.B            (out, r)   blk.L.ffn_gate.weight.lora_b     [out, r]
 //
 // Files of the architecture "llama" (Llama and Mistral) keep the two halves of a head's rotated dimensions interleaved, so
-// the rows of q_proj's and k_proj's B go where those of the weight went:
-// B.reshape(heads, 2, out / heads / 2, r).swapaxes(1, 2).reshape(out, r). Qwen's and Gemma's architectures keep the order.
+// the rows of q_proj's and k_proj's B go where those of the weight went (RowOrder). Qwen's and Gemma's keep the order.
 // Source: ggml-org/llama.cpp, convert_lora_to_gguf.py and convert_hf_to_gguf.py (LlamaModel.permute).
 #pragma once
 
-#include <array>
+#include <algorithm>
 #include <cstddef>
 #include <deque>
 #include <filesystem>
@@ -37,43 +36,32 @@
 
 namespace hydralora::io {
 
-/// What a GGUF file must know of the base.
+/// What a GGUF file must know of the base: its architecture (Mistral's is Llama's) and the dimensions of a head.
 struct GgufBase {
-    std::string architecture = "llama";  ///< "llama" (Mistral too), "qwen2", "qwen3" or "gemma3"
-    Index heads = 0, kv_heads = 0;       ///< query heads; key and value heads
+    Architecture architecture = Architecture::llama;
+    Index head_dim = 0;
 };
 
 /// Of a model in whichever file.
-[[nodiscard]] inline GgufBase gguf_base(const LlamaConfig& model) {
-    constexpr std::array<const char*, architecture_names.size()> names{"llama", "llama", "qwen2", "qwen3", "gemma3"};
-    return {names[static_cast<std::size_t>(model.architecture)], model.heads, model.kv_heads};
+[[nodiscard]] inline GgufBase gguf_base(const LlamaConfig& model) { return {model.architecture, model.head_dim}; }
+
+namespace gguf_adapter_detail {
+
+inline void check_base(const GgufBase& base) {
+    check(base.head_dim >= 2 && base.head_dim % 2 == 0, "GgufBase: head_dim ", base.head_dim,
+          ", expected the dimensions of a head, an even number");
 }
 
-/// `to` row j = `from` row of dimension j in llama's order: of each head's rows, i and i + half become neighbours.
-template <class T>
-void interleave_halves(MatrixView<const T> from, Index heads, MatrixView<T> to) {
-    check(heads >= 1 && from.rows % (2 * heads) == 0 && from.shape() == to.shape(), "interleave_halves: ", from.rows,
-          " rows, expected an even number for each of ", heads, " heads");
-    const Index dim = from.rows / heads, half = dim / 2;
-    for (Index h = 0; h < heads; ++h)
-        for (Index i = 0; i < half; ++i)
-            for (Index part = 0; part < 2; ++part)
-                for (Index j = 0; j < from.cols; ++j)
-                    to(h * dim + 2 * i + part, j) = from(h * dim + part * half + i, j);
+/// How the rows of a module's B lie in the file. `where`: for messages.
+[[nodiscard]] inline RowOrder order_of_b(const GgufBase& base, const LoraModule& module, Index rows,
+                                         std::string_view where) {
+    const RowOrder order = gguf_detail::row_order(base.architecture, base.head_dim, concat('.', module.name));
+    check(order.head_dim == 0 || rows % order.head_dim == 0, where, ": expected a multiple of ", base.head_dim,
+          " rows, the dimensions of a head, found ", rows);
+    return order;
 }
 
-/// The way back: `to` row of dimension j in the order of halves = `from` row in llama's order.
-template <class T>
-void part_halves(MatrixView<const T> from, Index heads, MatrixView<T> to) {
-    check(heads >= 1 && from.rows % (2 * heads) == 0 && from.shape() == to.shape(), "part_halves: ", from.rows,
-          " rows, expected an even number for each of ", heads, " heads");
-    const Index dim = from.rows / heads, half = dim / 2;
-    for (Index h = 0; h < heads; ++h)
-        for (Index i = 0; i < half; ++i)
-            for (Index part = 0; part < 2; ++part)
-                for (Index j = 0; j < from.cols; ++j)
-                    to(h * dim + part * half + i, j) = from(h * dim + 2 * i + part, j);
-}
+}  // namespace gguf_adapter_detail
 
 /// Makes or replaces a GGUF adapter file, in one step, from a set of parameters of one head without a gate, with elements of
 /// `type`; llama.cpp scales by alpha / r.
@@ -83,10 +71,7 @@ void save_gguf_adapter(const std::filesystem::path& path, const AdapterFileConfi
     check(config.heads == 1 && config.sharing == "shared_a" && (config.gate == "none" || config.gate == "uniform"),
           "save_gguf_adapter: expected one head without a gate, found ", config.heads, " heads, gate ", config.gate,
           "; export each head, or collapse them");
-    const bool rotated = base.architecture == "llama";
-    check(rotated || base.architecture == "qwen2" || base.architecture == "qwen3" || base.architecture == "gemma3",
-          "save_gguf_adapter: architecture ", in_quotes(base.architecture), ": expected llama, qwen2, qwen3 or gemma3");
-
+    gguf_adapter_detail::check_base(base);
     std::deque<std::vector<float>> memory;  // values as float, in the order of the file; stays where it is
     std::vector<NamedTensor> tensors;
     visit(
@@ -102,23 +87,20 @@ void save_gguf_adapter(const std::filesystem::path& path, const AdapterFileConfi
             const std::string name = concat("blk.", place->layer, '.', names.gguf, ".weight.lora_", is_a ? 'a' : 'b');
             check(is_a ? view.rows == config.rank : view.cols == config.rank, "save_gguf_adapter: parameter ",
                   parameter.name(), " is (", view.rows, ", ", view.cols, "), expected rank ", config.rank);
-            std::vector<float> plain;
-            for (Index i = 0; i < view.rows; ++i) {
-                for (Index j = 0; j < view.cols; ++j) plain.push_back(static_cast<float>(view(i, j)));
-                adapter_directory_detail::check_finite(plain.data() + i * view.cols, i, view.cols,
-                                                       concat("save_gguf_adapter: ", name), "; nothing was written");
-            }
             static_assert(std::is_floating_point_v<std::remove_const_t<T>>);
-            auto& values = memory.emplace_back(plain);
-            const bool query = names.name == "q_proj";
-            if (rotated && !is_a && (query || names.name == "k_proj"))
-                interleave_halves(host_view(std::as_const(plain).data(), view.rows, view.cols),
-                                  query ? base.heads : base.kv_heads, host_view(values.data(), view.rows, view.cols));
+            const std::string where = concat("save_gguf_adapter: ", name);
+            const RowOrder order = is_a ? RowOrder{} : gguf_adapter_detail::order_of_b(base, names, view.rows, where);
+            auto& values = memory.emplace_back(static_cast<std::size_t>(view.size()));
+            for (Index i = 0; i < view.rows; ++i) {
+                float* const to = values.data() + order.place_of(i) * view.cols;
+                for (Index j = 0; j < view.cols; ++j) to[j] = static_cast<float>(view(i, j));
+                adapter_directory_detail::check_finite(to, i, view.cols, where, "; nothing was written");
+            }
             tensors.push_back(named_tensor(name, host_view(std::as_const(values).data(), view.rows, view.cols)));
         },
         set);
     check(!tensors.empty(), "save_gguf_adapter: the set has no parameters");
-    const GgufFields fields{{"general.architecture", GgufScalar(base.architecture)},
+    const GgufFields fields{{"general.architecture", GgufScalar(std::string(gguf_name(base.architecture)))},
                             {"general.type", GgufScalar(std::string("adapter"))},
                             {"adapter.type", GgufScalar(std::string("lora"))},
                             {"adapter.lora.alpha", GgufScalar(static_cast<float>(config.alpha))}};
@@ -163,26 +145,26 @@ struct TensorPlace {
                                    shape.cols);
         quant::decode(view, 0, shape.rows, 0, shape.cols, values.data(), shape.cols);
     }
-    for (Index i = 0; i < shape.rows; ++i)
-        adapter_directory_detail::check_finite(values.data() + i * shape.cols, i, shape.cols, where,
-                                               "; the adapter is damaged or its training diverged");
-    return {where, shape.rows, shape.cols, std::move(values)};
+    ForeignFactor factor{where, shape.rows, shape.cols, std::move(values)};
+    foreign_lora_detail::check_finite(factor);
+    return factor;
 }
 
 }  // namespace gguf_adapter_detail
 
-/// Reads a LoRA of llama.cpp for a base of those heads. llama.cpp scales by alpha / rank of each module, by 1 where alpha is 0
+/// Reads a LoRA of llama.cpp for a base. llama.cpp scales by alpha / rank of each module, by 1 where alpha is 0
 /// or not there, and passes over what is not a pair of lora_a and lora_b; that is refused here.
 [[nodiscard]] inline ForeignLora read_gguf_adapter(const GgufFile& file, const GgufBase& base) {
     using namespace gguf_adapter_detail;
+    check_base(base);
     const GgufSettings general(file, "general."), adapter(file, "adapter.");
     if (general.find("type") == nullptr || general.text("type") != "adapter")
         fail(file.name(), ": expected a GGUF file with general.type \"adapter\", found ",
              general.find("type") == nullptr ? std::string("none") : concat(in_quotes(general.text("type"))),
              "; a whole model is a base, not an adapter");
     if (adapter.text("type") != "lora") adapter.refuse("type", "\"lora\"");
-    check(general.text("architecture") == base.architecture, file.where(file.field("general.architecture")),
-          ": expected ", in_quotes(base.architecture), ", the base's, found ", in_quotes(general.text("architecture")));
+    if (general.text("architecture") != gguf_name(base.architecture))
+        general.refuse("architecture", concat(in_quotes(gguf_name(base.architecture)), ", the base's"));
     if (adapter.find("alora.invocation_tokens") != nullptr)
         fail(file.where(file.field("adapter.alora.invocation_tokens")),
              ": expected no such field, for an adapter that acts after certain tokens only is not computed");
@@ -193,23 +175,18 @@ struct TensorPlace {
         const auto at = tensor_place(entry.name);
         check(at.has_value(), file.where(entry),
               ": expected blk.<n>.<module>.weight.lora_a or lora_b of the linear layers of a Llama-family block, all "
-              "that an "
-              "adapter here is on");
+              "that an adapter here is on");
         lora.put(at->place, at->letter, read_factor(file, entry));
     }
     const double rank_of_file = lora.modules.empty() ? 0 : static_cast<double>(lora.modules.begin()->second.a.rows);
     for (auto& [place, module] : lora.modules) {
         module.scale = alpha == 0 || module.b.cols == 0 ? 1 : alpha / static_cast<double>(module.b.cols);
-        const std::string_view name = lora_modules[place.second].name;
-        if (base.architecture != "llama" || (name != "q_proj" && name != "k_proj")) continue;
-        const Index heads = name == "q_proj" ? base.heads : base.kv_heads;
         ForeignFactor& b = module.b;
-        check(heads >= 1 && b.rows % (2 * heads) == 0, b.where, ": expected an even number of rows for each of ", heads,
-              " heads, found ", b.rows);
-        std::vector<float> parted(b.values.size());
-        part_halves(host_view(std::as_const(b.values).data(), b.rows, b.cols), heads,
-                    host_view(parted.data(), b.rows, b.cols));
-        b.values = std::move(parted);
+        const RowOrder order = order_of_b(base, lora_modules[place.second], b.rows, b.where);
+        if (order.head_dim == 0) continue;
+        const std::vector<float> lying = b.values;
+        for (Index i = 0; i < b.rows; ++i)
+            std::copy_n(lying.data() + order.place_of(i) * b.cols, b.cols, b.values.data() + i * b.cols);
     }
     if (alpha == 0)
         lora.notes.emplace_back("adapter.lora.alpha is 0 or missing, which llama.cpp takes for a scale of 1");

@@ -26,6 +26,14 @@ inline constexpr std::array<GgufArchitecture, 4> gguf_architectures{{{"llama", A
                                                                      {"qwen3", Architecture::qwen3},
                                                                      {"gemma3", Architecture::gemma3}}};
 
+/// "llama", "qwen2", ... for messages.
+[[nodiscard]] inline std::string architecture_list() {
+    std::string list;
+    for (const GgufArchitecture& each : gguf_architectures)
+        list += concat(list.empty() ? "" : ", ", in_quotes(each.name));
+    return list;
+}
+
 inline constexpr std::string_view rope_factors_name = "rope_freqs.weight";
 
 [[nodiscard]] inline Architecture read_architecture(const GgufFile& file) {
@@ -35,7 +43,7 @@ inline constexpr std::string_view rope_factors_name = "rope_freqs.weight";
     const std::string_view name = general.text("architecture");
     for (const GgufArchitecture& each : gguf_architectures)
         if (each.name == name) return each.architecture;
-    general.refuse("architecture", "one of \"llama\", \"qwen2\", \"qwen3\", \"gemma3\"");
+    general.refuse("architecture", concat("one of ", architecture_list()));
 }
 
 /// Keys that some models of these architectures have, and what they would have to say for us to compute them.
@@ -54,42 +62,49 @@ inline void refuse_what_is_not_computed(const GgufSettings& model) {
     if (model.flag("use_parallel_residual", false)) model.refuse("use_parallel_residual", "false");
 }
 
-/// Factors one by one stand in a tensor, and count beside a linear scaling.
-inline void read_rope(const GgufSettings& model, const GgufParts& parts, LlamaConfig& c) {
+/// The kind of scaling of positions, and by how much; llama.cpp writes 0 for a factor of 1.
+struct GgufRopeScaling {
+    std::string_view kind = "linear";  ///< "none", "linear" or "yarn"
+    double factor = 1;
+};
+[[nodiscard]] inline GgufRopeScaling read_rope_scaling(const GgufSettings& model) {
     constexpr double most = 1e6;
-    c.rope_theta = model.number("rope.freq_base", 1e-3, 1e18, 1e4);
-    const std::string_view kind =
-        model.find("rope.scaling.type") != nullptr ? model.text("rope.scaling.type") : "linear";
-    if (kind != "none" && kind != "linear" && kind != "yarn")
+    GgufRopeScaling scaling;
+    if (model.find("rope.scaling.type") != nullptr) scaling.kind = model.text("rope.scaling.type");
+    if (scaling.kind != "none" && scaling.kind != "linear" && scaling.kind != "yarn")
         model.refuse("rope.scaling.type",
                      "\"none\", \"linear\" or \"yarn\", the kinds that are computed (llama3's stands as factors in a "
                      "tensor)");
-    double factor = model.number("rope.scaling.factor", 0, most, model.number("rope.scale_linear", 0, most, 1));
-    if (kind == "none" || factor == 0) factor = 1;
-    const auto tensor = c.architecture == Architecture::llama ? parts.find(rope_factors_name) : GgufParts::Tensor{};
-    if (kind == "yarn") {
-        if (factor < 1) model.refuse("rope.scaling.factor", "a number of at least 1 with yarn");
-        check(tensor.entry == nullptr, parts.first().name(), ": expected no tensor ", in_quotes(rope_factors_name),
-              " beside rope.scaling.type \"yarn\"");
-        if (model.number("rope.scaling.yarn_ext_factor", -1e6, 1e6, 1) != 1)
-            model.refuse("rope.scaling.yarn_ext_factor", "1 or no such field, for it is not computed");
-        if (!(c.rope_theta > 1)) model.refuse("rope.freq_base", "a number above 1, for yarn takes its logarithm");
-        RopeScaling& yarn = c.rope_scaling;
-        yarn.kind = RopeScaling::Kind::yarn;
-        yarn.factor = factor;
-        yarn.original_max_positions =
-            model.integer("rope.scaling.original_context_length", 1, Index{1} << 24, c.max_positions);
-        yarn.beta_fast = model.number("rope.scaling.yarn_beta_fast", 1e-6, most, 32);
-        yarn.beta_slow = model.number("rope.scaling.yarn_beta_slow", 1e-6, most, 1);
-        yarn.attention_factor = 1 + 0.1 * std::log(factor);
-        return;
-    }
-    if (tensor.entry == nullptr) {
-        if (factor == 1) return;
-        c.rope_scaling.kind = RopeScaling::Kind::linear;
-        c.rope_scaling.factor = factor;
-        return;
-    }
+    if (scaling.kind == "none") return scaling;
+    for (const std::string_view key : {"rope.scale_linear", "rope.scaling.factor"})  // the newer one counts
+        scaling.factor = model.number(key, 0, most, scaling.factor);
+    if (model.find("rope.scaling.type") != nullptr && model.find("rope.scaling.factor") == nullptr &&
+        model.find("rope.scale_linear") == nullptr)
+        model.refuse("rope.scaling.type", "\"none\", or a field rope.scaling.factor that says by how much");
+    if (scaling.factor == 0) scaling.factor = 1;
+    return scaling;
+}
+
+inline void read_yarn(const GgufSettings& model, const GgufParts& parts, double factor, LlamaConfig& c) {
+    constexpr double most = 1e6;
+    if (factor < 1) model.refuse("rope.scaling.factor", "a number of at least 1 with yarn");
+    check(c.architecture != Architecture::llama || parts.find(rope_factors_name).entry == nullptr, parts.first().name(),
+          ": expected no tensor ", in_quotes(rope_factors_name), " beside rope.scaling.type \"yarn\"");
+    if (model.number("rope.scaling.yarn_ext_factor", -1e6, 1e6, 1) != 1)
+        model.refuse("rope.scaling.yarn_ext_factor", "1 or no such field, for it is not computed");
+    if (!(c.rope_theta > 1)) model.refuse("rope.freq_base", "a number above 1, for yarn takes its logarithm");
+    RopeScaling& yarn = c.rope_scaling;
+    yarn.kind = RopeScaling::Kind::yarn;
+    yarn.factor = factor;
+    yarn.original_max_positions =
+        model.integer("rope.scaling.original_context_length", 1, Index{1} << 24, c.max_positions);
+    yarn.beta_fast = model.number("rope.scaling.yarn_beta_fast", 1e-6, most, 32);
+    yarn.beta_slow = model.number("rope.scaling.yarn_beta_slow", 1e-6, most, 1);
+    yarn.attention_factor = 1 + 0.1 * std::log(factor);
+}
+
+/// A factor for each pair of a head's dimensions; they count beside a linear scaling.
+inline void read_rope_factors(const GgufParts::Tensor& tensor, double factor, LlamaConfig& c) {
     const TensorShape wanted{c.head_dim / 2};
     check(tensor.entry->shape == wanted, tensor.where(), ": expected shape ", wanted.text(),
           ", a factor for each pair of a head's dimensions, found ", tensor.entry->shape.text());
@@ -101,6 +116,18 @@ inline void read_rope(const GgufSettings& model, const GgufParts& parts, LlamaCo
             fail(tensor.where(), ": element ", i, ": expected a finite number above 0, found ", factors[i]);
         c.rope_scaling.factors.push_back(static_cast<double>(factors[i]) * factor);
     }
+}
+
+inline void read_rope(const GgufSettings& model, const GgufParts& parts, LlamaConfig& c) {
+    c.rope_theta = model.number("rope.freq_base", 1e-3, 1e18, 1e4);
+    const GgufRopeScaling scaling = read_rope_scaling(model);
+    if (scaling.kind == "yarn") return read_yarn(model, parts, scaling.factor, c);
+    if (c.architecture == Architecture::llama)
+        if (const auto tensor = parts.find(rope_factors_name); tensor.entry != nullptr)
+            return read_rope_factors(tensor, scaling.factor, c);
+    if (scaling.factor == 1) return;
+    c.rope_scaling.kind = RopeScaling::Kind::linear;
+    c.rope_scaling.factor = scaling.factor;
 }
 
 /// Which layers are local: all that have a window, unless a pattern says so, a flag a layer or the period of global ones.
@@ -130,6 +157,13 @@ inline void read_gemma(const GgufSettings& model, LlamaConfig& c) {
 }
 
 }  // namespace gguf_detail
+
+/// The architecture's name in GGUF files: Mistral's is Llama's.
+[[nodiscard]] constexpr std::string_view gguf_name(Architecture architecture) {
+    for (const gguf_detail::GgufArchitecture& each : gguf_detail::gguf_architectures)
+        if (each.architecture == architecture) return each.name;
+    return gguf_detail::gguf_architectures.front().name;
+}
 
 /// What the file says of the decoder in it. Errors name the file, the field or tensor, expected and found.
 [[nodiscard]] inline LlamaConfig llama_config_from_gguf(const GgufParts& parts) {

@@ -131,8 +131,12 @@ inline void read_value(Reader& in, GgufField& field, const std::string& where) {
     }
     for (std::uint32_t i = dimensions; i-- > 0;) entry.shape.push(dims[i]);
     const auto type = in.number<std::uint32_t>(where);
-    const auto* known =
-        std::find_if(ggml_types.begin(), ggml_types.end(), [&](const GgmlType& t) { return t.number == type; });
+    const auto of_number = [&](const auto& t) { return t.number == type; };
+    const auto* known = std::find_if(ggml_types.begin(), ggml_types.end(), of_number);
+    const auto* removed = std::find_if(removed_ggml_types.begin(), removed_ggml_types.end(), of_number);
+    if (removed != removed_ggml_types.end())
+        fail(in.file(), ": ", where, ": is stored as ", removed->name, " (number ", type,
+             "), a type that was removed from the format; take the model in another quantisation");
     check(known != ggml_types.end(), in.file(), ": ", where, ": expected a type of element that we know, found number ",
           type, "; is the file from a later format?");
     entry.type = *known;
@@ -174,8 +178,9 @@ inline void place_entries(GgufHeader& header, std::uint64_t header_end, std::uin
         check((entry.begin & mask) == 0, where, ": expected an offset that is a multiple of the alignment ",
               header.alignment, ", found ", entry.begin);
         const std::uint64_t have = file_size - data_begin;
-        check(entry.begin <= have && *bytes <= have - entry.begin, where, ": expected ", *bytes, " bytes at offset ",
-              entry.begin, " of the data, found ", have, " bytes of data; the file is cut short or damaged");
+        check(entry.begin <= have && *bytes <= have - entry.begin, where, ": expected ", *bytes, " bytes of ",
+              entry.type.name, " at offset ", entry.begin, " of the data, found ", have,
+              " bytes of data; the file is cut short or damaged");
         entry.begin += data_begin;
         entry.end = entry.begin + *bytes;
     }
@@ -185,8 +190,10 @@ inline void place_entries(GgufHeader& header, std::uint64_t header_end, std::uin
               [&](auto a, auto b) { return header.entries[a].begin < header.entries[b].begin; });
     for (std::size_t i = 1; i < order.size(); ++i) {
         const GgufEntry &before = header.entries[order[i - 1]], &after = header.entries[order[i]];
-        check(before.end <= after.begin, file, ": tensors ", in_quotes(before.name), " and ", in_quotes(after.name),
-              " overlap: the one ends at byte ", before.end, ", the other begins at ", after.begin);
+        check(before.end <= after.begin, file, ": tensors ", in_quotes(before.name), " in ", before.type.name, " and ",
+              in_quotes(after.name), " in ", after.type.name, " overlap: the one ends at byte ", before.end,
+              ", the other begins at ", after.begin, "; the file is damaged, or its ", before.type.name,
+              " is not that of llama.cpp today");
     }
 }
 

@@ -70,11 +70,14 @@ inline constexpr std::size_t file_formats = static_cast<std::size_t>(QuantFormat
     fail("gguf: no name for ", path);
 }
 
-/// How the rows of a tensor lie in the file.
+/// How the rows of a tensor, or of what is added to it, lie in the file.
+[[nodiscard]] inline RowOrder row_order(Architecture architecture, Index head_dim, std::string_view path) {
+    const bool permuted = architecture == Architecture::llama || architecture == Architecture::mistral;
+    const bool turned = path.find(".q_proj") != path.npos || path.find(".k_proj") != path.npos;
+    return {permuted && turned ? head_dim : 0};
+}
 [[nodiscard]] inline RowOrder row_order(const LlamaConfig& config, std::string_view path) {
-    const bool permuted = config.architecture == Architecture::llama || config.architecture == Architecture::mistral;
-    const bool turned = path.find(".q_proj.") != path.npos || path.find(".k_proj.") != path.npos;
-    return {permuted && turned ? config.head_dim : 0};
+    return row_order(config.architecture, config.head_dim, path);
 }
 
 template <class T>

@@ -3,9 +3,11 @@
 
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -52,7 +54,21 @@ decltype(auto) with_numbers(const GgufFile& file, const GgufField& field, F&& f)
 [[nodiscard]] inline bool is_integer(GgufType type) {
     return type <= GgufType::i32 || type == GgufType::u64 || type == GgufType::i64;
 }
-[[nodiscard]] inline bool is_real(GgufType type) { return type == GgufType::f32 || type == GgufType::f64; }
+[[nodiscard]] inline bool is_number(GgufType type) {
+    return is_integer(type) || type == GgufType::f32 || type == GgufType::f64;
+}
+
+/// The whole number that a value is, 2 of 2.0 too; none for others and for those that do not fit.
+template <class T>
+[[nodiscard]] std::optional<Index> whole_number(T value) {
+    if constexpr (std::is_floating_point_v<T>) {
+        constexpr T most = T(std::uint64_t{1} << std::numeric_limits<T>::digits);  // further on it has lost digits
+        if (!(std::abs(value) <= most) || value != std::trunc(value)) return std::nullopt;
+    } else if (!std::in_range<Index>(value)) {
+        return std::nullopt;
+    }
+    return static_cast<Index>(value);
+}
 
 /// For messages: what a field holds.
 [[nodiscard]] inline std::string value_text(const GgufFile& file, const GgufField& field) {
@@ -78,11 +94,11 @@ public:
         fail(file_.where(f), ": expected ", expected, ", found ", gguf_detail::value_text(file_, f));
     }
 
-    /// A whole number of any type.
+    /// A whole number of any type of number.
     [[nodiscard]] Index integer(std::string_view name, Index least, Index most) const {
         const GgufField& f = field(name);
-        if (f.type == GgufType::array || !gguf_detail::is_integer(f.type)) refuse(name, range(least, most));
-        return integers(f, name, least, most);
+        if (f.type == GgufType::array || !gguf_detail::is_number(f.type)) refuse(name, range(least, most));
+        return integers(f, least, most);
     }
     [[nodiscard]] Index integer(std::string_view name, Index least, Index most, Index otherwise) const {
         return find(name) != nullptr ? integer(name, least, most) : otherwise;
@@ -91,15 +107,14 @@ public:
     [[nodiscard]] Index integer_of_layers(std::string_view name, Index count, Index least, Index most) const {
         const GgufField& f = field(name);
         if (f.type != GgufType::array) return integer(name, least, most);
-        if (!gguf_detail::is_integer(f.element) || f.count != static_cast<std::uint64_t>(count))
+        if (!gguf_detail::is_number(f.element) || f.count != static_cast<std::uint64_t>(count))
             refuse(name, concat("a whole number, or one for each of ", count, " layers"));
-        return integers(f, name, least, most);
+        return integers(f, least, most);
     }
     [[nodiscard]] double number(std::string_view name, double least, double most) const {
         const GgufField& f = field(name);
         const std::string expected = concat("a number from ", least, " to ", most);
-        if (f.type == GgufType::array || (!gguf_detail::is_real(f.type) && !gguf_detail::is_integer(f.type)))
-            refuse(name, expected);
+        if (f.type == GgufType::array || !gguf_detail::is_number(f.type)) refuse(name, expected);
         const double value =
             gguf_detail::with_numbers(file_, f, [](const auto& values) { return static_cast<double>(values.front()); });
         if (!(value >= least && value <= most)) refuse(name, expected);
@@ -131,18 +146,16 @@ private:
         return concat("a whole number from ", least, " to ", most);
     }
     /// All values of the field, which are one.
-    [[nodiscard]] Index integers(const GgufField& f, std::string_view name, Index least, Index most) const {
+    [[nodiscard]] Index integers(const GgufField& f, Index least, Index most) const {
         return gguf_detail::with_numbers(file_, f, [&](const auto& values) -> Index {
             for (std::size_t i = 1; i < values.size(); ++i)
                 check(values[i] == values[0], file_.where(f), ": expected the same number for every layer, found ",
                       +values[0], " for layer 0 and ", +values[i], " for layer ", i,
                       "; layers of different shapes are not computed");
-            const auto value = values.front();
-            if constexpr (std::is_floating_point_v<decltype(+value)>)
-                refuse(name, range(least, most));
-            else if (std::cmp_less(value, least) || std::cmp_greater(value, most))
-                fail(file_.where(f), ": expected ", range(least, most), ", found ", +value);
-            return static_cast<Index>(value);
+            const auto value = gguf_detail::whole_number(values.front());
+            if (!value || *value < least || *value > most)
+                fail(file_.where(f), ": expected ", range(least, most), ", found ", +values.front());
+            return *value;
         });
     }
 

@@ -31,7 +31,7 @@ struct GgmlType {
     bool plain = false;  // one element a block, of `dtype`
     Dtype dtype = Dtype::u8;
 };
-/// Those that are in use; numbers left out belong to types that were removed from the format.
+/// Those that are in use, of the sizes that llama.cpp has (ggml/src/ggml-common.h).
 inline constexpr std::array<GgmlType, 34> ggml_types{{{0, "F32", 1, 4, true, Dtype::f32},
                                                       {1, "F16", 1, 2, true, Dtype::f16},
                                                       {2, "Q4_0", 32, 18},
@@ -39,7 +39,7 @@ inline constexpr std::array<GgmlType, 34> ggml_types{{{0, "F32", 1, 4, true, Dty
                                                       {6, "Q5_0", 32, 22},
                                                       {7, "Q5_1", 32, 24},
                                                       {8, "Q8_0", 32, 34},
-                                                      {9, "Q8_1", 32, 40},
+                                                      {9, "Q8_1", 32, 36},
                                                       {10, "Q2_K", 256, 84},
                                                       {11, "Q3_K", 256, 110},
                                                       {12, "Q4_K", 256, 144},
@@ -66,6 +66,20 @@ inline constexpr std::array<GgmlType, 34> ggml_types{{{0, "F32", 1, 4, true, Dty
                                                       {39, "MXFP4", 32, 17},
                                                       {40, "NVFP4", 64, 36},
                                                       {41, "Q1_0", 128, 18}}};
+
+/// Those that are in no file of today: the number, and the name that it had.
+struct RemovedGgmlType {
+    std::uint32_t number = 0;
+    std::string_view name;
+};
+inline constexpr std::array<RemovedGgmlType, 8> removed_ggml_types{{{4, "Q4_2"},
+                                                                    {5, "Q4_3"},
+                                                                    {31, "Q4_0_4_4"},
+                                                                    {32, "Q4_0_4_8"},
+                                                                    {33, "Q4_0_8_8"},
+                                                                    {36, "IQ4_NL_4_4"},
+                                                                    {37, "IQ4_NL_4_8"},
+                                                                    {38, "IQ4_NL_8_8"}}};
 
 /// A field: its value stays in the file, from `begin` on; of an array, `count` elements of type `element`.
 struct GgufField {

@@ -19,6 +19,7 @@
 #include "gguf_parts.hpp"
 #include "llama_config.hpp"
 #include "model_files.hpp"
+#include "tensor_names.hpp"
 
 namespace hydralora::io {
 
@@ -60,12 +61,10 @@ namespace llama_files_detail {
     return config.architecture == Architecture::gemma3 ? 1 : 0;
 }
 
-inline constexpr std::string_view embedding_name = "model.embed_tokens.weight", head_name = "lm_head.weight";
-
 /// What old checkpoints carry besides the weights: a table that anyone can compute, and a second copy of a tied head, which
 /// is_tied has looked at.
 [[nodiscard]] inline bool is_superfluous(std::string_view name, const LlamaConfig& config) {
-    return name.ends_with(".rotary_emb.inv_freq") || (config.lm_head == LmHead::tied && name == head_name);
+    return is_rope_table(name) || (config.lm_head == LmHead::tied && name == head_name);
 }
 
 /// The tensor of a weight: of a tied embedding whichever of its two names is there.
@@ -161,6 +160,7 @@ template <Backend B>
     LlamaFiles<B> model;
     model.config = llama_config_from_json(JsonView(document, config_name));
     ModelFiles files = ModelFiles::open(directory);
+    files.compare_with_index(directory);
     if (model.config.lm_head == LmHead::tied && !is_tied(files, model.config)) {
         model.config.lm_head = LmHead::own;
         model.notes.push_back(

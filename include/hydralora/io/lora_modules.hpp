@@ -45,11 +45,4 @@ struct LoraPlace {
     return std::nullopt;
 }
 
-/// The module of that short name ("q_proj"); nothing if it is none.
-[[nodiscard]] inline std::optional<std::size_t> lora_module(std::string_view name) {
-    for (std::size_t i = 0; i < lora_modules.size(); ++i)
-        if (lora_modules[i].name == name) return i;
-    return std::nullopt;
-}
-
 }  // namespace hydralora::io

@@ -13,8 +13,8 @@
 #include <string_view>
 
 #include "../core/check.hpp"
+#include "adapter_config.hpp"
 #include "foreign_lora.hpp"
-#include "json.hpp"
 #include "json_view.hpp"
 #include "lora_modules.hpp"
 #include "quote.hpp"
@@ -32,15 +32,13 @@ inline constexpr std::string_view mlx_tensors_name = "adapters.safetensors";
 
 /// Reads a directory. The tensors say which modules of which layers there are, and of which rank.
 [[nodiscard]] inline ForeignLora read_mlx(const std::filesystem::path& directory) {
-    const auto path = directory / "adapter_config.json";
-    const std::string name = path.string();
-    const Json document = read_json(path, {.bytes = std::size_t{16} << 20});
-    const JsonView json(document, name);
+    const AdapterJson config = read_adapter_json(directory);
+    const JsonView json = config.view();
     if (json["fine_tune_type"].exists() && json["fine_tune_type"].string() != "lora")
         json["fine_tune_type"].refuse(
             "\"lora\" (DoRA scales whole weights, and \"full\" are whole weights: `mlx_lm.fuse` makes a model of them, "
-            "to be "
-            "used as the base)");
+            "to "
+            "be used as the base)");
     const JsonView parameters = json["lora_parameters"];
     const double scale = parameters["scale"].number(-1e9, 1e9);
     const auto file = SafetensorsFile::open(directory / mlx_tensors_name);
@@ -60,8 +58,7 @@ inline constexpr std::string_view mlx_tensors_name = "adapters.safetensors";
                                : std::nullopt;
         check(place && (is_a || letter == "lora_b"), file.where(entry),
               ": expected model.layers.<n>.<module>.lora_a or lora_b of the linear layers of a Llama-family block, all "
-              "that "
-              "an adapter here is on; `mlx_lm.fuse` makes a model of all of it, to be used as the base");
+              "that an adapter here is on; `mlx_lm.fuse` makes a model of all of it, to be used as the base");
         lora.put(*place, is_a ? 'a' : 'b', foreign_lora_detail::read_factor(file, entry, true));
     }
     for (auto& [place, module] : lora.modules) module.scale = scale;

@@ -31,12 +31,11 @@ public:
     };
 
     /// Every tensor must be in the file that the index names, and no file may have one that it does not name. A single file
-    /// counts beside an index, as for transformers, but not beside shards that hold something else, which other readers take.
+    /// counts beside an index, as for transformers.
     [[nodiscard]] static ModelFiles open(const std::filesystem::path& directory) {
         ModelFiles model;
         if (path_exists(directory / model_tensors_name)) {
             model.files_.push_back(SafetensorsFile::open(directory / model_tensors_name));
-            if (path_exists(directory / model_index_name)) model.compare_with_index(directory);
         } else {
             if (!path_exists(directory / model_index_name)) refuse_without_tensors(directory);
             model.open_shards(directory);
@@ -78,9 +77,10 @@ public:
         return sum;
     }
 
-private:
-    /// files_ has the single file. Throws if the index is of shards that are there, all of them, and hold something else.
+    /// Of a single file beside an index: throws if the index is of shards that are there, all of them, and hold something
+    /// else, which other readers take. Reads all bytes of both.
     void compare_with_index(const std::filesystem::path& directory) {
+        if (!path_exists(directory / model_tensors_name) || !path_exists(directory / model_index_name)) return;
         const SafetensorsFile& single = files_.front();
         const auto path = directory / model_index_name;
         const std::string name = path.string();
@@ -120,6 +120,7 @@ private:
             refuse(concat(model_tensors_name, " has ", single.entries().size(), " tensors, the others ", count));
     }
 
+private:
     void open_shards(const std::filesystem::path& directory) {
         const auto path = directory / model_index_name;
         const std::string name = path.string();

@@ -21,12 +21,10 @@ namespace hydralora::io {
 class ModulePattern {
 public:
     /// `where`: for messages.
-    ModulePattern(std::string_view pattern, std::string_view where) : text_(pattern) {
+    ModulePattern(std::string_view pattern, std::string_view where) {
         Parser parser{*this, pattern, where};
         start_ = parser.all();
     }
-
-    [[nodiscard]] const std::string& text() const { return text_; }
 
     [[nodiscard]] bool matches(std::string_view name) const {
         std::vector<std::uint32_t> now, next, stack;
@@ -293,7 +291,6 @@ private:
         }
     };
 
-    std::string text_;
     std::vector<State> states_;
     std::uint32_t start_ = 0;
 };

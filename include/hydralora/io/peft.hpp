@@ -23,10 +23,10 @@
 #include "adapter_directory.hpp"
 #include "adapter_files.hpp"
 #include "foreign_lora.hpp"
-#include "json.hpp"
 #include "lora_modules.hpp"
 #include "peft_config.hpp"
 #include "safetensors.hpp"
+#include "tensor_names.hpp"
 
 namespace hydralora::io {
 
@@ -59,9 +59,9 @@ struct PeftKey {
 
 [[nodiscard]] inline PeftKey peft_key(std::string_view key) {
     constexpr std::array<std::string_view, 3> wraps{"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"};
-    constexpr std::array<std::string_view, 9> added{
-        "lora_A", "lora_B",     "lora_embedding_A",      "lora_embedding_B", "lora_E",
-        "ia3_l",  "lora_route", "lora_magnitude_vector", "token_adapter"};
+    constexpr std::array<std::string_view, 7> added{"lora_A",           "lora_B",     "lora_embedding_A",
+                                                    "lora_embedding_B", "lora_route", "lora_magnitude_vector",
+                                                    "token_adapter"};
     PeftKey result;
     std::vector<std::string_view> words;
     for (std::size_t at = 0; at <= key.size();) {
@@ -118,8 +118,6 @@ struct PeftKey {
         return part.starts_with(word) && (part.size() == word.size() || part[word.size()] == '.');
     };
     if (is("lora_magnitude_vector")) return concat("is of DoRA, which no A and B do; ", merge_in_peft);
-    if (is("lora_E")) return concat("is of AdaLoRA, which is not read; ", merge_in_python);
-    if (is("ia3_l")) return concat("is of IA3, which is not read; ", merge_in_python);
     if (is("token_adapter"))
         return concat("holds rows of the embedding that were trained besides the LoRA; ", merge_in_peft);
     if (is("lora_embedding_A") || is("lora_embedding_B"))
@@ -127,10 +125,10 @@ struct PeftKey {
                       merge_in_peft);
     if (is("lora_route"))
         return "is a router: a released HydraLoRA adapter says lora_nums in adapter_config.json, and this one does not";
-    if (part.ends_with(".bias") && (linear || key.module == "lm_head")) return std::string(bias_of_b);
+    if (part.ends_with(".bias") && (linear || key.module == head_module)) return concat("is ", bias_of_b);
     return concat("is a LoRA on ", key.module,
                   "; adapters here are on the linear layers of a Llama-family block alone; ",
-                  key.module == "lm_head" ? merge_in_peft : merge_in_python);
+                  key.module == head_module ? merge_in_peft : merge_in_python);
 }
 
 /// The place of "model.layers.3.mlp.up_proj".
@@ -166,8 +164,8 @@ struct PeftLora {
 /// them has. What is not A or B of a linear layer and not a tensor of the base is refused by what it is.
 [[nodiscard]] inline PeftLora read_peft(const std::filesystem::path& directory) {
     using namespace peft_detail;
-    const auto path = directory / adapter_config_name;
-    const PeftConfig config = peft_config_from_json(read_json(path, {.bytes = std::size_t{16} << 20}), path.string());
+    const AdapterJson json = read_adapter_json(directory);
+    const PeftConfig config = peft_config_from_json(json.document, json.file);
     PeftLora result{{}, SafetensorsFile::open(directory / adapter_tensors_name), {}};
     ForeignLora& lora = result.lora;
     lora.file = result.file.name();

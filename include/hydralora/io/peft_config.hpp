@@ -61,15 +61,13 @@ inline constexpr std::array<std::string_view, 5> read_of_tensors{"layers_to_tran
 /// The way out of what no LoRA of linear layers holds.
 inline constexpr std::string_view merge_in_python =
     "merge it into the base in Python, PeftModel.from_pretrained(base, DIR).merge_and_unload().save_pretrained(NEW), "
-    "and "
-    "use NEW as the base";
+    "and use NEW as the base";
 inline constexpr std::string_view merge_in_peft =
     "merge it into the base, by `hydra merge` where the base is a directory of safetensors, or in Python, "
     "PeftModel.from_pretrained(base, DIR).merge_and_unload().save_pretrained(NEW), and use NEW as the base";
 inline constexpr std::string_view bias_of_b =
-    "is a bias beside B, which an adapter here does not have, and PEFT itself merges only into layers that have a "
-    "bias; train "
-    "without lora_bias";
+    "a bias beside B, which an adapter here does not have, and PEFT itself merges only into layers that have a bias; "
+    "train without lora_bias";
 
 /// Whether an option is as if it were not there.
 [[nodiscard]] inline bool is_off(const Json& value) {
@@ -89,10 +87,7 @@ inline constexpr std::string_view bias_of_b =
     };
     constexpr std::array<Meaning, 18> meanings{
         {{"use_dora", "DoRA scales the rows of the whole weight, which no A and B do"},
-         {"lora_bias",
-          "there is a bias beside B, which an adapter here does not have, and PEFT itself merges only into layers that "
-          "have "
-          "a bias; train without it"},
+         {"lora_bias", bias_of_b},
          {"rank_pattern", "all modules must have one rank"},
          {"alpha_pattern", "all modules must have one alpha"},
          {"modules_to_save", "whole modules were trained besides the LoRA"},

@@ -17,6 +17,7 @@
 #include "evaluate.hpp"
 #include "export.hpp"
 #include "import.hpp"
+#include "inspect.hpp"
 #include "measure_gates.hpp"
 #include "session.hpp"
 #include "support/matrix.hpp"
@@ -159,7 +160,6 @@ TEST_CASE("what no adapter holds is refused by import, and merged has the logits
         CHECK(max_difference(logits_of(session, tokens).cview(), expected) < 2e-5);
         CHECK(max_difference(logits_of(alone, tokens).cview(), expected) > 1e-2);
     }
-    // A copy of the base's tensor that is another one.
     hydra::ImportOptions options;
     options.path = golden / "peft/merge_rows";
     options.base = golden / "models/llama";
@@ -172,7 +172,14 @@ TEST_CASE("what no adapter holds is refused by import, and merged has the logits
     merge.out = scratch / "tied";
     CHECK(has(error_of([&] { hydra::run_merge(merge); }), "trains the embedding, which is the head of this base too"));
     merge.base = golden / "gguf_models/llama.gguf";
-    CHECK(has(error_of([&] { hydra::run_merge(merge); }), "is a GGUF file; `hydra import` makes an adapter of"));
+    const std::string refusal = error_of([&] { hydra::run_merge(merge); });
+    CHECK(has(refusal, "llama.gguf: is a GGUF file, and a LoRA of PEFT is merged into a model directory only"));
+    CHECK(has(refusal, "let `hydra import` make an adapter of"));
+}
+
+TEST_CASE("inspect shows an adapter that is not read") {
+    const std::string text = hydra::inspect({golden / "peft/dora"});
+    for (const char* part : {"Adapter of PEFT", "\"use_dora\": true", "lora_magnitude_vector"}) CHECK(has(text, part));
 }
 
 TEST_CASE("exports in 16 bits are read back rounded, and what they cannot hold is not written") {

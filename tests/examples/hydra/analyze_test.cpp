@@ -9,6 +9,7 @@
 #include <hydralora/analysis/principal_angles.hpp>
 #include <hydralora/io/adapter_directory.hpp>
 #include <hydralora/io/json.hpp>
+#include <hydralora/io/safetensors.hpp>
 #include <hydralora/io/write_file.hpp>
 
 #include "analyze.hpp"
@@ -226,6 +227,35 @@ TEST_CASE("analyze: a LoRA as PEFT writes it, and an A a head") {
     options.start = {folder.scratch / "peft"};
     CHECK(has(error_of([&] { static_cast<void>(analyze(options)); }),
               "peft/adapter_model.safetensors: has 1 A's and 1 B's a module, "));
+}
+
+TEST_CASE("analyze: LoRAs of PEFT are read as import reads them: any keys, ranks of each module, a copy of the head") {
+    const std::filesystem::path golden = HYDRALORA_TEST_DATA "/golden/peft";
+    AnalyzeOptions options;
+    options.adapters = {golden / "inner", golden / "wrapped"};
+    const Analysis found = analyze(options);
+    CHECK(found.a.names == std::vector<std::string>{"inner", "wrapped"});
+    const auto one = io::SafetensorsFile::open(golden / "inner/adapter_model.safetensors"),
+               other = io::SafetensorsFile::open(golden / "wrapped/adapter_model.safetensors");
+    double a = 0;
+    for (const auto& entry : one.entries()) {
+        if (!has(entry.name, "lora_A")) continue;
+        std::string theirs = entry.name;
+        theirs.replace(0, std::string("base_model.model.").size(), "base_model.model._orig_mod.model.");
+        if (const auto mlp = theirs.find(".mlp"); mlp != theirs.npos) theirs.insert(mlp, "._orig_mod");
+        const Shape shape = entry.shape.matrix();
+        DoubleMatrix x(shape.rows, shape.cols), y(shape.rows, shape.cols);
+        one.read_as(entry.name, x.view());
+        other.read_as(theirs, y.view());
+        a += plain_cosine(x, y) / 4;
+    }
+    CHECK(found.a.mean_cosine == doctest::Approx(a).epsilon(1e-12));
+    options.adapters = {golden / "patterns", golden / "patterns"};
+    CHECK(analyze(options).b.cosine(0, 1) == doctest::Approx(1).epsilon(1e-12));
+    options.adapters = {golden / "on_llama_copies", golden / "on_llama_copies"};
+    CHECK(analyze(options).a.cosine(0, 1) == doctest::Approx(1).epsilon(1e-12));
+    options.adapters[0] = golden / "dora";
+    CHECK(has(error_of([&] { static_cast<void>(analyze(options)); }), "\"use_dora\": expected it to be off"));
 }
 
 TEST_CASE("analyze: the map puts A's of one module together, and is a function of numbers and seed") {

@@ -306,9 +306,26 @@ TEST_CASE("inspect tells what a GGUF file is") {
     const std::string parts = hydra::inspect({golden / "qwen3-00002-of-00003.gguf"});
     CHECK(has(parts, "in 3 parts, 25 tensors"));
     CHECK(has(parts, "Tokenizer: none"));
+    CHECK(has(parts, "No base for hydra: "));
+    CHECK(has(parts, "has no tokenizer: expected a field \"tokenizer.ggml.model\", found none"));
     const std::string other = hydra::inspect({std::filesystem::path(HYDRALORA_TEST_DATA "/golden/gguf/mixed.gguf")});
     CHECK(has(other, "No base for hydra: "));
     CHECK(has(other, "expected a field \"llama.block_count\", found none"));
+    // Every text ends with a token; a vocabulary that names none that it has makes no base.
+    const ScratchDirectory scratch;
+    const auto source = io::GgufFile::open(golden / "llama.gguf");
+    std::vector<io::GgufTensor> tensors;
+    for (const auto& entry : source.entries()) tensors.push_back(io::gguf_tensor(source, entry));
+    auto fields = io::gguf_fields(source);
+    for (auto& [key, value] : fields)
+        if (key == "tokenizer.ggml.eos_token_id") value = io::GgufScalar(std::uint32_t{5000});
+    std::string bytes;
+    io::write_gguf_blocks([&](std::span<const std::byte> part) { bytes += io::as_text(part); }, fields, tensors);
+    set_content(scratch / "eos.gguf", bytes);
+    const std::string eos = hydra::inspect({scratch / "eos.gguf"});
+    CHECK(has(eos, "No base for hydra: "));
+    CHECK(!has(eos, "As a base"));
+    CHECK(has(eos, "field \"tokenizer.ggml.eos_token_id\": expected the id of a token, less than 264, found 5000"));
 }
 
 }  // namespace trainer_gguf_base_test
