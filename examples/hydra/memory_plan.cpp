@@ -42,7 +42,7 @@ template <class Set, class Grads>
 Index run_steps(P& be, const Llama<P>& model, Set& params, const Grads& grad_views, const TrainOptions& options,
                 Index before) {
     const LoopOptions& loop = options.loop;
-    const Index padded = (loop.sequence_length + slab_rows - 1) / slab_rows * slab_rows;
+    const Index padded = padded_length(loop.sequence_length, slab_rows);
     const Index part = std::max(Index{1}, loop.batch * loop.sequence_length / loop.accumulation / padded);
     auto state = loop.adamw.init(be, params);
     const Index held = be.memory().now - before;
@@ -68,6 +68,24 @@ Index run_steps(P& be, const Llama<P>& model, Set& params, const Grads& grad_vie
         if (loop.graph) evaluation();  // of the trained model, with the memory of the recorded step still held
     }
     return held;
+}
+
+/// What start_routers holds at once: a forward pass with all it keeps, the inputs that are read of it, and on the processor
+/// the fits and the means of those inputs.
+Index router_start_bytes(P& be, const Llama<P>& bare, const LlamaConfig& config, const TrainOptions& options) {
+    const Index before = be.memory().now, sequences = static_cast<Index>(probed_together),
+                padded = padded_length(options.loop.sequence_length, slab_rows), tokens = sequences * padded;
+    const auto inputs = probe_inputs(config, options.adapter);
+    Index widest = 0;
+    for (const ProbeInput& input : inputs) widest = std::max(widest, input.in);
+    Llama<P>::Cache cache;
+    bare.forward(be, token_batch(be, sequences, padded), cache, {.mode = Mode::inference});
+    const ActivationBuffer<P> read(be, tokens, widest);
+    const Index here = be.memory().now - before;
+    if (options.loop.place.device == Device::cuda) return here;  // the others are the host's
+    const Index components = std::max(options.adapter.adapter.heads, options.components.clusters);
+    const bool pools = options.adapter.adapter.router_pooling == RouterPooling::context;
+    return here + probe_bytes(inputs, components) + (pools ? tokens * widest * static_cast<Index>(sizeof(float)) : 0);
 }
 
 Index packed_bytes(const LlamaConfig& config, const LlamaAdapterConfig& adapters, PanelStorage storage) {
@@ -150,17 +168,9 @@ MemoryPlan memory_plan(const LlamaConfig& config, const BaseBytes& base, std::op
         plan.in_place = panels == PanelStorage::in_place;
     }
     plan.activations = be.memory().peak - plan.parameters - joined;
-    if (options.method == Method::adapter && options.components.router == RouterInit::components) {
-        const Index without = be.memory().now,
-                    padded = (options.loop.sequence_length + slab_rows - 1) / slab_rows * slab_rows;
-        Llama<P>::Cache cache;
-        bare.forward(be, token_batch(be, static_cast<Index>(probed_together), padded), cache,
-                     {.mode = Mode::inference});
-        const Index fits = gpu ? 0
-                               : probe_bytes(probe_inputs(config, options.adapter),
-                                             std::max(options.adapter.adapter.heads, options.components.clusters));
-        plan.routers = std::max(Index{0}, be.memory().now - without + fits - plan.parameters - plan.activations);
-    }
+    if (options.method == Method::adapter && options.components.router == RouterInit::components)
+        plan.routers =
+            std::max(Index{0}, router_start_bytes(be, bare, config, options) - plan.parameters - plan.activations);
     return plan;
 }
 
