@@ -124,9 +124,9 @@ BaseOutline outline_of(const std::filesystem::path& base, const LlamaAdapterConf
         if (!io::llama_files_detail::is_tied(files, outline.config)) outline.config.lm_head = LmHead::own;
         outline.bytes = static_cast<Index>(files.bytes());
         outline.quantised = quantised_bytes(files, outline.config.lm_head, quantise);
-        each_adapted([&](const std::string& path) {
+        each_adapted([&](const std::string& weight) {
             if (quantise != Quantise::none) return format_of(quantise);
-            const auto tensor = files.find(path);
+            const auto tensor = files.find(weight);
             const io::Dtype dtype = tensor.entry == nullptr ? io::Dtype::f32 : tensor.entry->dtype;  // told when read
             return dtype == io::Dtype::bf16  ? QuantFormat::bf16
                    : dtype == io::Dtype::f16 ? QuantFormat::f16
