@@ -372,6 +372,9 @@ TEST_CASE("records: what is wrong in a conversation is named by file, line and c
           R"(d.json:1:43: expected a string as "content", found an object)");
     CHECK(refused(turn(R"("role": "user", "content": ["x"])")) ==
           R"(d.json:1:46: expected a part like {"type": "text", "text": "..."}, found a string)");
+    CHECK(refused(turn(R"("role": "assistant", "content": [{"type": "thinking", "thinking": "t"}])")) ==
+          R"(d.json:1:85: expected parts of type "text", found "thinking"; only text can be trained on: write it as )"
+          "text, or leave the conversation out");
     CHECK(refused(turn(R"("role": "user", "content": [{"type": "image_url", "image_url": {}}])")).substr(0, 86) ==
           R"(d.json:1:81: expected parts of type "text", found "image_url"; only text can be traine)");
     CHECK(refused(turn(R"("role": "user", "content": "a", "content": "b")")) ==
@@ -390,6 +393,26 @@ TEST_CASE("records: what is wrong in a conversation is named by file, line and c
           R"(d.json:1:61: expected "messages" alone, found "text" too; leave out what is not to be learnt)");
     CHECK(refused(R"({"system": "s", "messages": [{"role": "system", "content": "a"}]})") ==
           R"(d.json:1:65: expected one system prompt, found "system" and a first turn of system)");
+}
+
+TEST_CASE(
+    "records: half a pair of surrogates and bytes that are no UTF-8 are named where they stand, and passed over") {
+    const std::string fine = "{\"text\":\"fine line\"}\n";
+    const std::pair<std::string, const char*> rows[] = {
+        {R"({"text":"bad \ud83d here"})", "2:20"},  {R"({"text":"bad \ude00 here"})", "2:19"},
+        {R"({"text":"bad \ude00\ud83d"})", "2:19"}, {R"({"text":"fine","id":"\ud83d"})", "2:28"},
+        {"{\"text\":\"caf\xe9\"}", "2:14"},         {"{\"text\":\"\xed\xa0\xbd\"}", "2:11"}};
+    for (const auto& [line, place] : rows) {
+        CAPTURE(line);
+        CHECK(refused(fine + line).starts_with("d.json:" + std::string(place) + ": not JSON: "));
+        Unusable unusable;
+        int taken = 0;
+        read_records(fine + line + "\n" + fine, "d.json", [&](Record&&, const RecordPlace&) { ++taken; },
+                     {.unusable = &unusable});
+        CHECK((taken == 2 && unusable.places == std::vector<std::string>{place}));
+    }
+    CHECK(told(R"({"text":"good \ud83d\ude00 here"})") == "text: good \xf0\x9f\x98\x80 here");
+    CHECK(told(R"({"text":"a\u0000b"})") == std::string("text: a\0b", 9));
 }
 
 TEST_CASE("records: what is wrong in an array is named where it stands") {
