@@ -62,7 +62,7 @@ private:
             std::find_if(std::begin(roles), std::end(roles), [&](const auto& r) { return r.first == role_; });
         if (found == std::end(roles)) {
             std::string known;
-            for (const auto& [name, speaker] : roles) known += (known.empty() ? "" : ", ") + std::string(name);
+            for (const auto& [role, speaker] : roles) known += (known.empty() ? "" : ", ") + std::string(role);
             desk_.fail(value->at, "the role ", in_quotes(role_), " is unknown, expected one of: ", known,
                        "; name it so, or leave the conversation out");
         }
@@ -250,6 +250,12 @@ void RecordDesk::check_keys_once(const RecordValue& object) const {
         std::adjacent_find(keys.begin(), keys.end(), [](const auto* a, const auto* b) { return a->name == b->name; });
     if (twice != keys.end())
         fail((*(twice + 1))->at, "expected each key once, found ", in_quotes((*twice)->name), " twice");
+}
+
+void RecordDesk::note(std::string what) const {
+    constexpr std::size_t most = 32;
+    if (notes_.size() < most && std::find(notes_.begin(), notes_.end(), what) == notes_.end())
+        notes_.push_back(std::move(what));
 }
 
 std::string RecordDesk::string(const RecordValue& value, std::string_view name) const {

@@ -25,7 +25,8 @@ public:
         text_.move_to(at);
         text_.fail(parts...);
     }
-    void note(std::string what) const { notes_.push_back(std::move(what)); }
+    /// Once, and no more than a reader would read.
+    void note(std::string what) const;
     /// Throws where a key of the object stands twice.
     void check_keys_once(const RecordValue& object) const;
     /// The text of a value, without a byte order mark; `name`: of its key, for messages.
