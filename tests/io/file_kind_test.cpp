@@ -34,10 +34,9 @@ TEST_CASE("files that are no text are told by their first bytes") {
     const std::string name(257, 'a');
     CHECK(named(name + std::string("ustar\00000", 8), "tar"));  // POSIX
     CHECK(named(name + std::string("ustar  \0", 8), "tar"));    // GNU
-    for (const std::string& text :
-         {name + "ustar\n", name + "ustard and more", std::string(256, 'a') + "custard is sweet",
-          name + std::string("ustar\0000", 7), name + std::string("ustar\00001", 8)})
-        CHECK(foreign_kind(text).empty());
+    for (const auto end : {"ustar\n"sv, "ustard and more"sv, "ustar\0000"sv, "ustar\00001"sv, "ustar  "sv})
+        CHECK(foreign_kind(name + std::string(end)).empty());
+    CHECK(foreign_kind(name.substr(1) + "custard is sweet").empty());
     for (const auto text : {""sv, "a"sv, "PAR"sv, "P"sv, "BZh, said the bee, and so on"sv, "{\"a\": 1}"sv,
                             "\xef\xbb\xbftext"sv, "caf\xe9"sv, "\x80 is a byte"sv, "7z"sv})
         CHECK(foreign_kind(text).empty());
