@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
-#include <thread>
 #include <type_traits>
 #include <utility>
 
 #include <hydralora/backend/planning_backend.hpp>
+#include <hydralora/core/thread_pool.hpp>
 #include <hydralora/io/json.hpp>
 #include <hydralora/io/llama_config.hpp>
 #include <hydralora/io/model_files.hpp>
@@ -70,6 +70,51 @@ Index run_steps(P& be, const Llama<P>& model, Set& params, const Grads& grad_vie
     return held;
 }
 
+/// The steps of training all of a model. Returns what run_steps does.
+Index run_whole(P& be, const LlamaConfig& config, const TrainOptions& options) {
+    const Index before = be.memory().now;
+    const auto shapes = weight_shapes(config);
+    auto trained = make_buffers(be, shapes), grads = make_buffers(be, shapes);
+    ParamBuffer<P> head;
+    auto grad_views = views(grads);
+    if (config.lm_head == LmHead::tied) {
+        head = ParamBuffer<P>(be, config.vocabulary, config.width);
+        grad_views.lm_head = head.view();
+    }
+    const Llama<P> model(be, config, views(std::as_const(trained)));
+    return run_steps(be, model, trained, grad_views, options, before);
+}
+
+/// The steps of training adapters. Returns what run_steps does. joined: the bytes of the joined projections, null where there
+/// are none.
+Index run_adapters(P& be, const LlamaConfig& config, const LlamaWeights<StoredView<P>>& weights,
+                   const TrainOptions& options, Index* joined) {
+    const Index before = be.memory().now;
+    const auto shapes = adapter_shapes(config, options.adapter);
+    auto trained = make_buffers(be, shapes), grads = make_buffers(be, shapes);
+    const auto adapters = views(std::as_const(trained));
+    if (joined == nullptr) {
+        const Llama<P> model(be, config, weights, options.adapter, adapters);
+        return run_steps(be, model, trained, views(grads), options, before);
+    }
+    const Index without = be.memory().now;
+    JoinedProjections<P> projections(be, config, options.adapter);  // for the room that they want behind rows
+    *joined = be.memory().now - without;
+    const Llama<P> model(be, config, weights, options.adapter, adapters, projections);
+    return run_steps(be, model, trained, views(grads), options, before + *joined);
+}
+
+/// Bytes of a base on a GPU, without what is quantised.
+Index copied_weights(const LlamaConfig& config, const LlamaWeights<Shape>& shapes, const TrainOptions& options) {
+    Index elements = 0;
+    visit(
+        [&](const ParamPath& path, const Shape& shape) {
+            if (!quantises(options.quantise, config.lm_head, path.name())) elements += shape.size();
+        },
+        shapes);
+    return elements * (options.loop.place.numbers == Numbers::bfloat16 ? 2 : 4);
+}
+
 /// What start_routers holds at once: a forward pass with all it keeps, the inputs that are read of it, and on the processor
 /// the fits and the means of those inputs.
 Index router_start_bytes(P& be, const Llama<P>& bare, const LlamaConfig& config, const TrainOptions& options) {
@@ -113,8 +158,7 @@ MemoryPlan memory_plan(const LlamaConfig& config, const BaseBytes& base, std::op
     plan.weights = base.files - base.quantised.before;
     plan.quantised = base.quantised.after;
     plan.loading = base.quantised.before > 0 ? base.files : 0;
-    const Index threads =
-        options.loop.threads > 0 ? options.loop.threads : Index{std::max(1u, std::thread::hardware_concurrency())};
+    const Index threads = options.loop.threads > 0 ? options.loop.threads : Index{ThreadPool::hardware_threads()};
     plan.threads = panel::workspace_bytes(threads);
 
     const bool gpu = options.loop.place.device == Device::cuda;
@@ -123,14 +167,7 @@ MemoryPlan memory_plan(const LlamaConfig& config, const BaseBytes& base, std::op
     const auto shapes = weight_shapes(config);
     plan.device = options.loop.place.device;
     if (gpu) {
-        Index elements = 0;
-        visit(
-            [&](const ParamPath& path, const Shape& shape) {
-                if (!quantises(options.quantise, config.lm_head, path.name())) elements += shape.size();
-            },
-            shapes);
-        plan.weights = elements * (options.loop.place.numbers == Numbers::bfloat16 ? 2 : 4);
-        if (options.method == Method::full) plan.weights = 0;  // they are what is trained
+        plan.weights = options.method == Method::full ? 0 : copied_weights(config, shapes, options);
         plan.threads = plan.process = plan.loading = 0;
     }
     const auto make_views = [&](const ParamPath&, const Shape& s) {
@@ -138,32 +175,12 @@ MemoryPlan memory_plan(const LlamaConfig& config, const BaseBytes& base, std::op
     };
     const auto weights = map_params<StoredView<P>>(shapes, make_views);
     const Llama<P> bare(be, config, weights);
-    const Index before = be.memory().now;
     Index joined = 0;
     if (options.method == Method::full) {
-        auto trained = make_buffers(be, shapes), grads = make_buffers(be, shapes);
-        ParamBuffer<P> head;
-        auto grad_views = views(grads);
-        if (config.lm_head == LmHead::tied) {
-            head = ParamBuffer<P>(be, config.vocabulary, config.width);
-            grad_views.lm_head = head.view();
-        }
-        const Llama<P> model(be, config, views(std::as_const(trained)));
-        plan.parameters = run_steps(be, model, trained, grad_views, options, before);
+        plan.parameters = run_whole(be, config, options);
     } else {
-        const auto adapter = adapter_shapes(config, options.adapter);
-        auto trained = make_buffers(be, adapter), grads = make_buffers(be, adapter);
-        const auto adapters = views(std::as_const(trained));
-        if (gpu ? options.quantise == Quantise::none : panels.has_value()) {
-            const Index without = be.memory().now;
-            JoinedProjections<P> projections(be, config, options.adapter);  // for the room that they want behind rows
-            joined = be.memory().now - without;
-            const Llama<P> model(be, config, weights, options.adapter, adapters, projections);
-            plan.parameters = run_steps(be, model, trained, views(grads), options, before + joined);
-        } else {
-            const Llama<P> model(be, config, weights, options.adapter, adapters);
-            plan.parameters = run_steps(be, model, trained, views(grads), options, before);
-        }
+        const bool joins = gpu ? options.quantise == Quantise::none : panels.has_value();
+        plan.parameters = run_adapters(be, config, weights, options, joins ? &joined : nullptr);
         if (!gpu && panels) plan.packed = packed_bytes(config, options.adapter, *panels) + base.codes;
         plan.in_place = panels == PanelStorage::in_place;
     }

@@ -87,11 +87,8 @@ private:
                 if (made_.speaker == Speaker::tool && !value.is_empty()) made_.call = desk_.string(value, name);
                 return;
             case TurnKey::name:
-                if (value.is_empty()) return;
-                if (made_.speaker == Speaker::tool)
-                    made_.name = desk_.string(value, name);
-                else
-                    desk_.note(R"(the key "name" of turns is not read)");
+                if (made_.speaker != Speaker::tool) break;
+                if (!value.is_empty()) made_.name = desk_.string(value, name);
                 return;
             case TurnKey::trained:
             case TurnKey::masked:
@@ -100,28 +97,35 @@ private:
                 if (value.is(Kind::boolean)) return read_flag(name, value, true);
                 break;
             case TurnKey::detail:
-                if (!assistant()) return;
-                if (!value.is(Kind::array) || !value.elements.empty())
-                    desk_.fail(value.at, "found ", in_quotes(name),
-                               " in a turn: the assistant's turns are trained as a ",
-                               R"(whole or not at all; write "train": true or false, or leave the conversation out)");
-                return set_trained(name, value, false);  // no part of it
+                return read_detail(name, value);
             case TurnKey::media:
-                if (!value.is_empty())
-                    desk_.fail(value.at, "found ", in_quotes(name),
-                               " in a turn; only text can be trained on: leave the conversation out");
-                return;
             case TurnKey::flag:
-                if (value.is(Kind::string) || value.is_empty()) break;
-                if (assistant())
-                    desk_.fail(value.at, "found ", in_quotes(name),
-                               " in a turn of the assistant: whether that is to be ",
-                               R"(learnt is not known; write "train": true or false, or leave the key out)");
+                refuse_lost(name, value, use);
                 break;
             case TurnKey::unknown:
                 break;
         }
         if (!value.is_empty()) desk_.note(hydralora::concat("the key ", in_quotes(name), " of turns is not read"));
+    }
+
+    /// The parts of a turn that are learnt.
+    void read_detail(const std::string& name, const RecordValue& value) {
+        if (!assistant()) return;
+        if (!value.is(Kind::array) || !value.elements.empty())
+            desk_.fail(value.at, "found ", in_quotes(name), " in a turn: the assistant's turns are trained as a ",
+                       R"(whole or not at all; write "train": true or false, or leave the conversation out)");
+        set_trained(name, value, false);  // no part of it
+    }
+
+    /// Throws where something would be lost that changes what is learnt.
+    void refuse_lost(const std::string& name, const RecordValue& value, TurnKey use) const {
+        if (value.is_empty()) return;
+        if (use == TurnKey::media)
+            desk_.fail(value.at, "found ", in_quotes(name),
+                       " in a turn; only text can be trained on: leave the conversation out");
+        if (assistant() && !value.is(Kind::string))
+            desk_.fail(value.at, "found ", in_quotes(name), " in a turn of the assistant: whether that is to be ",
+                       R"(learnt is not known; write "train": true or false, or leave the key out)");
     }
 
     void read_reasoning(const std::string& name, const RecordValue& value) {
