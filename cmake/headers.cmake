@@ -226,7 +226,9 @@ set(HYDRALORA_HEADERS
     hydralora/text/jinja/error.hpp
     hydralora/text/jinja/evaluator.hpp
     hydralora/text/jinja/expression_parser.hpp
+    hydralora/text/jinja/expressions.hpp
     hydralora/text/jinja/filters.hpp
+    hydralora/text/jinja/from_json.hpp
     hydralora/text/jinja/lexer.hpp
     hydralora/text/jinja/list_filters.hpp
     hydralora/text/jinja/members.hpp

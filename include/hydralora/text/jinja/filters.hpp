@@ -20,12 +20,13 @@ inline Value integer(Context& cx, const Value& value, const Bound& a) {
     std::optional<double> real;
     if (value.is<double>()) real = value.real();
     if (const Text* text = value.text()) {
+        look_cost(cx, *text);
         const std::string_view digits = without_outer_space(text->bytes());
         std::int64_t whole = 0;
         const std::size_t sign = digits.substr(0, 1) == "+";
         const auto read = std::from_chars(digits.data() + sign, digits.data() + digits.size(), whole);
         if (read.ec == std::errc() && read.ptr == digits.data() + digits.size() && !digits.empty()) return whole;
-        real = read_real(*text);
+        real = read_real(cx, *text);
     }
     if (!real || !(std::abs(*real) < 9e18)) return otherwise;
     return static_cast<std::int64_t>(*real);
@@ -87,7 +88,7 @@ inline std::optional<Value> of_text(Context& cx, const std::string& name, const 
     }
     if (name == "upper") return none(), Value(upper(cx, to_text(cx, value)));
     if (name == "lower") return none(), Value(lower(cx, to_text(cx, value)));
-    if (name == "title") return none(), Value(titled(cx, to_text(cx, value), true));
+    if (name == "title") return none(), Value(titled(cx, to_text(cx, value), true).as_markup(false));
     if (name == "capitalize") return none(), Value(capitalised(cx, to_text(cx, value)));
     if (name == "string") return none(), value.text() != nullptr ? value : Value(to_text(cx, value));
     if (name == "safe") return none(), Value(to_text(cx, value).as_markup());
@@ -133,7 +134,7 @@ inline std::optional<Value> of_text(Context& cx, const std::string& name, const 
     if (name == "float") {
         const Bound a = bound({"default"});
         if (value.is_number()) return value.real();
-        const auto real = value.text() != nullptr ? read_real(*value.text()) : std::nullopt;
+        const auto real = value.text() != nullptr ? read_real(cx, *value.text()) : std::nullopt;
         return real ? Value(*real) : a[0] ? *a[0] : Value(0.0);
     }
     if (name == "abs") {

@@ -27,7 +27,8 @@ using members_detail::optional_text;
 using Filters = Value (*)(Context& cx, const std::string& name, const Value& value, const Arguments& arguments);
 
 /// A number as Python's float reads it, without inf and nan.
-inline std::optional<double> read_real(const Text& text) {
+inline std::optional<double> read_real(Context& cx, const Text& text) {
+    look_cost(cx, text);
     std::string_view digits = without_outer_space(text.bytes());
     if (digits.substr(0, 1) == "+") digits.remove_prefix(1);
     double real = 0;

@@ -70,8 +70,7 @@ inline Value of_loop(const LoopState& loop, std::string_view name) {
     if (value.is_undefined()) cx.fail(Fault::value, found(value), ", so it has no ", io::in_quotes(name, 40));
     if (members_detail::has_method(value, name)) return std::make_shared<const Method>(Method{value, name});
     if (const auto* space = value.get<Namespace*>()) {
-        for (const auto& [key, member] : (*space)->members)
-            if (key == name) return member;
+        if (const Value* member = (*space)->members.find(cx, name)) return *member;
     } else if (const LoopState* loop = value.loop()) {
         return members_detail::of_loop(*loop, name);
     } else if (const Dict* dict = value.dict()) {
@@ -109,6 +108,7 @@ inline Value of_loop(const LoopState& loop, std::string_view name) {
 [[nodiscard]] inline Value path(Context& cx, Value value, const Value& names) {
     if (!names.is<std::shared_ptr<const Text>>()) return item(cx, value, names);
     const std::string& all = names.text()->bytes();
+    look_cost(cx, *names.text());
     for (std::size_t begin = 0; begin <= all.size();) {
         const std::size_t end = std::min(all.find('.', begin), all.size());
         const std::string name = all.substr(begin, end - begin);
@@ -133,37 +133,46 @@ inline std::int64_t optional_integer(const Context& cx, std::string_view functio
     return value ? arguments_detail::integer_of(cx, function, *value) : otherwise;
 }
 
-inline bool begins_or_ends(const Context& cx, const std::string& name, const Text& text, const Value& with) {
-    if (const List* list = with.list())
-        return std::any_of(list->items.begin(), list->items.end(),
-                           [&](const Value& each) { return begins_or_ends(cx, name, text, each); });
-    const std::string& part = arguments_detail::text_of(cx, name, with).bytes();
+inline bool has_edge(Context& cx, const Text& text, const Text& part, bool prefix) {
+    cx.step(1 + part.size() / 64);
     if (part.size() > text.size()) return false;
-    return text.bytes().compare(name == "startswith" ? 0 : text.size() - part.size(), part.size(), part) == 0;
+    return text.bytes().compare(prefix ? 0 : text.size() - part.size(), part.size(), part.bytes()) == 0;
+}
+/// Python's startswith and endswith: of a text or one of a tuple of texts.
+inline bool begins_or_ends(Context& cx, const std::string& name, const Text& text, const Value& with) {
+    const auto fits = [&](const Value& part) {
+        return has_edge(cx, text, arguments_detail::text_of(cx, name, part), name == "startswith");
+    };
+    const List* several = with.list();
+    if (several == nullptr || !several->tuple) return fits(with);
+    return std::any_of(several->items.begin(), several->items.end(), fits);
 }
 
 inline Value place_in(Context& cx, const Text& text, const Text& part, bool last) {
+    search_cost(cx, text, part);
     const std::size_t at = last ? text.bytes().rfind(part.bytes()) : text.bytes().find(part.bytes());
     if (at == std::string::npos) return std::int64_t{-1};
     return character_count(cx, text.slice(0, at));
 }
 
+/// Python's join, of texts, where `strict`; else Jinja's, which knows no markup.
 inline Value joined(Context& cx, const Text& between, const std::vector<Value>& items, bool strict) {
     Text result;
     for (std::size_t i = 0; i < items.size(); ++i) {
         if (strict && items[i].text() == nullptr)
             cx.fail(Fault::value, "join: expected texts, found ", found(items[i]));
-        const Text text = to_text(cx, items[i]);
-        cx.write(between.size() + text.size());
+        const Text text = strict ? text_within(cx, between, *items[i].text()) : to_text(cx, items[i]);
+        cx.write(between.memory() + text.memory());
         if (i > 0) result.append(between);
         result.append(text);
     }
-    return result;
+    return std::move(result).as_markup(strict && between.is_markup());
 }
 
 inline Value partition(Context& cx, const Text& text, const Text& by, bool last) {
     if (by.empty()) cx.fail(Fault::value, "partition: expected a separator, found an empty text");
-    cx.write(text.size());
+    cx.write(text.memory());
+    search_cost(cx, text, by);
     const std::size_t at = last ? text.bytes().rfind(by.bytes()) : text.bytes().find(by.bytes());
     const Value whole = text, empty = Text();
     if (at == std::string::npos)
@@ -176,7 +185,7 @@ inline Value partition(Context& cx, const Text& text, const Text& by, bool last)
 }
 
 inline Value counted(Context& cx, const Text& text, const Text& part) {
-    cx.step(1 + text.size() / 16);
+    search_cost(cx, text, part);
     if (part.empty()) return character_count(cx, text) + 1;
     std::int64_t count = 0;
     for (std::size_t at = text.bytes().find(part.bytes()); at != std::string::npos;
@@ -185,7 +194,8 @@ inline Value counted(Context& cx, const Text& text, const Text& part) {
     return count;
 }
 
-inline std::optional<Value> is_all(const std::string& name, const Text& text) {
+inline std::optional<Value> is_all(Context& cx, const std::string& name, const Text& text) {
+    look_cost(cx, text);
     bool all = !text.empty(), cased = false;
     for (std::size_t i = 0; i < text.size();) {
         const Character c = character_at(text.bytes(), i);
@@ -241,7 +251,8 @@ inline Value call_of_text(Context& cx, const Text& text, const std::string& name
     if (name == "startswith" || name == "endswith") return begins_or_ends(cx, name, text, *bound({"part"}, 1)[0]);
     if (name == "replace") {
         const Bound a = bound({"old", "new", "count"}, 2);
-        return replaced(cx, text, part(a, 0), part(a, 1), optional_integer(cx, name, a[2], -1));
+        return replaced(cx, text, part(a, 0), text_within(cx, text, part(a, 1)), optional_integer(cx, name, a[2], -1))
+            .as_markup(text.is_markup());
     }
     if (name == "join") return joined(cx, text, items_of(cx, *bound({"iterable"}, 1)[0]), true);
     if (name == "find" || name == "rfind") return place_in(cx, text, part(bound({"sub"}, 1), 0), name == "rfind");
@@ -257,11 +268,12 @@ inline Value call_of_text(Context& cx, const Text& text, const std::string& name
         const Bound a = bound({"part"}, 1);
         const Text& edge = part(a, 0);
         const bool prefix = name == "removeprefix";
-        if (!begins_or_ends(cx, prefix ? "startswith" : "endswith", text, *a[0])) return text;
-        return prefix ? text.slice(edge.size(), text.size()) : text.slice(0, text.size() - edge.size());
+        const std::size_t cut = has_edge(cx, text, edge, prefix) ? edge.size() : 0;
+        return make_text(cx, prefix ? text.slice(cut, text.size()) : text.slice(0, text.size() - cut));
     }
     if (name == "format")
         return formatted(cx, text, arguments.placed, [&](const std::string& field) {
+            cx.step(1 + arguments.named.size() / 8);
             for (const auto& [key, value] : arguments.named)
                 if (key == field) return value;
             cx.fail(Fault::value, "format: expected an argument ", field);
@@ -271,7 +283,7 @@ inline Value call_of_text(Context& cx, const Text& text, const std::string& name
     if (name == "title") return static_cast<void>(bound({})), Value(titled(cx, text, false));
     if (name == "capitalize") return static_cast<void>(bound({})), Value(capitalised(cx, text));
     if (name == "splitlines") return static_cast<void>(bound({})), lines(cx, text);
-    if (const auto answer = is_all(name, text)) return *answer;
+    if (const auto answer = is_all(cx, name, text)) return *answer;
     cx.fail(Fault::unknown, "the method ", name, " of a text is not known here");
 }
 

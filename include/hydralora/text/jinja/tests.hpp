@@ -31,7 +31,7 @@ inline std::optional<bool> of_type(const Value& v, std::string_view name) {
     if (name == "iterable") return list || dict || text || v.is_undefined() || v.loop() != nullptr;
     if (name == "sequence") return list || dict || text || v.is_undefined();
     if (name == "callable") return v.is_callable();
-    if (name == "escaped") return false;
+    if (name == "escaped") return text && v.text()->is_markup();
     return std::nullopt;
 }
 
@@ -57,6 +57,7 @@ inline bool same(Context& cx, const Value& a, const Value& b) {
     }
     if (name == "lower" || name == "upper") {
         const Text& text = arguments_detail::text_of(cx, name, value);
+        look_cost(cx, text);
         const auto wrong = name == "lower" ? text_functions::is_upper : text_functions::is_lower;
         const auto cased = [](char c) { return text_functions::is_upper(c) || text_functions::is_lower(c); };
         return std::none_of(text.bytes().begin(), text.bytes().end(), wrong) &&
