@@ -423,6 +423,19 @@ TEST_CASE("templates: those of the built-in formats write what the formats write
             return std::optional<std::string>();
         }
     };
+    // Thoughts, which chatml alone has a place for; those before the last question it leaves out, where `render` refuses.
+    Conversation thought{{U, "q"}, {A, "a"}, {T, "7"}, {A, "b"}};
+    thought[1].reasoning = "\n\nwhy\n";
+    thought[3].reasoning = "so";
+    const ChatTemplate chatml(chat_template_of(ChatFormat::chatml, spellings));
+    const std::string expected_thoughts =
+        "<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n<think>\nwhy\n</think>\n\na<|im_end|>\n"
+        "<|im_start|>tool\n7<|im_end|>\n<|im_start|>assistant\n<think>\nso\n</think>\n\nb<|im_end|>\n";
+    CHECK(chatml.text(thought, Ending::as_it_is).bytes() == expected_thoughts);
+    CHECK(spelt(render(ChatFormat::chatml, thought)) == expected_thoughts);
+    thought.push_back({U, "r"});
+    CHECK(chatml.text(thought, Ending::as_it_is).bytes().find("think") == std::string::npos);
+
     for (std::size_t f = 0; f < chat_format_names.size(); ++f) {
         const auto format = static_cast<ChatFormat>(f);
         const ChatTemplate own(chat_template_of(format, spellings));
@@ -473,4 +486,34 @@ TEST_CASE(
     CHECK(words.conversation(turns).unwritten == std::vector<std::size_t>{1, 1});  // the thought and the call
     const ChatTemplate marking("{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}");
     CHECK(test::message_of([&] { static_cast<void>(marking.conversation(turns)); }).find("turn 2 is masked") == 0);
+}
+
+TEST_CASE("templates: what is read, and what is not") {
+    const auto tools = io::Json::array({io::Json::object({{"name", "f"}})});
+    Conversation turns{{U, "q"}, {A, "a"}};
+    const auto made = [&](const char* source) { return ChatTemplate(source).conversation(turns, tools); };
+    const std::string words = "{% for m in messages %}{{ m.content }}|{% endfor %}";
+    CHECK(made(words.c_str()).tools_unwritten);
+    CHECK(!ChatTemplate(words).conversation(turns).tools_unwritten);
+    CHECK(!ChatTemplate(words).conversation(turns, io::Json::array()).tools_unwritten);
+    CHECK(!made(("{{ tools | tojson }}" + words).c_str()).tools_unwritten);
+    CHECK(!made(("{% if tools %}T{% endif %}" + words).c_str()).tools_unwritten);
+    // What refuses to do without has looked.
+    const std::string refuses = "{% if not tools %}{{ raise_exception('no tools') }}{% endif %}" + words;
+    CHECK(!made(refuses.c_str()).tools_unwritten);
+    turns[1].reasoning = "why";
+    turns[1].tool_calls = R"([{"function": {"name": "f", "arguments": {}}}])";
+    CHECK(made("{% for m in messages %}{{ m.reasoning_content + m.content if m.role == 'assistant' else m.content }}|"
+               "{% endfor %}")
+              .unwritten == std::vector<std::size_t>{1});  // the call alone
+    CHECK(made("{% for m in messages %}{{ m.tool_calls[0].function.name if m.role == 'assistant' }}"
+               "{{ m.reasoning_content }}{{ m.content }}|{% endfor %}")
+              .unwritten.empty());
+    CHECK(made("{% for m in messages %}{{ m.content }}{% if m.role == 'assistant' and not m.thinking %}"
+               "{{ raise_exception('think') }}{% endif %}|{% endfor %}")
+              .unwritten == std::vector<std::size_t>{1});
+    CHECK(test::message_of([&] {
+              turns[1].tool_calls = R"({"n": 18446744073709551615})";
+              (void)made(words.c_str());
+          }).find("expected whole numbers that fit 64 bits") != std::string::npos);
 }
