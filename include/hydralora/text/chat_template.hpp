@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <ctime>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>

@@ -1,10 +1,16 @@
 // What stands after "|": Jinja's filters, with tojson as transformers has it.
 #pragma once
 
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "list_filters.hpp"
 

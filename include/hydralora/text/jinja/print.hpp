@@ -1,10 +1,12 @@
 // Values as text: Python's str and repr, and JSON as transformers' `tojson` writes it.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
