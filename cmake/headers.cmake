@@ -232,6 +232,7 @@ set(HYDRALORA_HEADERS
     hydralora/text/jinja/lexer.hpp
     hydralora/text/jinja/list_filters.hpp
     hydralora/text/jinja/members.hpp
+    hydralora/text/jinja/methods.hpp
     hydralora/text/jinja/operators.hpp
     hydralora/text/jinja/parser.hpp
     hydralora/text/jinja/print.hpp

@@ -80,8 +80,9 @@ std::string Chat::name() const {
 Written written(const Vocabulary& vocabulary, const Chat& chat, const text::Conversation& turns,
                 const io::Json& tools) {
     if (chat.own() == nullptr) {
-        check(tools.is_null(), "found tools: ", chat.name(),
-              " has no place for them; write them into a system prompt and leave \"tools\" out, or leave the record out");
+        check(
+            tools.is_null(), "found tools: ", chat.name(),
+            " has no place for them; write them into a system prompt and leave \"tools\" out, or leave the record out");
         return {text::render(chat.format(), turns)};
     }
     auto rendered = with_place(*chat.own(), [&] { return chat.own()->chat_template.conversation(turns, tools); });

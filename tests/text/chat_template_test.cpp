@@ -277,7 +277,8 @@ TEST_CASE("templates: no operation costs more than is counted") {
     const std::string bytes = "bytes of text", long_text = "{% set t = 'a' * 5000 %}";
     const jinja::Limits few_bytes{.bytes = 60000};
     for (const char* each : {"t.removeprefix('b')", "t.removesuffix('a')", "'' | indent(5000 * ' ', true)", "t | e",
-                             "t | safe", "([1] * 20) | tojson(separators=(t, ':'))", "'b' | replace('b', t)"})
+                             "t | safe", "([1] * 20) | tojson(separators=(t, ':'))", "1 | tojson(separators=(t, t))",
+                             "1 | tojson(indent=t)", "'' | indent(t)", "namespace({t: 1})", "'b' | replace('b', t)"})
         check_over(long_text + times(20, "{% set x = " + std::string(each) + " %}"), few_bytes, bytes);
     const auto doubled = [](const std::string& start) {
         return "{% set n = namespace(x=" + start + ") %}{% for i in range(10) %}{% set n.x = n.x + n.x %}{% endfor %}";
@@ -291,10 +292,31 @@ TEST_CASE("templates: no operation costs more than is counted") {
     // Time: what is looked through counts.
     const std::string steps = "steps", digits = "{% set t = '1' * 16000 %}";
     const jinja::Limits few_steps{.steps = 30000};
-    for (const char* each : {"t.isdigit()", "t.isupper()", "t is lower", "t | int", "t | float", "t.format()", "t % ()",
-                             "t | upper", "[1] | map(attribute=t) | list", "t.strip('a')", "t.find('2')", "t.rfind('2')",
-                             "t.count('2')", "t.split('2')", "t.rsplit('2')", "t.partition('2')", "t.rpartition('2')",
-                             "t.replace('2', '')", "'2' in t", "t.startswith(t)", "t.index('1')"})
+    for (const char* each : {"t.isdigit()",
+                             "t.isupper()",
+                             "t is lower",
+                             "t | int",
+                             "t | float",
+                             "t.format()",
+                             "t % ()",
+                             "t | upper",
+                             "[1] | map(attribute=t) | list",
+                             "[] | select(t) | list",
+                             "[] | map(t) | list",
+                             "{} | attr(t)",
+                             "namespace() | attr(t)",
+                             "t.strip('a')",
+                             "t.find('2')",
+                             "t.rfind('2')",
+                             "t.count('2')",
+                             "t.split('2')",
+                             "t.rsplit('2')",
+                             "t.partition('2')",
+                             "t.rpartition('2')",
+                             "t.replace('2', '')",
+                             "'2' in t",
+                             "t.startswith(t)",
+                             "t.index('1')"})
         check_over(digits + times(200, "{% set x = " + std::string(each) + " %}"), few_steps, steps);
     const std::string nearly = digits + "{% set p = '1' * 8000 ~ '2' %}";
     for (const char* each : {"t.find(p)", "t.rfind(p)", "t.count(p)", "t.split(p)", "t.rsplit(p)", "t.partition(p)",
@@ -319,8 +341,9 @@ TEST_CASE("templates: no operation costs more than is counted") {
     CHECK(refusal("{{ " + std::string(257, 'a') + " }}") ==
           "line 1, column 4: expected a name of at most 256 bytes, found 257");
     // How deep a loop's items are is not looked for again where the loop itself is an item.
-    CHECK(rendered("{% set n = namespace() %}{% for i in range(20000) %}{% if loop.first %}{% set n.l = loop %}{% endif %}"
-                   "{% endfor %}{{ ([n.l] * 20000) | length }}")
+    CHECK(rendered(
+              "{% set n = namespace() %}{% for i in range(20000) %}{% if loop.first %}{% set n.l = loop %}{% endif %}"
+              "{% endfor %}{{ ([n.l] * 20000) | length }}")
               .bytes() == "20000");
 }
 
@@ -328,14 +351,17 @@ TEST_CASE("templates: what leaves a loop, as Jinja has it") {
     // Rendered by jinja2 3.1.6 with the blocks of transformers.
     const auto text = [](const char* source) { return rendered(source).bytes(); };
     CHECK(text("{% for i in [1, 2] %}{{ i }}{% for j in [] %}{% else %}{% break %}{% endfor %}x{% endfor %}") == "1");
-    CHECK(text("{% for i in [1, 2] %}{{ i }}{% for j in [] %}{% else %}{% continue %}{% endfor %}x{% endfor %}") == "12");
-    CHECK(text("{% for i in [1, 2] %}{{ i }}{% for j in [1] if j > 3 %}{% else %}{% set q = 1 %}{% break %}{% endfor %}x"
-               "{% endfor %}{{ q }}") == "1");
+    CHECK(text("{% for i in [1, 2] %}{{ i }}{% for j in [] %}{% else %}{% continue %}{% endfor %}x{% endfor %}") ==
+          "12");
+    CHECK(
+        text("{% for i in [1, 2] %}{{ i }}{% for j in [1] if j > 3 %}{% else %}{% set q = 1 %}{% break %}{% endfor %}x"
+             "{% endfor %}{{ q }}") == "1");
     CHECK(text("{% for i in [1, 2] %}{% set s %}a{% break %}b{% endset %}{{ s }}|{% endfor %}after") == "after");
     CHECK(text("{% set s = 'old' %}{% for i in [1, 2] %}{% set s %}a{% if i == 2 %}{% continue %}{% endif %}b"
                "{% endset %}{{ s }}|{% endfor %}{{ s }}") == "ab|old");
     CHECK(text("{% for i in [1, 2] %}x{% filter upper %}a{% break %}b{% endfilter %}|{% endfor %}after") == "xafter");
-    CHECK(text("{% for i in [1, 2] %}x{% filter upper %}a{% continue %}b{% endfilter %}|{% endfor %}after") == "xxafter");
+    CHECK(text("{% for i in [1, 2] %}x{% filter upper %}a{% continue %}b{% endfilter %}|{% endfor %}after") ==
+          "xxafter");
     CHECK(text("{% for i in [1, 2] %}x{% with a = 1 %}a{% break %}b{% endwith %}|{% endfor %}after") == "xaafter");
     // A generation block is a function of its own.
     CHECK(refusal("{% for i in [1] %}{% generation %}{% break %}{% endgeneration %}{% endfor %}") ==
@@ -348,33 +374,32 @@ TEST_CASE("templates: markup stays markup, as Jinja has it") {
     // Rendered by jinja2 3.1.6.
     const auto text = [](const std::string& source) { return rendered(source).bytes(); };
     CHECK(text("{{ '<' | e | e }}{{ '<' | safe | e }}") == "&lt;<");
-    const std::pair<const char*, bool> cases[] = {
-        {"'<' | e", true},
-        {"'<'", false},
-        {"nothing", false},
-        {"'<' | safe | string", true},
-        {"'<' | safe | trim", true},
-        {"'a' | safe | upper", true},
-        {"'a' | safe | title", false},
-        {"('a' | safe).title()", true},
-        {"'a' | safe | capitalize", true},
-        {"'a' | safe | replace('a', 'b')", false},
-        {"('a' | safe).replace('a', 'b')", true},
-        {"'a' | safe | indent", true},
-        {"'<' | safe ~ 'x'", false},
-        {"('<' | safe) + 'x'", true},
-        {"('<' | safe) * 2", true},
-        {"('ab' | safe)[0]", true},
-        {"('ab' | safe)[::-1]", true},
-        {"'ab' | safe | first", false},
-        {"('a b' | safe).split()[0]", true},
-        {"('ab' | safe).removeprefix('a')", true},
-        {"('ab' | safe).removesuffix('q')", true},
-        {"(',' | safe).join(['<'])", true},
-        {"['<'] | join(',' | safe)", false},
-        {"'abc' | safe | trim('a')", true},
-        {"5 | safe", true},
-        {"5 | string", false}};
+    const std::pair<const char*, bool> cases[] = {{"'<' | e", true},
+                                                  {"'<'", false},
+                                                  {"nothing", false},
+                                                  {"'<' | safe | string", true},
+                                                  {"'<' | safe | trim", true},
+                                                  {"'a' | safe | upper", true},
+                                                  {"'a' | safe | title", false},
+                                                  {"('a' | safe).title()", true},
+                                                  {"'a' | safe | capitalize", true},
+                                                  {"'a' | safe | replace('a', 'b')", false},
+                                                  {"('a' | safe).replace('a', 'b')", true},
+                                                  {"'a' | safe | indent", true},
+                                                  {"'<' | safe ~ 'x'", false},
+                                                  {"('<' | safe) + 'x'", true},
+                                                  {"('<' | safe) * 2", true},
+                                                  {"('ab' | safe)[0]", true},
+                                                  {"('ab' | safe)[::-1]", true},
+                                                  {"'ab' | safe | first", false},
+                                                  {"('a b' | safe).split()[0]", true},
+                                                  {"('ab' | safe).removeprefix('a')", true},
+                                                  {"('ab' | safe).removesuffix('q')", true},
+                                                  {"(',' | safe).join(['<'])", true},
+                                                  {"['<'] | join(',' | safe)", false},
+                                                  {"'abc' | safe | trim('a')", true},
+                                                  {"5 | safe", true},
+                                                  {"5 | string", false}};
     for (const auto& [value, escaped] : cases) {
         CAPTURE(value);
         CHECK(text("{{ (" + std::string(value) + ") is escaped }}") == (escaped ? "True" : "False"));
@@ -382,8 +407,7 @@ TEST_CASE("templates: markup stays markup, as Jinja has it") {
     CHECK(text("{{ ('a b' | safe).replace('a', '<') }}{{ (',' | safe).join(['<', '>' | safe]) }}") == "&lt; b&lt;,>");
     CHECK(text("{{ ('%s' | safe) % '<' }}{{ ('{}' | safe).format('<') }}{{ '%s' | safe | format('<') }}") ==
           "&lt;&lt;&lt;");
-    CHECK(text("{{ ['<' | e, \"it's\" | safe] }}{{ ('<' | safe) ~ '<' }}") ==
-          "[Markup('&lt;'), Markup(\"it's\")]<<");
+    CHECK(text("{{ ['<' | e, \"it's\" | safe] }}{{ ('<' | safe) ~ '<' }}") == "[Markup('&lt;'), Markup(\"it's\")]<<");
     CHECK(text("{% set y | safe %}<{% endset %}{{ y is escaped }}{% set y %}<{% endset %}{{ y is escaped }}") ==
           "TrueFalse");
 }
@@ -391,7 +415,8 @@ TEST_CASE("templates: markup stays markup, as Jinja has it") {
 TEST_CASE("templates: starts and ends are texts or tuples of them, as Python has it") {
     CHECK(rendered("{{ 'a'.startswith(('a', 1)) }}{{ 'ab'.endswith(('x', 'b')) }}").bytes() == "TrueTrue");
     CHECK(refusal("{{ 'a'.startswith(['a']) }}") == "line 1, column 18: startswith: expected a text, found list");
-    CHECK(refusal("{{ 'a'.startswith(('b', ('a',))) }}") == "line 1, column 18: startswith: expected a text, found tuple");
+    CHECK(refusal("{{ 'a'.startswith(('b', ('a',))) }}") ==
+          "line 1, column 18: startswith: expected a text, found tuple");
 }
 
 TEST_CASE("templates: the date is the one that is given") {

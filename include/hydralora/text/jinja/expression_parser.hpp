@@ -170,54 +170,56 @@ private:
     }
 
     NodePtr primary() {
-        const Token token = now();
         NodePtr result = node(Kind::literal);
-        if (token.kind == Lexeme::string) {
+        if (now().kind == Lexeme::string) {
             std::string text;
             while (now().kind == Lexeme::string) text += next().text;
             result->value = Value(Text(std::move(text)));
-        } else if (token.kind == Lexeme::integer || token.kind == Lexeme::real) {
-            result->value = number(token);
+        } else if (now().kind == Lexeme::integer || now().kind == Lexeme::real) {
+            result->value = number(now());
             next();
-        } else if (token.kind == Lexeme::name) {
-            const char first = token.text.front();
-            if (!constant(token.text)) {
+        } else if (now().kind == Lexeme::name) {
+            result->name = next().text;
+            const char first = result->name.front();
+            if (!constant(result->name))
                 result->kind = Kind::variable;
-                result->name = token.text;
-            } else if (first == 'n' || first == 'N') {
-                result->value = Value(None{});
-            } else {
-                result->value = Value(first == 't' || first == 'T');
-            }
-            next();
-        } else if (skip("(")) {
-            if (skip(")")) {
-                result->kind = Kind::tuple;
-                return result;
-            }
-            NodePtr inner = tuple();
+            else
+                result->value = first == 'n' || first == 'N' ? Value(None{}) : Value(first == 't' || first == 'T');
+        } else {
+            return bracketed(std::move(result));
+        }
+        return result;
+    }
+    /// (a), (a, b), [a, b] or {a: b}.
+    NodePtr bracketed(NodePtr result) {
+        if (skip("(")) {
+            result->kind = Kind::tuple;
+            if (skip(")")) return result;
+            result = tuple();
             expect(")");
-            return inner;
         } else if (skip("[")) {
             result->kind = Kind::list;
-            while (!skip("]")) {
-                if (!result->parts.empty()) expect(",");
-                if (skip("]")) break;
-                add(*result, expression());
-            }
+            elements(*result, "]", [&] { add(*result, expression()); });
         } else if (skip("{")) {
             result->kind = Kind::dict;
-            while (!skip("}")) {
-                if (!result->parts.empty()) expect(",");
-                if (skip("}")) break;
+            elements(*result, "}", [&] {
                 add(*result, expression());
                 expect(":");
                 add(*result, expression());
-            }
+            });
         } else {
-            fail("expected an expression, found ", in_words(token));
+            fail("expected an expression, found ", in_words(now()));
         }
         return result;
+    }
+    /// With commas between and perhaps one behind, up to `end`.
+    template <class Read>
+    void elements(const Node& of, std::string_view end, Read&& read) {
+        while (!skip(end)) {
+            if (!of.parts.empty()) expect(",");
+            if (skip(end)) break;
+            read();
+        }
     }
 
     Value number(const Token& token) const {
@@ -228,7 +230,8 @@ private:
         if (token.kind == Lexeme::real) {
             double real = 0;
             const auto read = std::from_chars(digits.data(), end, real);
-            if (read.ec != std::errc() || read.ptr != end) fail("the number ", token.text, " is no double");
+            if (read.ec != std::errc() || read.ptr != end)
+                fail("the number ", token.text.substr(0, 40), " is no double");
             return real;
         }
         std::int64_t whole = 0;

@@ -59,7 +59,7 @@ inline Value json(Context& cx, const Value& value, const Arguments& arguments) {
     style.sorted = a[3] && truth(*a[3]);
     if (a[1] && !a[1]->is_none()) {
         if (const Text* text = a[1]->text())
-            style.indent = text->bytes();
+            style.indent = charged(cx, *text).bytes();
         else
             style.indent = std::string(
                 static_cast<std::size_t>(std::clamp<std::int64_t>(integer_of(cx, "tojson", *a[1]), 0, 64)), ' ');
@@ -69,8 +69,8 @@ inline Value json(Context& cx, const Value& value, const Arguments& arguments) {
         const List* both = a[2]->list();
         if (both == nullptr || both->items.size() != 2)
             cx.fail(Fault::value, "tojson: expected two separators, found ", found(*a[2]));
-        style.item = text_of(cx, "tojson", both->items[0]).bytes();
-        style.key = text_of(cx, "tojson", both->items[1]).bytes();
+        style.item = charged(cx, text_of(cx, "tojson", both->items[0])).bytes();
+        style.key = charged(cx, text_of(cx, "tojson", both->items[1])).bytes();
     }
     return to_json(cx, value, style);
 }
@@ -109,7 +109,7 @@ inline std::optional<Value> of_text(Context& cx, const std::string& name, const 
         const Bound a = bound({"width", "first", "blank"});
         Text prefix;
         if (a[0] && a[0]->text() != nullptr)
-            prefix = *a[0]->text();
+            prefix = charged(cx, *a[0]->text());
         else
             prefix = Text(std::string(
                 static_cast<std::size_t>(std::clamp<std::int64_t>(optional_integer(cx, name, a[0], 4), 0, 1024)), ' '));
@@ -153,7 +153,7 @@ inline std::optional<Value> of_text(Context& cx, const std::string& name, const 
         const Bound a = bound({"name"});
         return attribute(cx, value, text_of(cx, name, a[0] ? *a[0] : Value()).bytes());
     }
-    cx.fail(Fault::unknown, "the filter ", name, " is not known here");
+    cx.fail(Fault::unknown, "the filter ", name.substr(0, 40), " is not known here");
 }
 
 }  // namespace hydralora::text::jinja

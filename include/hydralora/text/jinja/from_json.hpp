@@ -25,7 +25,8 @@ namespace hydralora::text::jinja {
         return make_list(cx, std::move(items));
     }
     const auto* object = json.get_if<io::Json::Object>();
-    check(object != nullptr, "a value for templates: expected whole numbers that fit 64 bits; write larger ones as text");
+    check(object != nullptr,
+          "a value for templates: expected whole numbers that fit 64 bits; write larger ones as text");
     std::vector<std::pair<Value, Value>> members;
     for (const auto& [key, value] : *object) members.emplace_back(Text(key, origin), from_json(cx, value, origin));
     return make_dict(cx, std::move(members));

@@ -62,7 +62,9 @@ inline std::string hex_escape(char letter, std::uint32_t code, int width) {
     return escape;
 }
 inline std::string python_escape(std::uint32_t code) {
-    return code < 0x100 ? hex_escape('x', code, 2) : code < 0x10000 ? hex_escape('u', code, 4) : hex_escape('U', code, 8);
+    return code < 0x100     ? hex_escape('x', code, 2)
+           : code < 0x10000 ? hex_escape('u', code, 4)
+                            : hex_escape('U', code, 8);
 }
 
 inline void put(Context& cx, std::string_view bytes, Origin origin, Text& out) {
@@ -198,6 +200,26 @@ inline Text json_key(Context& cx, const Value& key) {
     cx.fail(Fault::value, "tojson: a key is a ", type_name(key), ", which JSON does not have");
 }
 
+inline void json(Context& cx, const Value& value, const JsonStyle& style, std::size_t depth, Text& out);
+
+inline void json_dict(Context& cx, const Dict& dict, const JsonStyle& style, std::size_t depth, Text& out) {
+    std::vector<std::pair<Text, const Value*>> members;
+    for (const auto& [key, member] : dict.members) members.emplace_back(json_key(cx, key), &member);
+    if (style.sorted)
+        std::stable_sort(members.begin(), members.end(),
+                         [](const auto& a, const auto& b) { return a.first.bytes() < b.first.bytes(); });
+    out.append("{", 0);
+    for (std::size_t i = 0; i < members.size(); ++i) {
+        if (i > 0) put(cx, style.item, 0, out);
+        json_break(cx, style, depth + 1, out);
+        json_text(cx, members[i].first, style, out);
+        put(cx, style.key, 0, out);
+        json(cx, *members[i].second, style, depth + 1, out);
+    }
+    if (!members.empty()) json_break(cx, style, depth, out);
+    out.append("}", 0);
+}
+
 inline void json(Context& cx, const Value& value, const JsonStyle& style, std::size_t depth, Text& out) {
     cx.step();
     cx.write(24);
@@ -224,21 +246,7 @@ inline void json(Context& cx, const Value& value, const JsonStyle& style, std::s
         if (!list->items.empty()) json_break(cx, style, depth, out);
         out.append("]", 0);
     } else if (const Dict* dict = value.dict()) {
-        std::vector<std::pair<Text, const Value*>> members;
-        for (const auto& [key, member] : dict->members) members.emplace_back(json_key(cx, key), &member);
-        if (style.sorted)
-            std::stable_sort(members.begin(), members.end(),
-                             [](const auto& a, const auto& b) { return a.first.bytes() < b.first.bytes(); });
-        out.append("{", 0);
-        for (std::size_t i = 0; i < members.size(); ++i) {
-            if (i > 0) put(cx, style.item, 0, out);
-            json_break(cx, style, depth + 1, out);
-            json_text(cx, members[i].first, style, out);
-            put(cx, style.key, 0, out);
-            json(cx, *members[i].second, style, depth + 1, out);
-        }
-        if (!members.empty()) json_break(cx, style, depth, out);
-        out.append("}", 0);
+        json_dict(cx, *dict, style, depth, out);
     } else {
         cx.fail(Fault::value, "tojson: ", found(value), ", which JSON does not have");
     }

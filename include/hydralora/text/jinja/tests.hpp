@@ -77,7 +77,7 @@ inline bool same(Context& cx, const Value& a, const Value& b) {
     if (name == "ge") return order(cx, value, other()) >= 0;
     if (name == "in") return contains(cx, other(), value);
     if (name == "sameas") return same(cx, value, other());
-    cx.fail(Fault::unknown, "the test ", name, " is not known here");
+    cx.fail(Fault::unknown, "the test ", name.substr(0, 40), " is not known here");
 }
 
 }  // namespace hydralora::text::jinja

@@ -123,6 +123,20 @@ inline char to_lower(char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 
     return result;
 }
 
+/// Python's join, of texts, where `strict`; else Jinja's, which knows no markup.
+[[nodiscard]] inline Text joined(Context& cx, const Text& between, const std::vector<Value>& items, bool strict) {
+    Text result;
+    for (std::size_t i = 0; i < items.size(); ++i) {
+        if (strict && items[i].text() == nullptr)
+            cx.fail(Fault::value, "join: expected texts, found ", found(items[i]));
+        const Text text = strict ? text_within(cx, between, *items[i].text()) : to_text(cx, items[i]);
+        cx.write(between.memory() + text.memory());
+        if (i > 0) result.append(between);
+        result.append(text);
+    }
+    return std::move(result).as_markup(strict && between.is_markup());
+}
+
 namespace split_detail {
 
 struct Part {

@@ -119,16 +119,18 @@ public:
     }
     void set(Context& cx, std::string_view name, Value value) {
         const std::size_t i = place(cx, name);
-        if (i < all_.size())
+        if (i < all_.size()) {
             all_[i].second = std::move(value);
-        else
+        } else {
+            cx.write(name.size());
             all_.emplace_back(name, std::move(value));
+        }
     }
     void clear() { all_.clear(); }
 
 private:
     [[nodiscard]] std::size_t place(Context& cx, std::string_view name) const {
-        cx.step(1 + all_.size() / 8);
+        cx.step((1 + all_.size() / 8) * (1 + name.size() / 64));
         std::size_t i = 0;
         while (i < all_.size() && all_[i].first != name) ++i;
         return i;
