@@ -15,6 +15,7 @@ set(HYDRALORA_HEADERS
     hydralora/core/mutual_information.hpp
     hydralora/core/params.hpp
     hydralora/core/precision.hpp
+    hydralora/core/process_limits.hpp
     hydralora/core/random.hpp
     hydralora/core/random_words.hpp
     hydralora/core/thread_pool.hpp
@@ -225,10 +226,13 @@ set(HYDRALORA_HEADERS
     hydralora/text/jinja/error.hpp
     hydralora/text/jinja/evaluator.hpp
     hydralora/text/jinja/expression_parser.hpp
+    hydralora/text/jinja/expressions.hpp
     hydralora/text/jinja/filters.hpp
+    hydralora/text/jinja/from_json.hpp
     hydralora/text/jinja/lexer.hpp
     hydralora/text/jinja/list_filters.hpp
     hydralora/text/jinja/members.hpp
+    hydralora/text/jinja/methods.hpp
     hydralora/text/jinja/operators.hpp
     hydralora/text/jinja/parser.hpp
     hydralora/text/jinja/print.hpp

@@ -7,11 +7,22 @@ foreach(header IN LISTS HYDRALORA_HEADERS)
 endforeach()
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DATADIR}/licenses/hydralora")
 
-# Nothing here depends on the processor, so the package files live under share/. hydralora::io is not exported: the
-# config file defines it wherever JSON is found, which need not be where the library was installed from.
+# Nothing here depends on the processor, so the package files live under share/.
 set(package_dir "${CMAKE_INSTALL_DATADIR}/cmake/hydralora")
 install(TARGETS hydralora EXPORT hydraloraTargets INCLUDES DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(EXPORT hydraloraTargets NAMESPACE hydralora:: DESTINATION "${package_dir}")
+# A project that embeds us and exports a library of its own that links these two needs them in an export set. Their files are not
+# installed: the package file defines hydralora::io wherever JSON is found, and compiles hydralora::compiled where it is asked for.
+set(named_only COMPONENT hydralora_named_only EXCLUDE_FROM_ALL)
+foreach(part io compiled)
+    if(TARGET hydralora_${part})
+        set_target_properties(hydralora_${part} PROPERTIES EXPORT_NAME ${part})
+        install(TARGETS hydralora_${part} EXPORT hydralora_${part}
+            ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}" ${named_only}
+            INCLUDES DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+        install(EXPORT hydralora_${part} NAMESPACE hydralora:: DESTINATION "${package_dir}" ${named_only})
+    endif()
+endforeach()
 configure_package_config_file(
     "${PROJECT_SOURCE_DIR}/cmake/hydraloraConfig.cmake.in" "${PROJECT_BINARY_DIR}/hydraloraConfig.cmake"
     INSTALL_DESTINATION "${package_dir}" PATH_VARS CMAKE_INSTALL_INCLUDEDIR NO_SET_AND_CHECK_MACRO)

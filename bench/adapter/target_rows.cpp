@@ -14,13 +14,13 @@
 #include <cstring>
 #include <fstream>
 #include <hydralora/core/isa.hpp>
+#include <hydralora/core/process_limits.hpp>
 #include <hydralora/panel/kernel.hpp>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -34,7 +34,7 @@ using namespace bench;
 
 struct Options {
     std::string targets, json;
-    int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    int threads = hydralora::available_processors();
     bool quick = false, step = false;
 };
 
@@ -230,7 +230,7 @@ void threads(Rows& rows) {
         compare_to_one(many, joined);
     }
     rows.tell("I", "numbers that differ on 2, 3, 4 threads", only(static_cast<double>(count)));
-    if (ThreadPool::hardware_threads() < 2) return;
+    if (hydralora::available_processors() < 2) return;
     const Rounds measured = rounds_of(
         9, [&] { joined_one.step(); }, [&] { joined_two.step(); });
     rows.tell("I", "1 thread / 2 threads", spread_of(measured.ratio), ", 2048x2048 T=512 N=3");

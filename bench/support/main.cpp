@@ -10,8 +10,9 @@
 #include <fstream>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
+
+#include <hydralora/core/process_limits.hpp>
 
 #include "bench.hpp"
 
@@ -107,7 +108,7 @@ int main(int argc, char** argv) {
     benchmark::Initialize(&argc, argv);
     bench::Settings settings;
     std::string json;
-    int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    int threads = hydralora::available_processors();
     for (int i = 1; i < argc; ++i) {
         const std::string_view argument = argv[i];
         if (argument == "--quick") {

@@ -11,9 +11,9 @@
 #include <filesystem>
 #include <numeric>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include <hydralora/core/process_limits.hpp>
 #include <hydralora/io/write_file.hpp>
 
 #include "all_linears.hpp"
@@ -37,7 +37,7 @@ struct Options {
     std::string what;
     bool quick = false;
     std::filesystem::path base = "examples/compare/base", out, hydra, data;
-    int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    int threads = hydralora::available_processors();
 };
 
 AdapterConfig adapter(Index rank, Index heads, Gate gate = Gate::softmax, Sharing sharing = Sharing::shared_a) {

@@ -80,11 +80,14 @@ std::string Chat::name() const {
 Written written(const Vocabulary& vocabulary, const Chat& chat, const text::Conversation& turns,
                 const io::Json& tools) {
     if (chat.own() == nullptr) {
-        check(tools.is_null(), chat.name(), " has no place for tools; the model's own template may have");
+        check(
+            tools.is_null(), "found tools: ", chat.name(),
+            " has no place for them; write them into a system prompt and leave \"tools\" out, or leave the record out");
         return {text::render(chat.format(), turns)};
     }
     auto rendered = with_place(*chat.own(), [&] { return chat.own()->chat_template.conversation(turns, tools); });
-    return {vocabulary.segments(rendered.text), std::move(rendered.unwritten), std::move(rendered.untrained)};
+    return {vocabulary.segments(rendered.text), std::move(rendered.unwritten), std::move(rendered.untrained),
+            rendered.tools_unwritten};
 }
 
 std::vector<text::Segment> written_prompt(const Vocabulary& vocabulary, const Chat& chat,

@@ -41,7 +41,9 @@ struct Written {
     std::vector<hydralora::text::Segment> segments;
     std::vector<std::size_t> unwritten{};  ///< turns, from 0, of whose words the template writes nothing
     std::vector<std::size_t> untrained{};  ///< the assistant's turns of which nothing is trained
+    bool tools_unwritten = false;          ///< there are tools, of which the template writes nothing
 };
+/// Throws where a built-in format has no place for a turn or for tools, or the model's template refuses them.
 [[nodiscard]] Written written(const Vocabulary& vocabulary, const Chat& chat,
                               const hydralora::text::Conversation& turns, const hydralora::io::Json& tools = {});
 

@@ -1,5 +1,6 @@
 #include "command_line.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <istream>
 #include <iterator>
@@ -65,6 +66,15 @@ std::variant<Command, int> parse_command_line(int argc, const char* const* argv)
     for (auto* add : {add_pretrain, add_train, add_plan, add_evaluate, add_generate, add_inspect, add_components,
                       add_analyze, add_report, add_export, add_import, add_merge})
         commands.push_back(add(app));
+    if (argc > 1 && argv[1][0] != '-' && std::none_of(commands.begin(), commands.end(), [&](const Subcommand& c) {
+            return c.app->get_name() == argv[1];
+        })) {
+        std::string names;
+        for (const Subcommand& command : commands) names += " " + command.app->get_name();
+        std::fprintf(stderr, "hydra: \"%s\" is no command; there are:%s. `hydra COMMAND --help` says what each takes\n",
+                     argv[1], names.c_str());
+        return 2;
+    }
     try {
         app.parse(argc, argv);
     } catch (const CLI::ConfigError& error) {

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include <hydralora/backend/planning_backend.hpp>
-#include <hydralora/core/thread_pool.hpp>
+#include <hydralora/core/process_limits.hpp>
 #include <hydralora/io/json.hpp>
 #include <hydralora/io/llama_config.hpp>
 #include <hydralora/io/model_files.hpp>
@@ -158,7 +158,7 @@ MemoryPlan memory_plan(const LlamaConfig& config, const BaseBytes& base, std::op
     plan.weights = base.files - base.quantised.before;
     plan.quantised = base.quantised.after;
     plan.loading = base.quantised.before > 0 ? base.files : 0;
-    const Index threads = options.loop.threads > 0 ? options.loop.threads : Index{ThreadPool::hardware_threads()};
+    const Index threads = options.loop.threads > 0 ? options.loop.threads : Index{available_processors()};
     plan.threads = panel::workspace_bytes(threads);
 
     const bool gpu = options.loop.place.device == Device::cuda;
@@ -210,13 +210,9 @@ std::string plan_table(const MemoryPlan& plan) {
 }
 
 Index machine_memory() {
-    Index bytes = Index{::sysconf(_SC_PHYS_PAGES)} * Index{::sysconf(_SC_PAGESIZE)};
-    Index limit = 0;
-    for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
-        std::ifstream file(path);  // "max" where there is no limit
-        if (file >> limit && limit > 0) bytes = std::min(bytes, limit);
-    }
-    return bytes;
+    const Index bytes = Index{::sysconf(_SC_PHYS_PAGES)} * Index{::sysconf(_SC_PAGESIZE)};
+    const double limit = memory_limit();
+    return limit < static_cast<double>(bytes) ? static_cast<Index>(limit) : bytes;
 }
 
 std::string memory_warning(const MemoryPlan& plan, const TrainOptions& options) {

@@ -29,7 +29,10 @@ void check_output(const fs::path& path, std::string_view flag, const std::vector
         const fs::path other = fs::weakly_canonical(input, error);
         if (error) continue;
         const auto ends = std::mismatch(other.begin(), other.end(), whole.begin(), whole.end());
-        check(ends.first != other.end(), flag, ' ', path.string(), ": would be written over ", input.string(),
+        const bool input_begins = ends.first == other.end(), output_begins = ends.second == whole.end();
+        check(!input_begins || (!output_begins && !fs::exists(whole, error)), flag, ' ', path.string(),
+              ": would be written over ", input.string(), ", which is read; choose another name");
+        check(!output_begins, flag, ' ', path.string(), ": holds ", input.string(),
               ", which is read; choose another name");
     }
 }

@@ -9,9 +9,9 @@
 #include <ctime>
 #include <limits>
 #include <system_error>
-#include <thread>
 
 #include <hydralora/core/check.hpp>
+#include <hydralora/core/process_limits.hpp>
 #include <hydralora/io/json.hpp>
 #include <hydralora/io/json_view.hpp>
 #include <hydralora/io/json_write.hpp>
@@ -58,7 +58,7 @@ void check_same_options(const std::filesystem::path& file, const Json& before, c
 }  // namespace
 
 RunDirectory::RunDirectory(const std::filesystem::path& path, bool resume, const std::string& command,
-                           const Json& options)
+                           const Json& options, Index threads)
     : path_(path) {
     const auto run_file = at("run.json");
     if (io::path_exists(path)) {
@@ -80,7 +80,8 @@ RunDirectory::RunDirectory(const std::filesystem::path& path, bool resume, const
                                          {"version", concat(HYDRALORA_VERSION_MAJOR, '.', HYDRALORA_VERSION_MINOR, '.',
                                                             HYDRALORA_VERSION_PATCH)},
                                          {"compiler", __VERSION__},
-                                         {"processors", Index{std::thread::hardware_concurrency()}}}));
+                                         {"processors", Index{available_processors()}},
+                                         {"threads", threads > 0 ? threads : Index{available_processors()}}}));
 }
 
 RunDirectory::Totals RunDirectory::open_metrics(Index first_step) {

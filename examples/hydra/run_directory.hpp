@@ -15,9 +15,9 @@ namespace hydra {
 class RunDirectory {
 public:
     /// A new directory, or with `resume` one that is there, whose run.json must tell of the same options.
-    /// Writes run.json: command, options, machine, time.
+    /// Writes run.json: command, options, machine, threads (0: as many as there are processors for), time.
     RunDirectory(const std::filesystem::path& path, bool resume, const std::string& command,
-                 const hydralora::io::Json& options);
+                 const hydralora::io::Json& options, hydralora::Index threads);
 
     [[nodiscard]] std::filesystem::path at(const char* name) const { return path_ / name; }
     [[nodiscard]] std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }

@@ -1,6 +1,8 @@
-#include <functional>
-
 #include "speech.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
 
 #include "documents.hpp"
 

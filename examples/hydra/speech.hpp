@@ -1,12 +1,14 @@
 // Text from a model: how its tokens are spoken, and what it continues a prompt with.
 #pragma once
 
-#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <hydralora/model/generate.hpp>

@@ -1,7 +1,10 @@
 // The commands that train, and plan.
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <memory>
+#include <string>
+#include <system_error>
 #include <vector>
 
 #include "subcommand.hpp"
@@ -28,6 +31,20 @@ std::vector<Target> parse_targets(const std::vector<std::string>& names) {
     }
     std::sort(targets.begin(), targets.end());
     return targets;
+}
+
+/// `--targets q_proj v_proj` reads v_proj as a file of data.
+void check_no_target_among(const std::vector<std::filesystem::path>& data, const std::vector<std::string>& targets) {
+    std::string meant;
+    for (const auto& name : targets) meant += name + ",";
+    for (const auto& path : data) {
+        std::error_code error;
+        const std::string name = path.string();
+        const bool target = name == "attention" || name == "mlp" || name == "all" ||
+                            std::find(target_names.begin(), target_names.end(), name) != target_names.end();
+        check(!target || std::filesystem::exists(path, error), '"', name,
+              "\" is taken for a file of data, and there is none; targets are parted by commas: --targets ", meant, name);
+    }
 }
 
 /// What is trained on, and where the run goes.
@@ -67,7 +84,7 @@ void add_loop(CLI::App& app, LoopOptions& o) {
         ->group("Loop");
     app.add_option("--held-out", o.held_out, "share of each domain kept for evaluation")->group("Loop");
     app.add_option("--seed", o.seed, "of initial values, order and dropout")->group("Loop");
-    app.add_option("--threads", o.threads, "0: all processors")->group("Loop");
+    app.add_option("--threads", o.threads, "0: as many as there are processors for this process (affinity, quota of its control group)")->group("Loop");
     add_place(app, o.place, "Loop");
     app.add_flag("--graph", o.graph, "launch each step as a CUDA graph; same results")->group("Loop");
     app.add_option("--eval-every", o.evaluate_every, "steps between evaluations; 0: only before and after")
@@ -118,7 +135,8 @@ void add_adapter(CLI::App& app, TrainOptions& o, std::string& heads, std::vector
     app.add_option("--alpha", a.alpha, "scaling is alpha / rank")->group("Adapter");
     app.add_option("--dropout", a.dropout, "rate on the input of A")->group("Adapter");
     app.add_option("--targets", targets,
-                   "linear layers: q_proj k_proj v_proj o_proj gate_proj up_proj down_proj, attention, mlp, all")
+                   "linear layers, parted by commas: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, attention, "
+                   "mlp, all")
         ->delimiter(',')
         ->allow_extra_args(false)
         ->group("Adapter");
@@ -258,6 +276,7 @@ struct Training {
         if (!made.heads_of_data) made.adapter.adapter.heads = parse_heads(presets->heads);
         apply_method(presets->method, app, made);
         made.adapter.targets = parse_targets(presets->targets);
+        check_no_target_among(made.loop.data, presets->targets);
         check(!made.save_start || made.method == Method::adapter, "--save-start: --method full has no adapter");
         check_given(app, made);
         if (!made.components.field.empty() && !made.components.of) made.components.of = ComponentOf::field;

@@ -56,7 +56,8 @@ Outcome pretrain_with(B& be, const PretrainOptions& options, const Surroundings&
     const Vocabulary vocabulary;
     const Speech speech{vocabulary, hydralora::text::ChatFormat::hydralora};
     const auto domains = read_data(loop, Prompts::trained, speech);
-    RunDirectory run(loop.out, loop.resume, surroundings.command, with_checksums(to_json(options), loop, {}));
+    RunDirectory run(loop.out, loop.resume, surroundings.command, with_checksums(to_json(options), loop, {}),
+                     loop.threads);
     auto weights = hydralora::make_buffers(be, hydralora::weight_shapes(options.model));
     hydralora::initialise(be, weights, options.model, hydralora::Seed{loop.seed});
     const hydralora::Llama<B> model(be, options.model, hydralora::views(std::as_const(weights)));
@@ -193,7 +194,7 @@ Outcome train_with(B& be, const TrainOptions& given, const Surroundings& surroun
     if (loop.place.device == Device::cpu && options.method == Method::adapter)
         if (const auto note = rounding_note(base, options.adapter, *options.weights); !note.empty()) tell(note);
     RunDirectory run(loop.out, loop.resume, surroundings.command,
-                     with_checksums(to_json(options), loop, base.checksum));
+                     with_checksums(to_json(options), loop, base.checksum), loop.threads);
     if (data.components > 0) run.write_json("components.json", data.record);
     const train_detail::Setting setting{options, surroundings, base, speech, domains, run, data.components, panels};
     return options.method == Method::full ? train_detail::train_whole(be, setting)

@@ -19,7 +19,7 @@ using text::Piece;
 using text::Segment;
 
 Vocabulary::Vocabulary(text::Tokenizer tokenizer, ModelTokens tokens)
-    : tokenizer_(std::move(tokenizer)), spellings_(tokenizer_->specials()), tokens_(std::move(tokens)) {
+    : tokenizer_(std::move(tokenizer)), tokens_(std::move(tokens)) {
     for (const std::int32_t id : tokenizer_->prefix()) static_cast<void>(known(id));
     controls_ = text::ControlTokens(tokenizer_->added());
     if (!tokens_.chat_template) return;
@@ -84,7 +84,7 @@ std::string Vocabulary::spelt(std::span<const std::int32_t> ids) const {
 }
 
 Vocabulary::SpeltControls Vocabulary::spelt_controls(std::string_view text) const {
-    const auto found = spellings_.find(text);
+    const auto found = controls_.spelt(text);
     if (found.empty()) return {};
     return {static_cast<Index>(found.size()), found.front().begin, found.front().end - found.front().begin};
 }
@@ -131,25 +131,21 @@ std::vector<std::int32_t> Vocabulary::stops(const std::optional<Chat>& chat) con
         if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
     };
     if (tokens_.eos) add(*tokens_.eos);
-    if (chat && chat->own() == nullptr) {
-        if (const auto id = control(text::end_of_turn(chat->format()), *chat)) add(*id);
-    } else if (chat) {
-        const auto parts = controls_.segments(chat->own()->end_of_turn);
-        const auto end =
-            std::find_if(parts.begin(), parts.end(), [](const auto& s) { return s.piece == Piece::token; });
-        if (end != parts.end()) add(*control(*end, *chat));
-    }
+    if (const auto end = chat ? end_token(*chat) : std::nullopt) add(*end);
     return ids;
 }
 
-std::string Vocabulary::spelt_end_of_turn(const Chat& chat) const {
-    if (chat.own() == nullptr) {
-        const Segment end = text::end_of_turn(chat.format());
-        return control(end, chat) ? "" : end.text;
-    }
+std::optional<std::int32_t> Vocabulary::end_token(const Chat& chat) const {
+    if (chat.own() == nullptr) return control(text::end_of_turn(chat.format()), chat);
     const auto parts = controls_.segments(chat.own()->end_of_turn);
-    const bool token = std::any_of(parts.begin(), parts.end(), [](const auto& s) { return s.piece == Piece::token; });
-    return token ? "" : std::string(text::without_outer_space(chat.own()->end_of_turn));
+    const auto end = std::find_if(parts.begin(), parts.end(), [](const auto& s) { return s.piece == Piece::token; });
+    return end != parts.end() ? control(*end, chat) : std::nullopt;
+}
+
+std::string Vocabulary::spelt_end_of_turn(const Chat& chat) const {
+    if (end_token(chat)) return "";
+    return chat.own() == nullptr ? text::end_of_turn(chat.format()).text
+                                 : std::string(text::without_outer_space(chat.own()->end_of_turn));
 }
 
 std::optional<Chat> Vocabulary::chat_format(std::string_view name) const {

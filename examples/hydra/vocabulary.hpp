@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <hydralora/core/check.hpp>
@@ -115,10 +116,11 @@ public:
 
 private:
     std::int32_t known(std::int32_t id) const;
+    /// The token that ends a turn of the assistant; none where the end is spelt.
+    [[nodiscard]] std::optional<std::int32_t> end_token(const Chat& chat) const;
 
     std::string absent_;
     std::optional<hydralora::text::Tokenizer> tokenizer_;
-    hydralora::text::LongestMatch spellings_;  // of control tokens
     hydralora::text::ControlTokens controls_;
     std::shared_ptr<const OwnTemplate> own_;
     std::string why_no_template_;

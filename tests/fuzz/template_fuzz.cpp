@@ -41,11 +41,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const bool spells_codes =
         source.find('\\') != std::string_view::npos || source.find('\xee') != std::string_view::npos;
     const std::string own(private_character);
-    const Conversation turns{{Speaker::system, own + "s "},
-                             {Speaker::user, " " + own + "a,b\n"},
-                             {Speaker::assistant, "<think>\n" + own + "</think>\n\n c"},
-                             {Speaker::tool, "{\"t\": 1}" + own},
-                             {Speaker::assistant, own}};
+    Conversation turns{{Speaker::system, own + "s "},
+                       {Speaker::user, " " + own + "a,b\n"},
+                       {Speaker::assistant, "<think>\n" + own + "</think>\n\n c"},
+                       {Speaker::tool, "{\"t\": 1}" + own},
+                       {Speaker::assistant, own}};
+    turns[2].tool_calls = "[{\"function\": {\"name\": \"" + own + "\", \"arguments\": {\"n\": 1}}}]";
+    turns[4].reasoning = own + "\nwhy";
     const auto tools =
         io::Json::array({io::Json::object({{"name", own}, {"n", 1.5}, {"required", io::Json::array({true})}})});
     try {

@@ -30,13 +30,32 @@ TEST_CASE("a directory appears complete, is replaced in one step, and is not the
 }
 
 TEST_CASE("without an exchange of names: in two steps, and back if the second fails") {
+    for (const int refusal : {ENOSYS, EINVAL, ENOTSUP, EOPNOTSUPP}) {  // of kernels, of file systems, of those in user space
+        CAPTURE(refusal);
+        const test::ScratchDirectory scratch;
+        FileCalls calls;
+        calls.exchange = [refusal](const char*, const char*) {
+            errno = refusal;
+            return -1;
+        };
+        stage(scratch, "first", calls);
+        stage(scratch, "second", calls);
+        CHECK(list_directory(scratch.path()) == std::vector<std::string>{"target"});
+        CHECK(test::content(scratch / "target" / "file") == "second");
+    }
     const test::ScratchDirectory scratch;
     FileCalls calls;
+    calls.exchange = [](const char*, const char*) {
+        errno = EPERM;  // which is a refusal
+        return -1;
+    };
+    stage(scratch, "first", calls);
+    CHECK(has(error_of([&] { stage(scratch, "second", calls); }), "exchanging the directories failed"));
+    CHECK(test::content(scratch / "target" / "file") == "first");
     calls.exchange = [](const char*, const char*) {
         errno = ENOSYS;
         return -1;
     };
-    stage(scratch, "first", calls);
     stage(scratch, "second", calls);
     CHECK(list_directory(scratch.path()) == std::vector<std::string>{"target"});
     CHECK(test::content(scratch / "target" / "file") == "second");

@@ -42,11 +42,15 @@ add_test(NAME house.headers_alone
         "${HYDRALORA_INCLUDE_FLAGS}" "${CMAKE_CURRENT_BINARY_DIR}/headers_alone.txt")
 set_tests_properties(house.headers_alone PROPERTIES PROCESSORS 2 TIMEOUT 900 LABELS house
     SKIP_REGULAR_EXPRESSION "skipped: ")
+add_test(NAME house.other_macros
+    COMMAND bash "${CMAKE_CURRENT_SOURCE_DIR}/support/other_macros.sh" "${compiler}"
+        "${HYDRALORA_INCLUDE_FLAGS}" "${CMAKE_CURRENT_BINARY_DIR}/headers_alone.txt")
 add_test(NAME house.without_toolkit
     COMMAND "${CMAKE_COMMAND}" "-DSOURCE=${PROJECT_SOURCE_DIR}" "-DOUT=${CMAKE_CURRENT_BINARY_DIR}/without_toolkit"
         "-DCOMPILER=${CMAKE_CXX_COMPILER}" "-DEIGEN=${Eigen3_DIR}" "-DJSON=${nlohmann_json_DIR}"
         -P "${CMAKE_CURRENT_SOURCE_DIR}/support/without_toolkit.cmake")
-set_tests_properties(house.header_list house.include_direction house.include_direction_refuses house.without_toolkit
+set_tests_properties(house.header_list house.include_direction house.include_direction_refuses house.other_macros
+    house.without_toolkit
     PROPERTIES LABELS house)
 
 # What a user's unit costs to compile, with g++ as most users have it; other compilers have other numbers.

@@ -22,57 +22,42 @@ namespace {
 
 const std::string golden_path = HYDRALORA_TEST_DATA "/golden/templates.json";
 
-jinja::Value value_of(jinja::Context& cx, const io::Json& json) {
-    if (const auto* truth = json.get_if<bool>()) return *truth;
-    if (const auto* integer = json.get_if<std::int64_t>()) return *integer;
-    if (const auto* real = json.get_if<double>()) return *real;
-    if (const auto* text = json.get_if<std::string>()) return jinja::Text(*text, 1);
-    if (json.is_null()) return jinja::None{};
-    if (const auto* elements = json.get_if<io::Json::Array>()) {
-        std::vector<jinja::Value> items;
-        for (const io::Json& each : *elements) items.push_back(value_of(cx, each));
-        return jinja::make_list(cx, std::move(items));
-    }
-    std::vector<std::pair<jinja::Value, jinja::Value>> members;
-    for (const auto& [key, value] : *json.get_if<io::Json::Object>())
-        members.emplace_back(jinja::Text(key), value_of(cx, value));
-    return jinja::make_dict(cx, std::move(members));
-}
-
 jinja::Text rendered(std::string_view source, const io::Json& variables = io::Json::object(),
                      const jinja::Limits& limits = {}) {
     const jinja::NodePtr tree = jinja::parse(source, limits);
     jinja::Evaluator evaluator(limits, {});
-    jinja::Variables values;
+    jinja::Names values;
     for (const auto& [name, value] : *variables.get_if<io::Json::Object>())
-        values.emplace_back(name, value_of(evaluator.context(), value));
+        values.set(evaluator.context(), name, jinja::from_json(evaluator.context(), value, 1));
     return evaluator.render(*tree, std::move(values));
 }
 
-/// [begin, end) of what is marked as generated, neighbours joined.
-std::vector<std::pair<std::size_t, std::size_t>> marked(const jinja::Text& text) {
-    std::vector<std::pair<std::size_t, std::size_t>> spans;
+using Spans = std::vector<std::pair<std::size_t, std::size_t>>;
+
+/// Adds [begin, end), joined with a neighbour.
+void add_span(Spans& spans, std::size_t begin, std::size_t end) {
+    if (!spans.empty() && spans.back().second == begin)
+        spans.back().second = end;
+    else
+        spans.emplace_back(begin, end);
+}
+
+/// What is marked as generated.
+Spans marked(const jinja::Text& text) {
+    Spans spans;
     text.each_run([&](std::size_t begin, std::size_t end, jinja::Origin origin) {
-        if ((origin & jinja::generated) == 0) return;
-        if (!spans.empty() && spans.back().second == begin)
-            spans.back().second = end;
-        else
-            spans.emplace_back(begin, end);
+        if ((origin & jinja::generated) != 0) add_span(spans, begin, end);
     });
     return spans;
 }
 
 void check_rendered(const jinja::Text& text, const io::JsonView& expected) {
     CHECK(text.bytes() == expected["text"].string());
-    std::vector<std::pair<std::size_t, std::size_t>> spans;
+    Spans spans;
     for (std::size_t k = 0; k < expected["generated"].size(); ++k) {
         const io::JsonView span = expected["generated"].element(k);
-        const auto begin = static_cast<std::size_t>(span.element(0).integer(0, 1 << 20));
-        const auto end = static_cast<std::size_t>(span.element(1).integer(0, 1 << 20));
-        if (!spans.empty() && spans.back().second == begin)
-            spans.back().second = end;
-        else
-            spans.emplace_back(begin, end);
+        const auto bound = [&](std::size_t i) { return static_cast<std::size_t>(span.element(i).integer(0, 1 << 20)); };
+        add_span(spans, bound(0), bound(1));
     }
     CHECK(marked(text) == spans);
 }
@@ -278,6 +263,162 @@ TEST_CASE("templates: what they may cost is bounded") {
               .bytes() == "11");
 }
 
+TEST_CASE("templates: no operation costs more than is counted") {
+    const auto times = [](int n, const std::string& inner) {
+        return "{% for i in range(" + std::to_string(n) + ") %}" + inner + "{% endfor %}";
+    };
+    const auto check_over = [](const std::string& source, const jinja::Limits& limits, std::string_view word) {
+        CAPTURE(source.substr(0, 200));
+        const std::string message = refusal(source, limits);
+        CHECK(message.find("the template ") != std::string::npos);
+        CHECK(message.find(word) != std::string::npos);
+    };
+    // Memory: what is made counts, whether it is new or a copy, and where its bytes come from counts with them.
+    const std::string bytes = "bytes of text", long_text = "{% set t = 'a' * 5000 %}";
+    const jinja::Limits few_bytes{.bytes = 60000};
+    for (const char* each : {"t.removeprefix('b')", "t.removesuffix('a')", "'' | indent(5000 * ' ', true)", "t | e",
+                             "t | safe", "([1] * 20) | tojson(separators=(t, ':'))", "1 | tojson(separators=(t, t))",
+                             "1 | tojson(indent=t)", "'' | indent(t)", "namespace({t: 1})", "'b' | replace('b', t)"})
+        check_over(long_text + times(20, "{% set x = " + std::string(each) + " %}"), few_bytes, bytes);
+    const auto doubled = [](const std::string& start) {
+        return "{% set n = namespace(x=" + start + ") %}{% for i in range(10) %}{% set n.x = n.x + n.x %}{% endfor %}";
+    };
+    const auto origins = [&](const std::string& source) {
+        return test::message_of([&] { (void)rendered(source, io::Json::object({{"said", "b"}}), {.bytes = 30000}); });
+    };
+    CHECK(origins(doubled("'ab'")) == "no error");
+    CHECK(origins(doubled("'a' ~ said")).find(bytes) != std::string::npos);
+
+    // Time: what is looked through counts.
+    const std::string steps = "steps", digits = "{% set t = '1' * 16000 %}";
+    const jinja::Limits few_steps{.steps = 30000};
+    for (const char* each : {"t.isdigit()",
+                             "t.isupper()",
+                             "t is lower",
+                             "t | int",
+                             "t | float",
+                             "t.format()",
+                             "t % ()",
+                             "t | upper",
+                             "[1] | map(attribute=t) | list",
+                             "[] | select(t) | list",
+                             "[] | map(t) | list",
+                             "{} | attr(t)",
+                             "namespace() | attr(t)",
+                             "t.strip('a')",
+                             "t.find('2')",
+                             "t.rfind('2')",
+                             "t.count('2')",
+                             "t.split('2')",
+                             "t.rsplit('2')",
+                             "t.partition('2')",
+                             "t.rpartition('2')",
+                             "t.replace('2', '')",
+                             "'2' in t",
+                             "t.startswith(t)",
+                             "t.index('1')"})
+        check_over(digits + times(200, "{% set x = " + std::string(each) + " %}"), few_steps, steps);
+    const std::string nearly = digits + "{% set p = '1' * 8000 ~ '2' %}";
+    for (const char* each : {"t.find(p)", "t.rfind(p)", "t.count(p)", "t.split(p)", "t.rsplit(p)", "t.partition(p)",
+                             "t.replace(p, '')", "p in t"})
+        check_over(nearly + times(10, "{% set x = " + std::string(each) + " %}"), few_steps, steps);
+    check_over("{{ ('b' * 5000).strip('" + std::string(1000, 'c') + "b') }}", {.steps = 100000}, steps);
+    check_over("{{ 'a'.startswith(('b',) * 13000) }}", few_steps, steps);
+    std::string names, members = "{% set n = namespace() %}", parameters, arguments;
+    for (int i = 0; i < 1000; ++i) {
+        names += "{% set a" + std::to_string(i) + " = 1 %}";
+        members += "{% set n.a" + std::to_string(i) + " = 1 %}";
+        parameters += (i == 0 ? "a" : ", a") + std::to_string(i);
+        arguments += (i == 0 ? "a" : ", a") + std::to_string(i) + "=1";
+    }
+    check_over(names, few_steps, steps);
+    check_over(names + times(1000, "{{ a999 }}"), {.steps = 150000}, steps);
+    check_over(members, few_steps, steps);
+    check_over("{% macro m(" + parameters + ") %}{% endmacro %}{{ m(" + arguments + ") }}", few_steps, steps);
+    std::string fields;
+    for (int i = 0; i < 300; ++i) fields += "{a999}";
+    check_over("{{ '" + fields + "'.format(" + arguments + ") }}", few_steps, steps);
+    CHECK(refusal("{{ " + std::string(257, 'a') + " }}") ==
+          "line 1, column 4: expected a name of at most 256 bytes, found 257");
+    // How deep a loop's items are is not looked for again where the loop itself is an item.
+    CHECK(rendered(
+              "{% set n = namespace() %}{% for i in range(20000) %}{% if loop.first %}{% set n.l = loop %}{% endif %}"
+              "{% endfor %}{{ ([n.l] * 20000) | length }}")
+              .bytes() == "20000");
+}
+
+TEST_CASE("templates: what leaves a loop, as Jinja has it") {
+    // Rendered by jinja2 3.1.6 with the blocks of transformers.
+    const auto text = [](const char* source) { return rendered(source).bytes(); };
+    CHECK(text("{% for i in [1, 2] %}{{ i }}{% for j in [] %}{% else %}{% break %}{% endfor %}x{% endfor %}") == "1");
+    CHECK(text("{% for i in [1, 2] %}{{ i }}{% for j in [] %}{% else %}{% continue %}{% endfor %}x{% endfor %}") ==
+          "12");
+    CHECK(
+        text("{% for i in [1, 2] %}{{ i }}{% for j in [1] if j > 3 %}{% else %}{% set q = 1 %}{% break %}{% endfor %}x"
+             "{% endfor %}{{ q }}") == "1");
+    CHECK(text("{% for i in [1, 2] %}{% set s %}a{% break %}b{% endset %}{{ s }}|{% endfor %}after") == "after");
+    CHECK(text("{% set s = 'old' %}{% for i in [1, 2] %}{% set s %}a{% if i == 2 %}{% continue %}{% endif %}b"
+               "{% endset %}{{ s }}|{% endfor %}{{ s }}") == "ab|old");
+    CHECK(text("{% for i in [1, 2] %}x{% filter upper %}a{% break %}b{% endfilter %}|{% endfor %}after") == "xafter");
+    CHECK(text("{% for i in [1, 2] %}x{% filter upper %}a{% continue %}b{% endfilter %}|{% endfor %}after") ==
+          "xxafter");
+    CHECK(text("{% for i in [1, 2] %}x{% with a = 1 %}a{% break %}b{% endwith %}|{% endfor %}after") == "xaafter");
+    // A generation block is a function of its own.
+    CHECK(refusal("{% for i in [1] %}{% generation %}{% break %}{% endgeneration %}{% endfor %}") ==
+          "line 1, column 38: break stands outside of a loop");
+    CHECK(refusal("{% for j in [] %}{% else %}{% break %}{% endfor %}") ==
+          "line 1, column 31: break stands outside of a loop");
+}
+
+TEST_CASE("templates: markup stays markup, as Jinja has it") {
+    // Rendered by jinja2 3.1.6.
+    const auto text = [](const std::string& source) { return rendered(source).bytes(); };
+    CHECK(text("{{ '<' | e | e }}{{ '<' | safe | e }}") == "&lt;<");
+    const std::pair<const char*, bool> cases[] = {{"'<' | e", true},
+                                                  {"'<'", false},
+                                                  {"nothing", false},
+                                                  {"'<' | safe | string", true},
+                                                  {"'<' | safe | trim", true},
+                                                  {"'a' | safe | upper", true},
+                                                  {"'a' | safe | title", false},
+                                                  {"('a' | safe).title()", true},
+                                                  {"'a' | safe | capitalize", true},
+                                                  {"'a' | safe | replace('a', 'b')", false},
+                                                  {"('a' | safe).replace('a', 'b')", true},
+                                                  {"'a' | safe | indent", true},
+                                                  {"'<' | safe ~ 'x'", false},
+                                                  {"('<' | safe) + 'x'", true},
+                                                  {"('<' | safe) * 2", true},
+                                                  {"('ab' | safe)[0]", true},
+                                                  {"('ab' | safe)[::-1]", true},
+                                                  {"'ab' | safe | first", false},
+                                                  {"('a b' | safe).split()[0]", true},
+                                                  {"('ab' | safe).removeprefix('a')", true},
+                                                  {"('ab' | safe).removesuffix('q')", true},
+                                                  {"(',' | safe).join(['<'])", true},
+                                                  {"['<'] | join(',' | safe)", false},
+                                                  {"'abc' | safe | trim('a')", true},
+                                                  {"5 | safe", true},
+                                                  {"5 | string", false}};
+    for (const auto& [value, escaped] : cases) {
+        CAPTURE(value);
+        CHECK(text("{{ (" + std::string(value) + ") is escaped }}") == (escaped ? "True" : "False"));
+    }
+    CHECK(text("{{ ('a b' | safe).replace('a', '<') }}{{ (',' | safe).join(['<', '>' | safe]) }}") == "&lt; b&lt;,>");
+    CHECK(text("{{ ('%s' | safe) % '<' }}{{ ('{}' | safe).format('<') }}{{ '%s' | safe | format('<') }}") ==
+          "&lt;&lt;&lt;");
+    CHECK(text("{{ ['<' | e, \"it's\" | safe] }}{{ ('<' | safe) ~ '<' }}") == "[Markup('&lt;'), Markup(\"it's\")]<<");
+    CHECK(text("{% set y | safe %}<{% endset %}{{ y is escaped }}{% set y %}<{% endset %}{{ y is escaped }}") ==
+          "TrueFalse");
+}
+
+TEST_CASE("templates: starts and ends are texts or tuples of them, as Python has it") {
+    CHECK(rendered("{{ 'a'.startswith(('a', 1)) }}{{ 'ab'.endswith(('x', 'b')) }}").bytes() == "TrueTrue");
+    CHECK(refusal("{{ 'a'.startswith(['a']) }}") == "line 1, column 18: startswith: expected a text, found list");
+    CHECK(refusal("{{ 'a'.startswith(('b', ('a',))) }}") ==
+          "line 1, column 18: startswith: expected a text, found tuple");
+}
+
 TEST_CASE("templates: the date is the one that is given") {
     TemplateOptions options;
     options.now.tm_year = 125;
@@ -307,6 +448,19 @@ TEST_CASE("templates: those of the built-in formats write what the formats write
             return std::optional<std::string>();
         }
     };
+    // Thoughts, which chatml alone has a place for; those before the last question it leaves out, where `render` refuses.
+    Conversation thought{{U, "q"}, {A, "a"}, {T, "7"}, {A, "b"}};
+    thought[1].reasoning = "\n\nwhy\n";
+    thought[3].reasoning = "so";
+    const ChatTemplate chatml(chat_template_of(ChatFormat::chatml, spellings));
+    const std::string expected_thoughts =
+        "<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n<think>\nwhy\n</think>\n\na<|im_end|>\n"
+        "<|im_start|>tool\n7<|im_end|>\n<|im_start|>assistant\n<think>\nso\n</think>\n\nb<|im_end|>\n";
+    CHECK(chatml.text(thought, Ending::as_it_is).bytes() == expected_thoughts);
+    CHECK(spelt(render(ChatFormat::chatml, thought)) == expected_thoughts);
+    thought.push_back({U, "r"});
+    CHECK(chatml.text(thought, Ending::as_it_is).bytes().find("think") == std::string::npos);
+
     for (std::size_t f = 0; f < chat_format_names.size(); ++f) {
         const auto format = static_cast<ChatFormat>(f);
         const ChatTemplate own(chat_template_of(format, spellings));
@@ -357,4 +511,34 @@ TEST_CASE(
     CHECK(words.conversation(turns).unwritten == std::vector<std::size_t>{1, 1});  // the thought and the call
     const ChatTemplate marking("{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}");
     CHECK(test::message_of([&] { static_cast<void>(marking.conversation(turns)); }).find("turn 2 is masked") == 0);
+}
+
+TEST_CASE("templates: what is read, and what is not") {
+    const auto tools = io::Json::array({io::Json::object({{"name", "f"}})});
+    Conversation turns{{U, "q"}, {A, "a"}};
+    const auto made = [&](const char* source) { return ChatTemplate(source).conversation(turns, tools); };
+    const std::string words = "{% for m in messages %}{{ m.content }}|{% endfor %}";
+    CHECK(made(words.c_str()).tools_unwritten);
+    CHECK(!ChatTemplate(words).conversation(turns).tools_unwritten);
+    CHECK(!ChatTemplate(words).conversation(turns, io::Json::array()).tools_unwritten);
+    CHECK(!made(("{{ tools | tojson }}" + words).c_str()).tools_unwritten);
+    CHECK(!made(("{% if tools %}T{% endif %}" + words).c_str()).tools_unwritten);
+    // What refuses to do without has looked.
+    const std::string refuses = "{% if not tools %}{{ raise_exception('no tools') }}{% endif %}" + words;
+    CHECK(!made(refuses.c_str()).tools_unwritten);
+    turns[1].reasoning = "why";
+    turns[1].tool_calls = R"([{"function": {"name": "f", "arguments": {}}}])";
+    CHECK(made("{% for m in messages %}{{ m.reasoning_content + m.content if m.role == 'assistant' else m.content }}|"
+               "{% endfor %}")
+              .unwritten == std::vector<std::size_t>{1});  // the call alone
+    CHECK(made("{% for m in messages %}{{ m.tool_calls[0].function.name if m.role == 'assistant' }}"
+               "{{ m.reasoning_content }}{{ m.content }}|{% endfor %}")
+              .unwritten.empty());
+    CHECK(made("{% for m in messages %}{{ m.content }}{% if m.role == 'assistant' and not m.thinking %}"
+               "{{ raise_exception('think') }}{% endif %}|{% endfor %}")
+              .unwritten == std::vector<std::size_t>{1});
+    CHECK(test::message_of([&] {
+              turns[1].tool_calls = R"({"n": 18446744073709551615})";
+              (void)made(words.c_str());
+          }).find("expected whole numbers that fit 64 bits") != std::string::npos);
 }

@@ -164,20 +164,20 @@ template <class T>
     const Index n = x.rows, d = x.cols;
     check(n >= 2 && d >= 1, "t_sne: x is (", n, ", ", d, "), expected at least 2 points of 1 dimension");
     t_sne_detail::check_perplexity(n, perplexity);
-    const Neighbours near = nearest_neighbours(dense_detail::copy_finite("t_sne: x", x),
+    const Neighbours neighbours = nearest_neighbours(dense_detail::copy_finite("t_sne: x", x),
                                                std::min(n - 1, static_cast<Index>(3 * perplexity)), pool);
-    std::vector<double> conditional(near.squared.size());  // (n, k)
+    std::vector<double> conditional(neighbours.squared.size());  // (n, k)
     barnes_hut_detail::for_each_point(pool, n, [&](Index i) {
-        t_sne_detail::conditional(near.squared.data() + i * near.count, near.count, -1, perplexity,
-                                  conditional.data() + i * near.count);
+        t_sne_detail::conditional(neighbours.squared.data() + i * neighbours.count, neighbours.count, -1, perplexity,
+                                  conditional.data() + i * neighbours.count);
     });
     std::vector<std::vector<std::pair<Index, double>>> rows(static_cast<std::size_t>(n));
     for (Index i = 0; i < n; ++i)
-        for (Index c = 0; c < near.count; ++c) {
-            const auto e = static_cast<std::size_t>(i * near.count + c);
+        for (Index c = 0; c < neighbours.count; ++c) {
+            const auto e = static_cast<std::size_t>(i * neighbours.count + c);
             const double half = conditional[e] / (2 * static_cast<double>(n));
-            rows[static_cast<std::size_t>(i)].emplace_back(near.index[e], half);
-            rows[static_cast<std::size_t>(near.index[e])].emplace_back(i, half);
+            rows[static_cast<std::size_t>(i)].emplace_back(neighbours.index[e], half);
+            rows[static_cast<std::size_t>(neighbours.index[e])].emplace_back(i, half);
         }
     SparseJoint p;
     p.begin.push_back(0);

@@ -50,16 +50,16 @@ template <class T, class U>
     check((rows ? a.cols : a.rows) == (rows ? b.cols : b.rows), "principal_angles: one matrix is (", a.rows, ", ",
           a.cols, "), the other (", b.rows, ", ", b.cols, "), expected as many ", rows ? "columns" : "rows",
           "; compare adapters of the same linear layer");
-    DoubleMatrix large = spanning_basis(a, span), small = spanning_basis(b, span);
-    if (small.rows > large.rows) std::swap(large, small);
+    DoubleMatrix wide = spanning_basis(a, span), narrow = spanning_basis(b, span);
+    if (narrow.rows > wide.rows) std::swap(wide, narrow);
 
-    DoubleMatrix product(small.rows, large.rows);  // (q, p), its singular values the cosines
-    DoubleMatrix rest = small;                     // (q, d), without its part in the other space: the sines
-    for (Index i = 0; i < small.rows; ++i) {
-        for (Index j = 0; j < large.rows; ++j)
-            product(i, j) = dense_detail::dot(small.row(i), large.row(j), small.cols);
-        for (Index j = 0; j < large.rows; ++j)
-            dense_detail::add_multiple(rest.row(i), -product(i, j), large.row(j), small.cols);
+    DoubleMatrix product(narrow.rows, wide.rows);  // (q, p), its singular values the cosines
+    DoubleMatrix rest = narrow;                     // (q, d), without its part in the other space: the sines
+    for (Index i = 0; i < narrow.rows; ++i) {
+        for (Index j = 0; j < wide.rows; ++j)
+            product(i, j) = dense_detail::dot(narrow.row(i), wide.row(j), narrow.cols);
+        for (Index j = 0; j < wide.rows; ++j)
+            dense_detail::add_multiple(rest.row(i), -product(i, j), wide.row(j), narrow.cols);
     }
     const auto cosines = row_svd(std::move(product)).values, sines = row_svd(std::move(rest)).values;  // descending
     std::vector<double> angles;

@@ -16,8 +16,9 @@
 #define HYDRALORA_INLINE inline
 #endif
 
-#if defined(__FAST_MATH__)
-#error "hydralora: compile without -ffast-math: same-bits promises and the checks for NaN need IEEE arithmetic"
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) || defined(__ASSOCIATIVE_MATH__)
+#error "hydralora: compile without -ffast-math and its parts -ffinite-math-only, -fassociative-math and \
+-funsafe-math-optimizations: same-bits promises, checks for NaN and the exponential need IEEE arithmetic"
 #endif
 
 static_assert(__cplusplus >= 202002L, "hydralora needs C++20: compile with -std=c++20 or newer");

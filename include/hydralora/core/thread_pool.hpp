@@ -13,16 +13,13 @@ namespace hydralora {
 /// task. One caller at a time, and not from within a task: throws where it sees that.
 class ThreadPool {
 public:
-    /// threads = 0: as many as the machine has.
+    /// threads = 0: as many as available_processors() (process_limits.hpp).
     explicit ThreadPool(int threads);
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;
     ~ThreadPool();
 
     [[nodiscard]] int size() const { return size_; }
-
-    /// As many as the machine has.
-    [[nodiscard]] static int hardware_threads();
 
     template <class Task>
     void run(Index count, Task&& task) {

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "process_limits.hpp"
 #include "thread_pool.hpp"
 
 namespace hydralora {
@@ -145,16 +146,12 @@ private:
     std::exception_ptr error_;
 };
 
-HYDRALORA_INLINE ThreadPool::ThreadPool(int threads) : size_(threads > 0 ? threads : hardware_threads()) {
+HYDRALORA_INLINE ThreadPool::ThreadPool(int threads) : size_(threads > 0 ? threads : available_processors()) {
     check(threads >= 0 && threads <= 1024, "ThreadPool: threads = ", threads, ", expected 0 (all) to 1024");
     if (size_ > 1) team_ = new Team(size_);
 }
 
 HYDRALORA_INLINE ThreadPool::~ThreadPool() { delete team_; }
-
-HYDRALORA_INLINE int ThreadPool::hardware_threads() {
-    return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-}
 
 HYDRALORA_INLINE void ThreadPool::run_together(Index count, void* task, Call call) { team_->run(count, task, call); }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "../core/process_limits.hpp"
 #include "../core/thread_pool.hpp"
 
 namespace hydralora::corpus {
@@ -12,7 +13,7 @@ namespace hydralora::corpus {
 template <class Task>
 void for_each_task(int threads, Index count, Task&& task) {
     check(threads >= 0 && threads <= 1024, "corpus: threads = ", threads, ", expected 0 (all) to 1024");
-    if (threads == 0) threads = ThreadPool::hardware_threads();
+    if (threads == 0) threads = available_processors();
     ThreadPool pool(static_cast<int>(std::clamp<Index>(count, 1, threads)));
     pool.run(count, [&](Index i, int) { task(i); });
 }

@@ -32,8 +32,8 @@ public:
     Json(bool value) : value_(value) {}
     Json(double value) : value_(value) {}
     Json(float value) : value_(static_cast<double>(value)) {}
-    template <std::integral I>
-    requires(!std::same_as<I, bool>) Json(I value) {
+    template <std::integral Integer>
+    requires(!std::same_as<Integer, bool>) Json(Integer value) {
         // One number, one representation: unsigned only above 2^63 - 1.
         if (std::in_range<std::int64_t>(value))
             value_ = static_cast<std::int64_t>(value);

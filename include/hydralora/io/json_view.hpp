@@ -72,7 +72,7 @@ public:
     [[nodiscard]] std::uint64_t unsigned_integer() const {
         if (value_ != nullptr) {
             if (const auto* large = value_->get_if<std::uint64_t>()) return *large;
-            if (const auto small = value_->whole(); small && *small >= 0) return static_cast<std::uint64_t>(*small);
+            if (const auto number = value_->whole(); number && *number >= 0) return static_cast<std::uint64_t>(*number);
         }
         refuse("an integer that is not negative");
     }

@@ -92,7 +92,8 @@ public:
             rename(path_, target);
             present_ = false;
         } else if (file_detail::retried([&] { return calls_.exchange(path_.c_str(), target.c_str()); }) < 0) {
-            if (errno != ENOSYS && errno != EINVAL) file_detail::fail_call(target, "exchanging the directories", errno);
+            const bool not_here = errno == ENOSYS || errno == EINVAL || errno == ENOTSUP || errno == EOPNOTSUPP;
+            if (!not_here) file_detail::fail_call(target, "exchanging the directories", errno);
             // No exchange on this file system: two steps, and the old one is put back if the second fails.
             const std::filesystem::path old = path_.string() + "-old";
             rename(target, old);

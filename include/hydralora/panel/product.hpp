@@ -178,8 +178,8 @@ void multiply(B& be, const Layout& at, const P* memory, float alpha, MatrixView<
     const Index slabs = (y.rows + slab_rows - 1) / slab_rows;
     const Index rows = ((y.rows + slabs - 1) / slabs + most_rows - 1) / most_rows * most_rows;
     const Index wanted = (2 * be.threads() + slabs - 1) / slabs;
-    const bool small = y.rows * at.size() < Index{1} << 16;
-    const Index runs = be.threads() == 1 || small ? 1 : std::min(wanted, at.panels);
+    const bool few = y.rows * at.size() < Index{1} << 16;
+    const Index runs = be.threads() == 1 || few ? 1 : std::min(wanted, at.panels);
     Scratch<B> scratch(be);
     const auto spaces = scratch.template matrix<float>(be.threads(), Workspace::size);
     const Product<P> product{at, memory, alpha, mode, bias, side};

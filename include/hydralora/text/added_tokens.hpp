@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -133,18 +132,20 @@ public:
     /// Of equal patterns the first counts.
     explicit AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)), matcher_(patterns(tokens_)) {}
 
-    /// The pieces of the text, in order; tokens for which `plain(token)` holds, or `plain(token, begin, end)` with their
-    /// place, are text. A token that strips takes the
-    /// white space beside it. As in the Python package both count if that runs into the next token, unless that takes
-    /// white space before it and nothing is left.
+    /// Where the tokens stand in the text: the longest of each place, none over another.
+    [[nodiscard]] std::vector<LongestMatch::Match> matches(std::string_view text) const { return matcher_.find(text); }
+
+    /// The pieces of the text, in order; tokens for which `plain(token, begin, end)` holds, with their place in the text,
+    /// are text. A token that strips takes the white space beside it. As in the Python package both count if that runs
+    /// into the next token, unless that takes white space before it and nothing is left.
     template <class Plain>
     [[nodiscard]] std::vector<Piece> split(std::string_view text, Plain&& plain) const {
         std::vector<Piece> pieces;
         std::size_t done = 0, space_end = 0;  // of the white space that was last looked for after a token
-        for (const LongestMatch::Match& match : matcher_.find(text)) {
+        for (const LongestMatch::Match& match : matches(text)) {
             const AddedToken& token = tokens_[match.text];
             std::size_t begin = match.begin, end = match.end;
-            if (is_plain(plain, token, match) || (token.single_word && !stands_alone(text, begin, end))) continue;
+            if (plain(token, begin, end) || (token.single_word && !stands_alone(text, begin, end))) continue;
             if (token.lstrip) {
                 // No further than `done`, and below not where it is known already: many tokens may stand in one run.
                 while (begin > done && is(space, character_before(text, begin)))
@@ -173,13 +174,6 @@ private:
         std::vector<std::string> result;
         for (const AddedToken& token : tokens) result.push_back(token.pattern);
         return result;
-    }
-    template <class Plain>
-    static bool is_plain(Plain& plain, const AddedToken& token, const LongestMatch::Match& match) {
-        if constexpr (std::is_invocable_v<Plain&, const AddedToken&>)
-            return plain(token);
-        else
-            return plain(token, match.begin, match.end);
     }
     static bool is(Property property, Character c) { return (properties(c.code) & property) != 0; }
     static bool stands_alone(std::string_view text, std::size_t begin, std::size_t end) {

@@ -90,11 +90,11 @@ public:
     /// with none that is special, and the ids of other tokens stay the Python package's. A character has no such parts:
     /// where the model has bytes it is written with them, else it stays, because nothing else spells it. The unknown
     /// token and bytes stay: they stand for other text than their own.
-    void set_specials(std::vector<std::uint32_t> slots) {
+    void set_specials(std::vector<std::uint32_t> which) {
         const auto length = [&](std::uint32_t slot) { return vocabulary_.content(slot).size(); };
-        std::sort(slots.begin(), slots.end());
+        std::sort(which.begin(), which.end());
         specials_.clear();
-        for (const std::uint32_t slot : slots) specials_.push_back({slot, {slot}});
+        for (const std::uint32_t slot : which) specials_.push_back({slot, {slot}});
 
         // The rule that makes each; the first of several. Rules with an empty side never apply.
         std::vector<const Merge*> rules(specials_.size());

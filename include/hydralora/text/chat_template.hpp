@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <ctime>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,6 +17,7 @@
 #include "../io/json.hpp"
 #include "chat_format.hpp"
 #include "jinja/evaluator.hpp"
+#include "jinja/from_json.hpp"
 #include "jinja/parser.hpp"
 
 namespace hydralora::text {
@@ -38,7 +38,56 @@ struct RenderedChat {
     jinja::Text text;
     std::vector<std::size_t> unwritten{};  ///< turns, from 0, of whose words the template writes nothing
     std::vector<std::size_t> untrained{};  ///< the assistant's turns with words of which nothing is trained
+    bool tools_unwritten = false;          ///< there are tools, of which the template writes nothing
 };
+
+namespace chat_template_detail {
+
+/// A turn, with its calls as JSON.
+struct Message {
+    const Turn* turn;
+    io::Json calls;  ///< null: none
+};
+struct Record {
+    std::vector<Message> messages;
+    const io::Json& tools;
+};
+/// Which parts of a record the template is shown.
+struct Shown {
+    bool reasoning = true, calls = true, tools = true;
+};
+
+inline std::vector<Message> messages_of(std::span<const Turn> turns) {
+    std::vector<Message> messages;
+    for (const Turn& turn : turns) {
+        io::Json calls;
+        if (!turn.tool_calls.empty()) calls = io::parse_json(turn.tool_calls, "tool_calls");
+        if (!calls.is_null() && !calls.is_array()) calls = io::Json::array({calls});
+        messages.push_back({&turn, std::move(calls)});
+    }
+    return messages;
+}
+
+inline jinja::Value value_of(jinja::Context& cx, const Message& message, jinja::Origin origin, const Shown& shown) {
+    const Turn& turn = *message.turn;
+    const std::string_view role = enum_name(turn.speaker, speaker_names);
+    std::vector<std::pair<jinja::Value, jinja::Value>> members{
+        {"role", jinja::Text(role)}, {"content", jinja::Text(chat_detail::with_input(turn), origin)}};
+    const auto member = [&](std::string_view key, const std::string& value) {
+        if (!value.empty()) members.emplace_back(jinja::Text(key), jinja::Text(value, origin));
+    };
+    if (shown.reasoning) {
+        member("reasoning_content", turn.reasoning);
+        member("thinking", turn.reasoning);  // what some templates call it
+    }
+    member("name", turn.name);
+    member("tool_call_id", turn.call);
+    if (shown.calls && !message.calls.is_null())
+        members.emplace_back("tool_calls", jinja::from_json(cx, message.calls, origin));
+    return jinja::make_dict(cx, std::move(members));
+}
+
+}  // namespace chat_template_detail
 
 /// The tree of a template, with what it is rendered with. Immutable.
 class ChatTemplate {
@@ -52,15 +101,7 @@ public:
 
     /// The text of the turns. `tools`: null or an array, as records have them.
     [[nodiscard]] jinja::Text text(std::span<const Turn> turns, Ending ending, const io::Json& tools = {}) const {
-        jinja::Evaluator evaluator(options_.limits, options_.now);
-        jinja::Context& cx = evaluator.context();
-        jinja::Variables variables;
-        for (const auto& [name, spelling] : options_.tokens) variables.emplace_back(name, jinja::Text(spelling));
-        variables.emplace_back("messages", messages_of(cx, turns));
-        variables.emplace_back("tools", value_of(cx, tools));
-        variables.emplace_back("documents", jinja::None{});
-        variables.emplace_back("add_generation_prompt", ending == Ending::for_assistant);
-        return evaluator.render(*root_, std::move(variables));
+        return rendered({chat_template_detail::messages_of(turns), tools}, turns.size(), ending);
     }
 
     /// The text with what is trained: what the template marks or, where it marks nothing, what each turn of the assistant
@@ -70,12 +111,11 @@ public:
         for (std::size_t i = 0; marks_ && i < turns.size(); ++i)
             check(turns[i].loss == Loss::trained, "turn ", i + 1,
                   " is masked, and the model's chat template marks itself what is trained; choose a format that is "
-                  "built in "
-                  "with --chat NAME, or leave the conversation out");
-        RenderedChat result{text(turns, Ending::as_it_is, tools)};
-        note_unread(result, turns, tools, &Turn::reasoning);
-        note_unread(result, turns, tools, &Turn::tool_calls);
-        if (!marks_) mark_trained(result, turns, tools);
+                  "built in, or leave the conversation out");
+        const Record record{chat_template_detail::messages_of(turns), tools};
+        RenderedChat result{rendered(record, turns.size(), Ending::as_it_is)};
+        note_unread(result, record);
+        if (!marks_) mark_trained(result, record);
         note_missing(result, turns);
         return result;
     }
@@ -92,6 +132,9 @@ public:
     }
 
 private:
+    using Message = chat_template_detail::Message;
+    using Record = chat_template_detail::Record;
+    using Shown = chat_template_detail::Shown;
     struct Span {
         std::size_t begin = 0, end = 0;
     };
@@ -102,56 +145,30 @@ private:
                            [](const jinja::NodePtr& part) { return part != nullptr && has_generation(*part); });
     }
 
-    static jinja::Value messages_of(jinja::Context& cx, std::span<const Turn> turns) {
+    /// The text of the first `turns` turns.
+    [[nodiscard]] jinja::Text rendered(const Record& record, std::size_t turns, Ending ending,
+                                       const Shown& shown = {}) const {
+        jinja::Evaluator evaluator(options_.limits, options_.now);
+        jinja::Context& cx = evaluator.context();
         std::vector<jinja::Value> messages;
-        for (const Turn& turn : turns) {
-            const auto origin = static_cast<jinja::Origin>(messages.size() + 1);
-            const std::string_view role = enum_name(turn.speaker, speaker_names);
-            std::vector<std::pair<jinja::Value, jinja::Value>> members{
-                {"role", jinja::Text(role)}, {"content", jinja::Text(chat_detail::with_input(turn), origin)}};
-            const auto member = [&](std::string_view key, const std::string& value) {
-                if (!value.empty()) members.emplace_back(jinja::Text(key), jinja::Text(value, origin));
-            };
-            member("reasoning_content", turn.reasoning);
-            member("thinking", turn.reasoning);  // what some templates call it
-            member("name", turn.name);
-            member("tool_call_id", turn.call);
-            if (!turn.tool_calls.empty()) {
-                io::Json calls = io::parse_json(turn.tool_calls, "tool_calls");
-                if (calls.get_if<io::Json::Array>() == nullptr) calls = io::Json::array({calls});
-                members.emplace_back("tool_calls", value_of(cx, calls, origin));
-            }
-            messages.push_back(jinja::make_dict(cx, std::move(members)));
-        }
-        return jinja::make_list(cx, std::move(messages));
+        for (std::size_t i = 0; i < turns; ++i)
+            messages.push_back(value_of(cx, record.messages[i], static_cast<jinja::Origin>(i + 1), shown));
+        jinja::Names variables;
+        for (const auto& [name, spelling] : options_.tokens) variables.set(cx, name, jinja::Text(spelling));
+        variables.set(cx, "messages", jinja::make_list(cx, std::move(messages)));
+        variables.set(cx, "tools",
+                      shown.tools ? jinja::from_json(cx, record.tools, jinja::of_record) : jinja::Value(jinja::None{}));
+        variables.set(cx, "documents", jinja::None{});
+        variables.set(cx, "add_generation_prompt", ending == Ending::for_assistant);
+        return evaluator.render(*root_, std::move(variables));
     }
 
-    static jinja::Value value_of(jinja::Context& cx, const io::Json& json, jinja::Origin origin = jinja::of_record) {
-        if (const bool* truth = json.get_if<bool>()) return *truth;
-        if (const auto* integer = json.get_if<std::int64_t>()) return *integer;
-        if (const double* real = json.get_if<double>()) return *real;
-        if (const auto* text = json.get_if<std::string>()) return jinja::Text(*text, origin);
-        if (const auto* elements = json.get_if<io::Json::Array>()) {
-            std::vector<jinja::Value> items;
-            for (const io::Json& each : *elements) items.push_back(value_of(cx, each, origin));
-            return jinja::make_list(cx, std::move(items));
-        }
-        if (const auto* object = json.get_if<io::Json::Object>()) {
-            std::vector<std::pair<jinja::Value, jinja::Value>> members;
-            for (const auto& [key, value] : *object)
-                members.emplace_back(jinja::Text(key, origin), value_of(cx, value, origin));
-            return jinja::make_dict(cx, std::move(members));
-        }
-        check(json.is_null(), "tools and calls: expected integers that fit 64 bits");
-        return jinja::None{};
-    }
-
-    /// The text, or none where the template refuses so few turns.
-    [[nodiscard]] std::optional<std::string> beginning(std::span<const Turn> turns, Ending ending,
-                                                       const io::Json& tools) const {
-        if (turns.empty()) return std::nullopt;
+    /// The text, or none where the template refuses what it is shown.
+    [[nodiscard]] std::optional<std::string> attempt(const Record& record, std::size_t turns, Ending ending,
+                                                     const Shown& shown = {}) const {
+        if (turns == 0) return std::nullopt;
         try {
-            return text(turns, ending, tools).bytes();
+            return rendered(record, turns, ending, shown).bytes();
         } catch (const jinja::TemplateError& error) {
             if (error.fault == jinja::Fault::limit) throw;
             return std::nullopt;
@@ -173,25 +190,21 @@ private:
         return static_cast<std::size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
     }
 
-    /// A turn of the assistant as the last of a conversation, and the prompt that it answers.
+    /// A turn of the assistant as the last of a conversation.
     struct LastTurn {
         jinja::Text text;
         Span trained;
         std::optional<Span> words;
-        std::string opening;  ///< what a prompt adds to the turns before it
+        std::optional<std::string> prompt;  ///< that it answers; none where the template refuses it
     };
-    [[nodiscard]] LastTurn as_last(const Conversation& turns, std::size_t i, const jinja::Text& whole,
-                                   const io::Json& tools) const {
-        const std::span<const Turn> all(turns);
+    [[nodiscard]] LastTurn as_last(const Record& record, std::size_t i, const jinja::Text& whole) const {
         LastTurn last;
-        last.text = i + 1 == turns.size() ? whole : text(all.first(i + 1), Ending::as_it_is, tools);
+        last.text = i + 1 == record.messages.size() ? whole : rendered(record, i + 1, Ending::as_it_is);
         last.words = words_of(last.text, i);
-        const auto prompt = beginning(all.first(i), Ending::for_assistant, tools);
-        const auto before = beginning(all.first(i), Ending::as_it_is, tools);
-        if (prompt && before) last.opening = prompt->substr(common(*prompt, *before));
+        last.prompt = attempt(record, i, Ending::for_assistant);
         const std::string& bytes = last.text.bytes();
         const std::size_t first_word = last.words ? last.words->begin : bytes.size();
-        last.trained.begin = prompt ? std::min(common(*prompt, bytes), first_word) : first_word;
+        last.trained.begin = last.prompt ? std::min(common(*last.prompt, bytes), first_word) : first_word;
         // White space behind what ends the turn is the template's; where nothing else ends it, it is the end.
         const std::size_t last_word = last.words ? last.words->end : last.trained.begin;
         const std::string_view tail = std::string_view(bytes).substr(last_word);
@@ -199,9 +212,15 @@ private:
         last.trained.end = last_word + (end > 0 ? end : tail.size());
         return last;
     }
+    /// What a prompt adds to the turns before it.
+    [[nodiscard]] std::string opening(const Record& record, std::size_t i, const LastTurn& last) const {
+        const auto before = last.prompt ? attempt(record, i, Ending::as_it_is) : std::nullopt;
+        return before ? last.prompt->substr(common(*last.prompt, *before)) : "";
+    }
 
     /// The same turn in the whole conversation, where the template may write it in another way.
-    [[nodiscard]] static Span in_whole(const LastTurn& last, const jinja::Text& whole, std::size_t turn) {
+    [[nodiscard]] Span in_whole(const Record& record, std::size_t turn, const jinja::Text& whole) const {
+        const LastTurn last = as_last(record, turn, whole);
         const std::string_view bytes = whole.bytes(), alone = last.text.bytes();
         if (bytes.substr(0, last.trained.end) == alone.substr(0, last.trained.end)) return last.trained;
         const auto words = words_of(whole, turn);
@@ -213,9 +232,10 @@ private:
         std::size_t gap = span.begin;
         while (gap > 0 && jinja::source_of(whole.origin_at(gap - 1)) == 0) --gap;
         const std::string_view between = bytes.substr(gap, span.begin - gap);
-        const std::size_t opening = last.opening.empty() ? std::string_view::npos : between.rfind(last.opening);
-        if (opening != std::string_view::npos)
-            span.begin = gap + opening + last.opening.size();
+        const std::string opens = opening(record, turn, last);
+        const std::size_t at = opens.empty() ? std::string_view::npos : between.rfind(opens);
+        if (at != std::string_view::npos)
+            span.begin = gap + at + opens.size();
         else if (between.size() >= head.size() && between.substr(between.size() - head.size()) == head)
             span.begin -= head.size();
         const std::size_t same = common(bytes.substr(span.end), tail);
@@ -223,13 +243,13 @@ private:
         return span;
     }
 
-    void mark_trained(RenderedChat& result, const Conversation& turns, const io::Json& tools) const {
-        const jinja::Text whole = std::move(result.text);
-        result.text = {};
+    void mark_trained(RenderedChat& result, const Record& record) const {
+        const jinja::Text whole = std::exchange(result.text, {});
         std::size_t done = 0;
-        for (std::size_t i = 0; i < turns.size(); ++i) {
-            if (turns[i].speaker != Speaker::assistant || turns[i].loss == Loss::masked) continue;
-            const Span span = in_whole(as_last(turns, i, whole, tools), whole, i);
+        for (std::size_t i = 0; i < record.messages.size(); ++i) {
+            const Turn& turn = *record.messages[i].turn;
+            if (turn.speaker != Speaker::assistant || turn.loss == Loss::masked) continue;
+            const Span span = in_whole(record, i, whole);
             if (span.begin >= span.end || span.begin < done) continue;
             result.text.append(whole, done, span.begin);
             jinja::Text said = whole.slice(span.begin, span.end);
@@ -240,18 +260,21 @@ private:
         result.text.append(whole, done, whole.size());
     }
 
-    /// Turns that have what the template nowhere writes.
-    void note_unread(RenderedChat& result, const Conversation& turns, const io::Json& tools,
-                     std::string Turn::*part) const {
-        std::vector<std::size_t> having;
-        Conversation without = turns;
-        for (std::size_t i = 0; i < turns.size(); ++i)
-            if (!(turns[i].*part).empty()) {
-                having.push_back(i);
-                (without[i].*part).clear();
-            }
-        if (having.empty() || text(without, Ending::as_it_is, tools).bytes() != result.text.bytes()) return;
-        result.unwritten.insert(result.unwritten.end(), having.begin(), having.end());
+    /// What the template nowhere writes: its text is the same without. What it refuses without, it has looked at.
+    void note_unread(RenderedChat& result, const Record& record) const {
+        const auto same_without = [&](const Shown& shown) {
+            return attempt(record, record.messages.size(), Ending::as_it_is, shown) == result.text.bytes();
+        };
+        const auto note = [&](const Shown& shown, auto&& has) {
+            std::vector<std::size_t> having;
+            for (std::size_t i = 0; i < record.messages.size(); ++i)
+                if (has(record.messages[i])) having.push_back(i);
+            if (having.empty() || !same_without(shown)) return;
+            result.unwritten.insert(result.unwritten.end(), having.begin(), having.end());
+        };
+        note({.reasoning = false}, [](const Message& m) { return !m.turn->reasoning.empty(); });
+        note({.calls = false}, [](const Message& m) { return !m.calls.is_null(); });
+        result.tools_unwritten = record.tools.is_array() && record.tools.size() > 0 && same_without({.tools = false});
     }
 
     static void note_missing(RenderedChat& result, const Conversation& turns) {

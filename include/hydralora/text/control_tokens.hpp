@@ -2,10 +2,8 @@
 // whatever it spells.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <span>
-#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -29,6 +27,9 @@ public:
         }
         tokens_ = AddedTokens(std::move(special));
     }
+
+    /// Where the text spells them.
+    [[nodiscard]] std::vector<LongestMatch::Match> spelt(std::string_view text) const { return tokens_.matches(text); }
 
     /// The text cut at the control tokens in it; trained is what is marked as generated, a token if any byte of it is.
     [[nodiscard]] std::vector<Segment> segments(const jinja::Text& text) const {

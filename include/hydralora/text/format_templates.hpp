@@ -45,7 +45,13 @@ inline constexpr std::string_view no_tools =
     const std::string turns(by_turns), checked(no_tools);
     switch (format) {
         case ChatFormat::chatml:
-            return "{%- for m in messages %}{{- '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>\\n' }}"
+            // What was thought before the last question is not seen again, as with Qwen3.
+            return "{%- set last = namespace(question=-1) %}{%- for m in messages %}{%- if m['role'] == 'user' %}"
+                   "{%- set last.question = loop.index0 %}{%- endif %}{%- endfor %}"
+                   "{%- for m in messages %}{{- '<|im_start|>' + m['role'] + '\\n' }}"
+                   "{%- if m['reasoning_content'] and loop.index0 > last.question %}"
+                   "{{- '<think>\\n' + m['reasoning_content'].strip('\\n') + '\\n</think>\\n\\n' }}{%- endif %}"
+                   "{{- m['content'] + '<|im_end|>\\n' }}"
                    "{%- endfor %}{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}";
         case ChatFormat::llama3:
             return checked + "{{- " + bos +

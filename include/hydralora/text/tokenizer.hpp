@@ -59,7 +59,9 @@ public:
     /// Appends the ids of the text, without prefix and suffix.
     void encode(std::string_view text, std::vector<std::int32_t>& ids, Specials specials = Specials::as_text,
                 Position position = Position::first) const {
-        const auto plain = [&](const AddedToken& token) { return token.special && specials == Specials::as_text; };
+        const auto plain = [&](const AddedToken& token, std::size_t, std::size_t) {
+            return token.special && specials == Specials::as_text;
+        };
         JoinScratch scratch;
         Words words;
         GrowthLimit normal_limit = Normaliser::limit(text.size()), words_limit = PreTokeniser::limit(text.size());
@@ -122,14 +124,6 @@ public:
             if (added.content == token) return added.id;
         const std::uint32_t slot = vocabulary().find(token);
         return slot == Vocabulary::none ? std::nullopt : std::optional(vocabulary().id(slot));
-    }
-
-    /// How the special tokens are written in the file.
-    [[nodiscard]] std::vector<std::string> specials() const {
-        std::vector<std::string> contents;
-        for (const AddedToken& added : parts_->added)
-            if (added.special && !added.content.empty()) contents.push_back(added.content);
-        return contents;
     }
 
     /// The ids that the file's post-processor puts before and after a single text.

@@ -90,10 +90,10 @@ private:
 /// The slots of <0x00> .. <0xFF>, which stand for bytes; `none` where there is no such token.
 [[nodiscard]] inline std::array<std::uint32_t, 256> byte_slots(const Vocabulary& vocabulary) {
     constexpr char digits[] = "0123456789ABCDEF";
-    std::array<std::uint32_t, 256> slots{};
+    std::array<std::uint32_t, 256> ids{};
     for (unsigned b = 0; b < 256; ++b)
-        slots[b] = vocabulary.find(std::string{'<', '0', 'x', digits[b >> 4], digits[b & 15], '>'});
-    return slots;
+        ids[b] = vocabulary.find(std::string{'<', '0', 'x', digits[b >> 4], digits[b & 15], '>'});
+    return ids;
 }
 
 }  // namespace hydralora::text

@@ -33,17 +33,17 @@ struct Block {
     __device__ static constexpr int size() { return threads_a_block; }
     template <class T>
     __device__ static T sum(T value) {
-        T* const slots = slots_of(Warp::sum(value));
-        T all = slots[0];
-        for (int w = 1; w < threads_a_block / warp_size; ++w) all += slots[w];
+        T* const of_warps = slots_of(Warp::sum(value));
+        T all = of_warps[0];
+        for (int w = 1; w < threads_a_block / warp_size; ++w) all += of_warps[w];
         __syncthreads();  // nobody writes the next value before all have read this one
         return all;
     }
     template <class T>
     __device__ static T max(T value) {
-        T* const slots = slots_of(Warp::max(value));
-        T all = slots[0];
-        for (int w = 1; w < threads_a_block / warp_size; ++w) all = slots[w] > all ? slots[w] : all;
+        T* const of_warps = slots_of(Warp::max(value));
+        T all = of_warps[0];
+        for (int w = 1; w < threads_a_block / warp_size; ++w) all = of_warps[w] > all ? of_warps[w] : all;
         __syncthreads();
         return all;
     }
@@ -53,10 +53,10 @@ private:
     /// One value a warp, visible to all threads.
     template <class T>
     __device__ static T* slots_of(T of_warp) {
-        __shared__ T slots[threads_a_block / warp_size];
-        if (Warp::rank() == 0) slots[threadIdx.x / warp_size] = of_warp;
+        __shared__ T of_warps[threads_a_block / warp_size];
+        if (Warp::rank() == 0) of_warps[threadIdx.x / warp_size] = of_warp;
         __syncthreads();
-        return slots;
+        return of_warps;
     }
 };
 

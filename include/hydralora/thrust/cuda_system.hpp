@@ -219,11 +219,11 @@ private:
         const cudaError_t status = cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(kernel));
         if (status == cudaSuccess) return;
         static_cast<void>(cudaGetLastError());
-        int major = 0, minor = 0;
-        static_cast<void>(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device_));
-        static_cast<void>(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device_));
-        fail("CudaBackend: device ", device_, " has compute capability ", major, '.', minor,
-             ", for which this program was not compiled (", cudaGetErrorName(status), "); add ", major * 10 + minor,
+        int generation = 0, revision = 0;
+        static_cast<void>(cudaDeviceGetAttribute(&generation, cudaDevAttrComputeCapabilityMajor, device_));
+        static_cast<void>(cudaDeviceGetAttribute(&revision, cudaDevAttrComputeCapabilityMinor, device_));
+        fail("CudaBackend: device ", device_, " has compute capability ", generation, '.', revision,
+             ", for which this program was not compiled (", cudaGetErrorName(status), "); add ", generation * 10 + revision,
              " to CMAKE_CUDA_ARCHITECTURES");
     }
     void use() const { cuda_detail::check_cuda(cudaSetDevice(device_), "choosing the device"); }

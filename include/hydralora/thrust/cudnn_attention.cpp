@@ -237,12 +237,12 @@ Attention::Attention(CUstream_st* stream, int device, const Options& options)
     my.device = device;
     my.options = options;
     my.use();
-    int major = 0, minor = 0;
-    cuda_detail::check_cuda(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device),
+    int generation = 0, revision = 0;
+    cuda_detail::check_cuda(cudaDeviceGetAttribute(&generation, cudaDevAttrComputeCapabilityMajor, device),
                             "asking for the compute capability");
-    cuda_detail::check_cuda(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device),
+    cuda_detail::check_cuda(cudaDeviceGetAttribute(&revision, cudaDevAttrComputeCapabilityMinor, device),
                             "asking for the compute capability");
-    my.platform = {major * 10 + minor, version()};
+    my.platform = {generation * 10 + revision, version()};
     cudnnHandle_t own = nullptr;
     if (options.handle == nullptr) check_cudnn(cudnnCreate(&own), "starting cuDNN");
     my.handle = options.handle == nullptr ? own : options.handle;

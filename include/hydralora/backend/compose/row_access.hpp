@@ -142,9 +142,9 @@ struct WholeRun<A, T*> : WholeRun<A, Out<T>> {
 
 /// f on `count` elements of each array; all are read before any is stored.
 template <int count, class F, class... Slots>
-HYDRALORA_HD void map_slots(const F& f, Slots&&... slots) {
-    for (int l = 0; l < count; ++l) f(slots.at(l)...);
-    (slots.store(), ...);
+HYDRALORA_HD void map_slots(const F& f, Slots&&... cells) {
+    for (int l = 0; l < count; ++l) f(cells.at(l)...);
+    (cells.store(), ...);
 }
 
 }  // namespace row_detail

@@ -20,8 +20,8 @@ HYDRALORA_HD inline float square_root(float x) {
     float inverse = bit_cast<float>(0x5f3759dfu - (bit_cast<std::uint32_t>(scaled) >> 1));
     inverse = inverse * (1.5f - half * inverse * inverse);
     inverse = inverse * (1.5f - half * inverse * inverse);
-    const float near = scaled * inverse;
-    const float root = near + 0.5f * inverse * (scaled - near * near);
+    const float estimate = scaled * inverse;
+    const float root = estimate + 0.5f * inverse * (scaled - estimate * estimate);
     return either(x <= 0x1.fffffep127f, root * either(tiny, 0x1p-50f, 1.0f), x);
 #endif
 }

@@ -14,14 +14,17 @@
 
 namespace hydralora::text::jinja {
 
+/// The arguments of a function in the order of its parameters; none where one is left out.
+using Bound = std::vector<std::optional<Value>>;
+
 struct Arguments {
     std::vector<Value> placed{};
     std::vector<std::pair<std::string, Value>> named{};
 
     /// By place or by name, in the order of `names`; more or others are an error.
-    [[nodiscard]] std::vector<std::optional<Value>> bound(const Context& cx, std::string_view function,
-                                                          std::initializer_list<std::string_view> names) const {
-        std::vector<std::optional<Value>> values(names.size());
+    [[nodiscard]] Bound bound(const Context& cx, std::string_view function,
+                              std::initializer_list<std::string_view> names) const {
+        Bound values(names.size());
         if (placed.size() > names.size())
             cx.fail(Fault::value, function, ": expected at most ", names.size(), " arguments, found ", placed.size());
         for (std::size_t i = 0; i < placed.size(); ++i) values[i] = placed[i];
@@ -45,6 +48,15 @@ inline const Text& text_of(const Context& cx, std::string_view function, const V
 inline std::int64_t integer_of(const Context& cx, std::string_view function, const Value& value) {
     if (!value.is_integer()) cx.fail(Fault::value, function, ": expected a whole number, found ", found(value));
     return value.integer();
+}
+
+inline const Text* optional_text(const Context& cx, std::string_view function, const std::optional<Value>& value) {
+    if (!value || value->is_none()) return nullptr;
+    return &text_of(cx, function, *value);
+}
+inline std::int64_t optional_integer(const Context& cx, std::string_view function, const std::optional<Value>& value,
+                                     std::int64_t otherwise) {
+    return value ? integer_of(cx, function, *value) : otherwise;
 }
 
 }  // namespace arguments_detail

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "../../core/check.hpp"
 
@@ -55,7 +56,7 @@ struct Context {
         steps += n;
         if (steps > limits.steps) fail(Fault::limit, "the template takes more than ", limits.steps, " steps");
     }
-    /// Before so many bytes are written.
+    /// Before so many bytes of text are made: with those that tell where they come from, Text::memory().
     void write(std::size_t n) {
         bytes += n;
         if (n > limits.bytes || bytes > limits.bytes)

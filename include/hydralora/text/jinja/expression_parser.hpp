@@ -1,13 +1,14 @@
 // Expressions of a template, in Jinja's order of precedence.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "token_stream.hpp"
 
@@ -24,8 +25,7 @@ protected:
         const Descent descent(*this);
         NodePtr value = disjunction();
         while (conditionals == Conditionals::yes && is_name("if")) {
-            NodePtr result = node(Kind::conditional);
-            next();
+            NodePtr result = begun(Kind::conditional);
             NodePtr condition = disjunction();
             add(*result, std::move(condition));
             add(*result, std::move(value));
@@ -54,10 +54,8 @@ protected:
     NodePtr target(Namespaces namespaces) {
         NodePtr first = target_name();
         if (namespaces == Namespaces::may_be && is_sign(".")) {
-            NodePtr result = node(Kind::attribute);
-            next();
-            result->name = now().text;
-            expect(Lexeme::name);
+            NodePtr result = begun(Kind::attribute);
+            result->name = name("a name after the point");
             return made(std::move(result), std::move(first));
         }
         if (!is_sign(",")) return first;
@@ -75,19 +73,15 @@ protected:
             return inner;
         }
         NodePtr result = node(Kind::variable);
-        result->name = now().text;
-        if (now().kind != Lexeme::name) fail("expected a name to set, found ", in_words(now()));
-        if (constant(result->name)) fail("expected a name to set, found ", result->name);
-        next();
+        if (now().kind == Lexeme::name && constant(now().text)) fail("expected a name to set, found ", now().text);
+        result->name = name("a name to set");
         return result;
     }
 
     /// The filter after "|", on `value`; arguments in brackets.
     NodePtr filter(NodePtr value) {
         NodePtr result = node(Kind::filter);
-        result->name = now().text;
-        if (now().kind != Lexeme::name) fail("expected the name of a filter, found ", in_words(now()));
-        next();
+        result->name = name("the name of a filter");
         add(*result, std::move(value));
         if (is_sign("(")) arguments(*result);
         return result;
@@ -101,29 +95,23 @@ private:
                name == "None";
     }
 
-    NodePtr disjunction() {
-        NodePtr left = conjunction();
-        while (is_name("or")) {
-            NodePtr result = node(Kind::disjunction);
-            next();
-            left = made(std::move(result), std::move(left), conjunction());
+    /// Operands of the next level with signs or words between, from the left.
+    NodePtr binary(Level operand, Kind kind, std::initializer_list<std::string_view> signs) {
+        NodePtr left = (this->*operand)();
+        while (std::any_of(signs.begin(), signs.end(),
+                           [&](std::string_view sign) { return is_sign(sign) || is_name(sign); })) {
+            NodePtr result = node(kind);
+            result->name = next().text;
+            left = made(std::move(result), std::move(left), (this->*operand)());
         }
         return left;
     }
-    NodePtr conjunction() {
-        NodePtr left = negation();
-        while (is_name("and")) {
-            NodePtr result = node(Kind::conjunction);
-            next();
-            left = made(std::move(result), std::move(left), negation());
-        }
-        return left;
-    }
+    NodePtr disjunction() { return binary(&ExpressionParser::conjunction, Kind::disjunction, {"or"}); }
+    NodePtr conjunction() { return binary(&ExpressionParser::negation, Kind::conjunction, {"and"}); }
     NodePtr negation() {
         const Descent descent(*this);
         if (!is_name("not")) return comparison();
-        NodePtr result = node(Kind::negation);
-        next();
+        NodePtr result = begun(Kind::negation);
         return made(std::move(result), negation());
     }
 
@@ -146,19 +134,7 @@ private:
         }
     }
 
-    /// Operands of the next level with signs between, from the left.
-    NodePtr binary(Level operand, std::initializer_list<std::string_view> signs) {
-        NodePtr left = (this->*operand)();
-        for (;;) {
-            bool found = false;
-            for (const std::string_view sign : signs) found = found || is_sign(sign);
-            if (!found) return left;
-            NodePtr result = node(Kind::binary);
-            result->name = next().text;
-            left = made(std::move(result), std::move(left), (this->*operand)());
-        }
-    }
-    NodePtr sum() { return binary(&ExpressionParser::concatenation, {"+", "-"}); }
+    NodePtr sum() { return binary(&ExpressionParser::concatenation, Kind::binary, {"+", "-"}); }
     NodePtr concatenation() {
         NodePtr first = product();
         if (!is_sign("~")) return first;
@@ -166,16 +142,15 @@ private:
         while (skip("~")) add(*all, product());
         return all;
     }
-    NodePtr product() { return binary(&ExpressionParser::power, {"*", "/", "//", "%"}); }
-    NodePtr power() { return binary(&ExpressionParser::filtered, {"**"}); }
+    NodePtr product() { return binary(&ExpressionParser::power, Kind::binary, {"*", "/", "//", "%"}); }
+    NodePtr power() { return binary(&ExpressionParser::filtered, Kind::binary, {"**"}); }
     NodePtr filtered() { return unary(true); }
 
     NodePtr unary(bool with_filters) {
         const Descent descent(*this);
         NodePtr value;
         if (is_sign("-") || is_sign("+")) {
-            NodePtr result = node(is_sign("-") ? Kind::minus : Kind::plus);
-            next();
+            NodePtr result = begun(is_sign("-") ? Kind::minus : Kind::plus);
             value = made(std::move(result), unary(false));
         } else {
             value = primary();
@@ -195,54 +170,56 @@ private:
     }
 
     NodePtr primary() {
-        const Token token = now();
         NodePtr result = node(Kind::literal);
-        if (token.kind == Lexeme::string) {
+        if (now().kind == Lexeme::string) {
             std::string text;
             while (now().kind == Lexeme::string) text += next().text;
             result->value = Value(Text(std::move(text)));
-        } else if (token.kind == Lexeme::integer || token.kind == Lexeme::real) {
-            result->value = number(token);
+        } else if (now().kind == Lexeme::integer || now().kind == Lexeme::real) {
+            result->value = number(now());
             next();
-        } else if (token.kind == Lexeme::name) {
-            const char first = token.text.front();
-            if (!constant(token.text)) {
+        } else if (now().kind == Lexeme::name) {
+            result->name = next().text;
+            const char first = result->name.front();
+            if (!constant(result->name))
                 result->kind = Kind::variable;
-                result->name = token.text;
-            } else if (first == 'n' || first == 'N') {
-                result->value = Value(None{});
-            } else {
-                result->value = Value(first == 't' || first == 'T');
-            }
-            next();
-        } else if (skip("(")) {
-            if (skip(")")) {
-                result->kind = Kind::tuple;
-                return result;
-            }
-            NodePtr inner = tuple();
+            else
+                result->value = first == 'n' || first == 'N' ? Value(None{}) : Value(first == 't' || first == 'T');
+        } else {
+            return bracketed(std::move(result));
+        }
+        return result;
+    }
+    /// (a), (a, b), [a, b] or {a: b}.
+    NodePtr bracketed(NodePtr result) {
+        if (skip("(")) {
+            result->kind = Kind::tuple;
+            if (skip(")")) return result;
+            result = tuple();
             expect(")");
-            return inner;
         } else if (skip("[")) {
             result->kind = Kind::list;
-            while (!skip("]")) {
-                if (!result->parts.empty()) expect(",");
-                if (skip("]")) break;
-                add(*result, expression());
-            }
+            elements(*result, "]", [&] { add(*result, expression()); });
         } else if (skip("{")) {
             result->kind = Kind::dict;
-            while (!skip("}")) {
-                if (!result->parts.empty()) expect(",");
-                if (skip("}")) break;
+            elements(*result, "}", [&] {
                 add(*result, expression());
                 expect(":");
                 add(*result, expression());
-            }
+            });
         } else {
-            fail("expected an expression, found ", in_words(token));
+            fail("expected an expression, found ", in_words(now()));
         }
         return result;
+    }
+    /// With commas between and perhaps one behind, up to `end`.
+    template <class Read>
+    void elements(const Node& of, std::string_view end, Read&& read) {
+        while (!skip(end)) {
+            if (!of.parts.empty()) expect(",");
+            if (skip(end)) break;
+            read();
+        }
     }
 
     Value number(const Token& token) const {
@@ -253,7 +230,8 @@ private:
         if (token.kind == Lexeme::real) {
             double real = 0;
             const auto read = std::from_chars(digits.data(), end, real);
-            if (read.ec != std::errc() || read.ptr != end) fail("the number ", token.text, " is no double");
+            if (read.ec != std::errc() || read.ptr != end)
+                fail("the number ", token.text.substr(0, 40), " is no double");
             return real;
         }
         std::int64_t whole = 0;
@@ -276,8 +254,7 @@ private:
         }
     }
     NodePtr member(NodePtr value) {
-        NodePtr result = node(Kind::attribute);
-        next();
+        NodePtr result = begun(Kind::attribute);
         if (now().kind == Lexeme::integer) {
             NodePtr key = node(Kind::literal);
             key->value = number(now());
@@ -285,13 +262,11 @@ private:
             result->kind = Kind::item;
             return made(std::move(result), std::move(value), std::move(key));
         }
-        if (now().kind != Lexeme::name) fail("expected a name after the point, found ", in_words(now()));
-        result->name = next().text;
+        result->name = name("a name after the point");
         return made(std::move(result), std::move(value));
     }
     NodePtr item(NodePtr value) {
-        NodePtr result = node(Kind::item);
-        next();
+        NodePtr result = begun(Kind::item);
         NodePtr bounds[3];
         std::size_t colons = 0;
         if (!is_sign(":")) bounds[0] = expression();
@@ -313,14 +288,14 @@ private:
             if (!to.names.empty()) expect(",");
             if (skip(")")) break;
             if (is_sign("*") || is_sign("**")) refuse("arguments unpacked by ", now().text, " are not known here");
-            std::string name;
+            std::string by_name;
             if (now().kind == Lexeme::name && after().kind == Lexeme::sign && after().text == "=") {
-                name = next().text;
+                by_name = next().text;
                 next();
             } else if (!to.names.empty() && !to.names.back().empty()) {
                 fail("an argument without a name stands after one with a name");
             }
-            to.names.push_back(name);
+            to.names.push_back(by_name);
             add(to, expression());
         }
     }
@@ -331,11 +306,9 @@ private:
     }
 
     NodePtr test(NodePtr value) {
-        NodePtr result = node(Kind::test);
-        next();
+        NodePtr result = begun(Kind::test);
         const bool negated = skip_name("not");
-        result->name = now().text;
-        expect(Lexeme::name);
+        result->name = name("the name of a test");
         add(*result, std::move(value));
         const Lexeme kind = now().kind;
         const bool value_follows = kind == Lexeme::string || kind == Lexeme::integer || kind == Lexeme::real ||

@@ -1,10 +1,16 @@
 // What stands after "|": Jinja's filters, with tojson as transformers has it.
 #pragma once
 
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "list_filters.hpp"
 
@@ -20,12 +26,13 @@ inline Value integer(Context& cx, const Value& value, const Bound& a) {
     std::optional<double> real;
     if (value.is<double>()) real = value.real();
     if (const Text* text = value.text()) {
+        look_cost(cx, *text);
         const std::string_view digits = without_outer_space(text->bytes());
         std::int64_t whole = 0;
         const std::size_t sign = digits.substr(0, 1) == "+";
         const auto read = std::from_chars(digits.data() + sign, digits.data() + digits.size(), whole);
         if (read.ec == std::errc() && read.ptr == digits.data() + digits.size() && !digits.empty()) return whole;
-        real = read_real(*text);
+        real = read_real(cx, *text);
     }
     if (!real || !(std::abs(*real) < 9e18)) return otherwise;
     return static_cast<std::int64_t>(*real);
@@ -52,7 +59,7 @@ inline Value json(Context& cx, const Value& value, const Arguments& arguments) {
     style.sorted = a[3] && truth(*a[3]);
     if (a[1] && !a[1]->is_none()) {
         if (const Text* text = a[1]->text())
-            style.indent = text->bytes();
+            style.indent = charged(cx, *text).bytes();
         else
             style.indent = std::string(
                 static_cast<std::size_t>(std::clamp<std::int64_t>(integer_of(cx, "tojson", *a[1]), 0, 64)), ' ');
@@ -62,8 +69,8 @@ inline Value json(Context& cx, const Value& value, const Arguments& arguments) {
         const List* both = a[2]->list();
         if (both == nullptr || both->items.size() != 2)
             cx.fail(Fault::value, "tojson: expected two separators, found ", found(*a[2]));
-        style.item = text_of(cx, "tojson", both->items[0]).bytes();
-        style.key = text_of(cx, "tojson", both->items[1]).bytes();
+        style.item = charged(cx, text_of(cx, "tojson", both->items[0])).bytes();
+        style.key = charged(cx, text_of(cx, "tojson", both->items[1])).bytes();
     }
     return to_json(cx, value, style);
 }
@@ -87,7 +94,7 @@ inline std::optional<Value> of_text(Context& cx, const std::string& name, const 
     }
     if (name == "upper") return none(), Value(upper(cx, to_text(cx, value)));
     if (name == "lower") return none(), Value(lower(cx, to_text(cx, value)));
-    if (name == "title") return none(), Value(titled(cx, to_text(cx, value), true));
+    if (name == "title") return none(), Value(titled(cx, to_text(cx, value), true).as_markup(false));
     if (name == "capitalize") return none(), Value(capitalised(cx, to_text(cx, value)));
     if (name == "string") return none(), value.text() != nullptr ? value : Value(to_text(cx, value));
     if (name == "safe") return none(), Value(to_text(cx, value).as_markup());
@@ -102,7 +109,7 @@ inline std::optional<Value> of_text(Context& cx, const std::string& name, const 
         const Bound a = bound({"width", "first", "blank"});
         Text prefix;
         if (a[0] && a[0]->text() != nullptr)
-            prefix = *a[0]->text();
+            prefix = charged(cx, *a[0]->text());
         else
             prefix = Text(std::string(
                 static_cast<std::size_t>(std::clamp<std::int64_t>(optional_integer(cx, name, a[0], 4), 0, 1024)), ' '));
@@ -133,7 +140,7 @@ inline std::optional<Value> of_text(Context& cx, const std::string& name, const 
     if (name == "float") {
         const Bound a = bound({"default"});
         if (value.is_number()) return value.real();
-        const auto real = value.text() != nullptr ? read_real(*value.text()) : std::nullopt;
+        const auto real = value.text() != nullptr ? read_real(cx, *value.text()) : std::nullopt;
         return real ? Value(*real) : a[0] ? *a[0] : Value(0.0);
     }
     if (name == "abs") {
@@ -146,7 +153,7 @@ inline std::optional<Value> of_text(Context& cx, const std::string& name, const 
         const Bound a = bound({"name"});
         return attribute(cx, value, text_of(cx, name, a[0] ? *a[0] : Value()).bytes());
     }
-    cx.fail(Fault::unknown, "the filter ", name, " is not known here");
+    cx.fail(Fault::unknown, "the filter ", name.substr(0, 40), " is not known here");
 }
 
 }  // namespace hydralora::text::jinja

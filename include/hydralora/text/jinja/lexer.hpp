@@ -2,6 +2,8 @@
 // lstrip_blocks both on, the last newline dropped.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -16,6 +18,9 @@
 namespace hydralora::text::jinja {
 
 enum class Lexeme { data, block_begin, block_end, output_begin, output_end, name, string, integer, real, sign, end };
+/// In words, for messages.
+inline constexpr std::array<std::string_view, 11> lexeme_names{
+    "text", "{%", "%}", "{{", "}}", "a name", "a string", "a number", "a number", "a sign", "the end of the template"};
 
 struct Token {
     Lexeme kind = Lexeme::end;
@@ -28,6 +33,12 @@ namespace lexer_detail {
 inline bool is_name_start(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
 inline bool is_name(char c) { return is_name_start(c) || is_digit(c); }
+/// Of a hexadecimal digit; -1 of all else.
+inline int hex_digit(char c) {
+    if (is_digit(c)) return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+inline constexpr std::size_t longest_name = 256;
 
 class Lexer {
 public:
@@ -193,6 +204,8 @@ private:
     void name() {
         std::size_t end = at_;
         while (end < source_.size() && is_name(source_[end])) ++end;
+        if (end - at_ > longest_name)
+            fail_at(place(), Fault::limit, "expected a name of at most ", longest_name, " bytes, found ", end - at_);
         take(Lexeme::name, end);
     }
     void take(Lexeme kind, std::size_t end) {
@@ -270,11 +283,7 @@ inline void Lexer::string() {
             std::uint32_t code = 0;
             const std::size_t width = c == 'x' ? 2 : c == 'u' ? 4 : 8;
             for (std::size_t n = 0; n < width; ++n) {
-                const char h = ++i < source_.size() ? source_[i] : ' ';
-                const int digit = is_digit(h)            ? h - '0'
-                                  : h >= 'a' && h <= 'f' ? h - 'a' + 10
-                                  : h >= 'A' && h <= 'F' ? h - 'A' + 10
-                                                         : -1;
+                const int digit = hex_digit(++i < source_.size() ? source_[i] : ' ');
                 if (digit < 0) fail("a string has \\", std::string_view(&c, 1), ": expected ", width, " hex digits");
                 code = code << 4 | static_cast<std::uint32_t>(digit);
             }

@@ -4,8 +4,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,27 +14,34 @@
 #include <vector>
 
 #include "members.hpp"
+#include "methods.hpp"
 #include "tests.hpp"
 
 namespace hydralora::text::jinja::filters_detail {
 
 using arguments_detail::integer_of;
+using arguments_detail::optional_integer;
+using arguments_detail::optional_text;
 using arguments_detail::text_of;
-using members_detail::Bound;
-using members_detail::optional_integer;
-using members_detail::optional_text;
 
 /// All filters, which map applies one of to each element.
 using Filters = Value (*)(Context& cx, const std::string& name, const Value& value, const Arguments& arguments);
 
 /// A number as Python's float reads it, without inf and nan.
-inline std::optional<double> read_real(const Text& text) {
+inline std::optional<double> read_real(Context& cx, const Text& text) {
+    look_cost(cx, text);
     std::string_view digits = without_outer_space(text.bytes());
     if (digits.substr(0, 1) == "+") digits.remove_prefix(1);
     double real = 0;
     const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), real);
     if (digits.empty() || read.ec != std::errc() || read.ptr != digits.data() + digits.size()) return std::nullopt;
     return std::isfinite(real) ? std::optional(real) : std::nullopt;
+}
+
+/// The name of a test or filter, which may be any text.
+inline std::string name_of(Context& cx, const std::string& function, const Value& value) {
+    look_cost(cx, text_of(cx, function, value));
+    return value.text()->bytes();
 }
 
 /// Arguments after the first `n`.
@@ -54,7 +62,7 @@ inline Value selected(Context& cx, const std::string& name, const Value& value, 
     const std::size_t test = by_attribute ? 1 : 0;
     if (by_attribute && arguments.placed.empty()) cx.fail(Fault::value, name, ": expected an attribute, found none");
     const bool has_test = arguments.placed.size() > test;
-    const std::string by = has_test ? text_of(cx, name, arguments.placed[test]).bytes() : "";
+    const std::string by = has_test ? name_of(cx, name, arguments.placed[test]) : "";
     const Arguments others = rest_of(arguments, test + 1);
     std::vector<Value> kept;
     for (const Value& each : some_items_of(cx, value)) {
@@ -73,7 +81,7 @@ inline Value mapped(Context& cx, const Value& value, const Arguments& arguments,
     }
     if (!attribute && arguments.placed.empty())
         cx.fail(Fault::value, "map: expected a filter or an attribute, found none");
-    const std::string filter = attribute ? "" : text_of(cx, "map", arguments.placed[0]).bytes();
+    const std::string filter = attribute ? "" : name_of(cx, "map", arguments.placed[0]);
     const Arguments others = attribute ? Arguments{} : rest_of(arguments, 1);
     for (const Value& each : some_items_of(cx, value)) {
         Value result = attribute ? path(cx, each, *attribute) : filters(cx, filter, each, others);
@@ -170,14 +178,14 @@ inline std::optional<Value> of_items(Context& cx, const std::string& name, const
         none();
         if (value.is_undefined()) return make_list(cx, {});
         if (value.dict() == nullptr) cx.fail(Fault::value, "items: expected a dict, found ", found(value));
-        return members_detail::call_of_dict(cx, *value.dict(), "items", {});
+        return methods_detail::call_of_dict(cx, *value.dict(), "items", {});
     }
     if (name == "join") {
         const Bound a = bound({"d", "attribute"});
         std::vector<Value> items = items_of(cx, value);
         if (a[1] && !a[1]->is_none())
             for (Value& each : items) each = path(cx, each, *a[1]);
-        return members_detail::joined(cx, a[0] ? to_text(cx, *a[0]) : Text(), items, false);
+        return text_functions::joined(cx, a[0] ? to_text(cx, *a[0]) : Text(), items, false);
     }
     if (name == "first" || name == "last") {
         none();

@@ -6,7 +6,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,14 +21,14 @@ namespace hydralora::text::jinja {
 
 /// Where the characters of a text begin, and its end.
 [[nodiscard]] inline std::vector<std::size_t> character_places(Context& cx, const Text& text) {
-    cx.step(1 + text.size() / 16);
+    look_cost(cx, text);
     std::vector<std::size_t> places;
     for (std::size_t i = 0; i < text.size(); i += character_at(text.bytes(), i).bytes) places.push_back(i);
     places.push_back(text.size());
     return places;
 }
 [[nodiscard]] inline std::int64_t character_count(Context& cx, const Text& text) {
-    cx.step(1 + text.size() / 16);
+    look_cost(cx, text);
     std::int64_t count = 0;
     for (std::size_t i = 0; i < text.size(); i += character_at(text.bytes(), i).bytes) ++count;
     return count;
@@ -48,7 +48,7 @@ namespace hydralora::text::jinja {
         const auto places = character_places(cx, *text);
         cx.step(places.size());
         for (std::size_t i = 0; i + 1 < places.size(); ++i)
-            items.push_back(make_text(cx, text->slice(places[i], places[i + 1])));
+            items.push_back(make_text(cx, text->slice(places[i], places[i + 1]).as_markup(false)));
     } else if (!value.is_undefined()) {
         cx.fail(Fault::value, "expected something to go through, found ", found(value));
     }
@@ -110,7 +110,7 @@ namespace hydralora::text::jinja {
 [[nodiscard]] inline bool contains(Context& cx, const Value& container, const Value& value) {
     if (const Text* text = container.text()) {
         if (value.text() == nullptr) cx.fail(Fault::value, "in a text: expected a text, found ", found(value));
-        cx.step(text->size() / 64);
+        search_cost(cx, *text, *value.text());
         return text->bytes().find(value.text()->bytes()) != std::string::npos;
     }
     if (const Dict* dict = container.dict())
@@ -145,10 +145,11 @@ inline Value repeated(Context& cx, const Value& value, std::int64_t times) {
     if (const Text* text = value.text()) {
         if (text->empty()) return value;
         if (n > cx.limits.bytes) cx.write(n);
-        cx.write(text->size() * n);
+        cx.write(text->memory() * n);
+        cx.step(1 + n / 16);
         Text result;
         for (std::size_t i = 0; i < n; ++i) result.append(*text);
-        return result;
+        return std::move(result).as_markup(text->is_markup());
     }
     const List& list = *value.list();
     if (list.items.empty()) return value;
@@ -210,8 +211,10 @@ inline Value of_integers(Context& cx, char sign, std::int64_t a, std::int64_t b)
 
 /// &, <, > and quotes as HTML writes them; what is markup already stays.
 [[nodiscard]] inline Text text_escaped(Context& cx, const Text& text) {
+    if (text.is_markup()) return charged(cx, text);
+    look_cost(cx, text);
     Text result;
-    for (std::size_t i = 0; i < text.size() && !text.is_markup(); ++i) {
+    for (std::size_t i = 0; i < text.size(); ++i) {
         const char c = text.bytes()[i];
         const std::string_view entity = c == '&'    ? "&amp;"
                                         : c == '<'  ? "&lt;"
@@ -225,7 +228,11 @@ inline Value of_integers(Context& cx, char sign, std::int64_t a, std::int64_t b)
         else
             result.append(entity, text.origin_at(i));
     }
-    return text.is_markup() ? text : result.as_markup();
+    return std::move(result).as_markup();
+}
+/// As it stands in a text that may be markup: escaped there.
+[[nodiscard]] inline Text text_within(Context& cx, const Text& outer, const Text& text) {
+    return outer.is_markup() ? text_escaped(cx, text) : text;
 }
 
 /// a + b and its like; the texts of `%` are formatted elsewhere.
@@ -233,11 +240,10 @@ inline Value of_integers(Context& cx, char sign, std::int64_t a, std::int64_t b)
     using namespace operators_detail;
     if (a.is_undefined() || b.is_undefined()) refuse(cx, sign, a, b);
     if (sign == "+" && a.text() != nullptr && b.text() != nullptr) {
-        cx.write(a.text()->size() + b.text()->size());
-        const bool markup = a.text()->is_markup() || b.text()->is_markup();
-        Text sum = markup ? text_escaped(cx, *a.text()) : *a.text();
-        sum.append(markup ? text_escaped(cx, *b.text()) : *b.text());
-        return sum;
+        cx.write(a.text()->memory() + b.text()->memory());
+        Text sum = text_within(cx, *b.text(), *a.text());
+        sum.append(text_within(cx, *a.text(), *b.text()));
+        return std::move(sum).as_markup(a.text()->is_markup() || b.text()->is_markup());
     }
     if (const List* x = a.list(), *y = b.list(); sign == "+" && x != nullptr && y != nullptr && x->tuple == y->tuple) {
         std::vector<Value> items = x->items;
@@ -311,7 +317,7 @@ inline Steps steps_of(Context& cx, std::int64_t size, const Value& from, const V
                                                        : Text());
         Text result;
         each(steps, [&](std::size_t i) { result.append(*text, places[i], places[i + 1]); });
-        return make_text(cx, std::move(result));
+        return make_text(cx, std::move(result).as_markup(text->is_markup()));
     }
     if (value.is_undefined()) cx.fail(Fault::value, found(value));
     return undefined("a slice of a " + std::string(type_name(value)) + " is undefined");

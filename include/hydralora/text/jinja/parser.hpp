@@ -35,8 +35,7 @@ private:
                 data->value = Value(Text(next().text));
                 add(*all, std::move(data));
             } else if (now().kind == Lexeme::output_begin) {
-                NodePtr output = node(Kind::output);
-                next();
+                NodePtr output = begun(Kind::output);
                 add(*output, tuple());
                 expect(Lexeme::output_end);
                 add(*all, std::move(output));
@@ -73,16 +72,14 @@ private:
         if (word.text == "filter") return filter_block();
         if (word.text == "with") return with();
         if (word.text == "generation") {
-            NodePtr result = node(Kind::generation);
-            next();
+            NodePtr result = begun(Kind::generation);
             close();
-            add(*result, last_body("endgeneration"));
+            add(*result, inner_body("endgeneration"));
             return result;
         }
         if (word.text == "break" || word.text == "continue") {
             if (loops_ == 0) fail(word.text, " stands outside of a loop");
-            NodePtr result = node(word.text == "break" ? Kind::leave_loop : Kind::next_turn);
-            next();
+            NodePtr result = begun(word.text == "break" ? Kind::leave_loop : Kind::next_turn);
             close();
             return result;
         }
@@ -95,8 +92,7 @@ private:
     }
 
     NodePtr set() {
-        NodePtr result = node(Kind::set);
-        next();
+        NodePtr result = begun(Kind::set);
         NodePtr to = target(Namespaces::may_be);
         if (skip("=")) {
             add(*result, std::move(to));
@@ -115,8 +111,7 @@ private:
     }
 
     NodePtr branches() {
-        NodePtr result = node(Kind::branches);
-        next();
+        NodePtr result = begun(Kind::branches);
         for (;;) {
             add(*result, tuple(Conditionals::no));
             close();
@@ -130,8 +125,7 @@ private:
     }
 
     NodePtr loop() {
-        NodePtr result = node(Kind::loop);
-        next();
+        NodePtr result = begun(Kind::loop);
         add(*result, target(Namespaces::no));
         if (!skip_name("in")) fail("expected in, found ", in_words(now()));
         add(*result, tuple(Conditionals::no));
@@ -147,21 +141,19 @@ private:
         return result;
     }
 
-    /// (a, b=1): names into `names`, defaults or null after the parts there are.
-    void parameters(Node& of) {
+    /// (a, b=1): the names into `names`; for each its default or null.
+    std::vector<NodePtr> parameters(Node& of) {
         std::vector<NodePtr> defaults;
         expect("(");
         while (!skip(")")) {
             if (!of.names.empty()) expect(",");
-            const Token name = now();
-            if (name.kind != Lexeme::name) fail("expected the name of a parameter, found ", in_words(name));
-            next();
-            of.names.push_back(name.text);
+            of.names.push_back(name("the name of a parameter"));
             defaults.push_back(skip("=") ? expression() : nullptr);
         }
-        defaults_ = std::move(defaults);
+        return defaults;
     }
 
+    /// Of what Jinja makes a function of: no loop around it can be left from inside.
     NodePtr inner_body(std::string_view end) {
         const int loops = std::exchange(loops_, 0);
         NodePtr result = last_body(end);
@@ -170,14 +162,9 @@ private:
     }
 
     NodePtr macro() {
-        NodePtr result = node(Kind::macro);
-        next();
-        const Token name = now();
-        if (name.kind != Lexeme::name) fail("expected the name of a macro, found ", in_words(name));
-        next();
-        result->name = name.text;
-        parameters(*result);
-        std::vector<NodePtr> defaults = std::move(defaults_);
+        NodePtr result = begun(Kind::macro);
+        result->name = name("the name of a macro");
+        std::vector<NodePtr> defaults = parameters(*result);
         close();
         add(*result, inner_body("endmacro"));
         for (NodePtr& each : defaults) add(*result, std::move(each));
@@ -185,13 +172,9 @@ private:
     }
 
     NodePtr call_block() {
-        NodePtr result = node(Kind::call_block);
-        next();
+        NodePtr result = begun(Kind::call_block);
         std::vector<NodePtr> defaults;
-        if (is_sign("(")) {
-            parameters(*result);
-            defaults = std::move(defaults_);
-        }
+        if (is_sign("(")) defaults = parameters(*result);
         NodePtr call = expression();
         if (call->kind != Kind::call) fail("expected a call of a macro");
         close();
@@ -202,8 +185,7 @@ private:
     }
 
     NodePtr filter_block() {
-        NodePtr result = node(Kind::filter_block);
-        next();
+        NodePtr result = begun(Kind::filter_block);
         NodePtr chain = filter(nullptr);
         while (skip("|")) chain = filter(std::move(chain));
         close();
@@ -213,8 +195,7 @@ private:
     }
 
     NodePtr with() {
-        NodePtr result = node(Kind::with);
-        next();
+        NodePtr result = begun(Kind::with);
         while (now().kind != Lexeme::block_end) {
             if (!result->parts.empty()) expect(",");
             add(*result, target(Namespaces::no));
@@ -227,7 +208,6 @@ private:
     }
 
     std::string end_;
-    std::vector<NodePtr> defaults_;
     int loops_ = 0;
 };
 

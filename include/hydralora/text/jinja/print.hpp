@@ -1,10 +1,12 @@
 // Values as text: Python's str and repr, and JSON as transformers' `tojson` writes it.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -53,34 +55,46 @@ inline bool is_printable(std::uint32_t c) {
            !(c >= 0xe000 && c <= 0xf8ff) && c != 0xfeff && !(c >= 0xfff0 && c <= 0xfffb) && c < 0xe0000;
 }
 
-inline void hex_escape(Text& out, std::uint32_t code, Origin origin) {
-    static constexpr char digits[] = "0123456789abcdef";
-    const int width = code < 0x100 ? 2 : code < 0x10000 ? 4 : 8;
-    std::string escape = width == 2 ? "\\x" : width == 4 ? "\\u" : "\\U";
-    for (int k = width - 1; k >= 0; --k) escape += digits[code >> (4 * k) & 15];
-    out.append(escape, origin);
+/// A backslash, the letter and so many hexadecimal digits.
+inline std::string hex_escape(char letter, std::uint32_t code, int width) {
+    std::string escape{'\\', letter};
+    for (int k = width - 1; k >= 0; --k) escape += "0123456789abcdef"[code >> (4 * k) & 15];
+    return escape;
+}
+inline std::string python_escape(std::uint32_t code) {
+    return code < 0x100     ? hex_escape('x', code, 2)
+           : code < 0x10000 ? hex_escape('u', code, 4)
+                            : hex_escape('U', code, 8);
+}
+
+inline void put(Context& cx, std::string_view bytes, Origin origin, Text& out) {
+    cx.write(bytes.size());
+    out.append(bytes, origin);
 }
 
 inline void text_repr(Context& cx, const Text& text, Text& out) {
     const bool single = text.bytes().find('\'') != std::string::npos && text.bytes().find('"') == std::string::npos;
     const char quote = single ? '"' : '\'';
-    cx.write(text.size() + 2);
+    cx.write(text.memory() + 2);
+    look_cost(cx, text);
+    if (text.is_markup()) out.append("Markup(", 0);
     out.append(std::string_view(&quote, 1), 0);
     for (std::size_t i = 0; i < text.size();) {
         const Character c = character_at(text.bytes(), i);
-        const Origin origin = text.origin_at(i);
         const char byte = text.bytes()[i];
+        const auto escape = [&](std::string_view with) { put(cx, with, text.origin_at(i), out); };
         if (byte == quote || byte == '\\')
-            out.append(std::string{'\\', byte}, origin);
+            escape(std::string{'\\', byte});
         else if (byte == '\n' || byte == '\r' || byte == '\t')
-            out.append(byte == '\n' ? "\\n" : byte == '\r' ? "\\r" : "\\t", origin);
+            escape(byte == '\n' ? "\\n" : byte == '\r' ? "\\r" : "\\t");
         else if (is_printable(c.code))
             out.append(text, i, i + c.bytes);
         else
-            hex_escape(out, c.code == no_character ? static_cast<unsigned char>(byte) : c.code, origin);
+            escape(python_escape(c.code == no_character ? static_cast<unsigned char>(byte) : c.code));
         i += c.bytes;
     }
     out.append(std::string_view(&quote, 1), 0);
+    if (text.is_markup()) out.append(")", 0);
 }
 
 inline void print(Context& cx, const Value& value, Text& out, bool repr);
@@ -97,7 +111,7 @@ inline void print(Context& cx, const Value& value, Text& out, bool repr) {
     cx.write(24);
     if (const Text* text = value.text()) {
         if (repr) return text_repr(cx, *text, out);
-        cx.write(text->size());
+        cx.write(text->memory());
         out.append(*text);
     } else if (value.is_undefined()) {
         if (repr) out.append("Undefined", 0);
@@ -129,8 +143,9 @@ inline void print(Context& cx, const Value& value, Text& out, bool repr) {
 
 }  // namespace print_detail
 
-/// Python's str(value); "" for what is undefined.
+/// Python's str(value), but markup stays markup; "" for what is undefined.
 [[nodiscard]] inline Text to_text(Context& cx, const Value& value) {
+    if (const Text* text = value.text()) return charged(cx, *text);
     Text out;
     print_detail::print(cx, value, out, false);
     return out;
@@ -146,50 +161,24 @@ struct JsonStyle {
 namespace print_detail {
 
 inline void json_text(Context& cx, const Text& text, const JsonStyle& style, Text& out) {
-    cx.write(text.size() + 2);
+    cx.write(text.memory() + 2);
+    look_cost(cx, text);
     out.append("\"", 0);
     for (std::size_t i = 0; i < text.size();) {
         const auto byte = static_cast<unsigned char>(text.bytes()[i]);
         const Character c = character_at(text.bytes(), i);
-        const Origin origin = text.origin_at(i);
-        const auto put = [&](std::string_view escape) { out.append(escape, origin); };
-        const auto unit = [&](std::uint32_t code) {
-            static constexpr char digits[] = "0123456789abcdef";
-            std::string escape = "\\u";
-            for (int k = 3; k >= 0; --k) escape += digits[code >> (4 * k) & 15];
-            put(escape);
-        };
-        switch (byte) {
-            case '"':
-                put("\\\"");
-                break;
-            case '\\':
-                put("\\\\");
-                break;
-            case '\n':
-                put("\\n");
-                break;
-            case '\r':
-                put("\\r");
-                break;
-            case '\t':
-                put("\\t");
-                break;
-            case '\f':
-                put("\\f");
-                break;
-            case '\b':
-                put("\\b");
-                break;
-            default:
-                if (byte < 0x20 || (style.ascii && byte >= 0x7f && c.code != no_character && c.code < 0x10000)) {
-                    unit(c.code);
-                } else if (style.ascii && c.code != no_character && c.code >= 0x10000) {
-                    unit(0xd800 + ((c.code - 0x10000) >> 10));
-                    unit(0xdc00 + ((c.code - 0x10000) & 0x3ff));
-                } else {
-                    out.append(text, i, i + c.bytes);
-                }
+        const auto escape = [&](std::string_view with) { put(cx, with, text.origin_at(i), out); };
+        const auto unit = [&](std::uint32_t code) { escape(hex_escape('u', code, 4)); };
+        static constexpr std::string_view named = "\"\\\n\r\t\f\b", letters = "\"\\nrtfb";
+        if (const std::size_t k = named.find(static_cast<char>(byte)); k != std::string_view::npos) {
+            escape(std::string{'\\', letters[k]});
+        } else if (byte < 0x20 || (style.ascii && byte >= 0x7f && c.code != no_character && c.code < 0x10000)) {
+            unit(c.code);
+        } else if (style.ascii && c.code != no_character && c.code >= 0x10000) {
+            unit(0xd800 + ((c.code - 0x10000) >> 10));
+            unit(0xdc00 + ((c.code - 0x10000) & 0x3ff));
+        } else {
+            out.append(text, i, i + c.bytes);
         }
         i += c.bytes;
     }
@@ -204,11 +193,31 @@ inline void json_break(Context& cx, const JsonStyle& style, std::size_t depth, T
 }
 
 inline Text json_key(Context& cx, const Value& key) {
-    if (const Text* text = key.text()) return *text;
+    if (const Text* text = key.text()) return charged(cx, *text);
     if (key.is_none()) return "null";
     if (const bool* b = key.get<bool>()) return *b ? "true" : "false";
     if (key.is_number()) return to_text(cx, key);
     cx.fail(Fault::value, "tojson: a key is a ", type_name(key), ", which JSON does not have");
+}
+
+inline void json(Context& cx, const Value& value, const JsonStyle& style, std::size_t depth, Text& out);
+
+inline void json_dict(Context& cx, const Dict& dict, const JsonStyle& style, std::size_t depth, Text& out) {
+    std::vector<std::pair<Text, const Value*>> members;
+    for (const auto& [key, member] : dict.members) members.emplace_back(json_key(cx, key), &member);
+    if (style.sorted)
+        std::stable_sort(members.begin(), members.end(),
+                         [](const auto& a, const auto& b) { return a.first.bytes() < b.first.bytes(); });
+    out.append("{", 0);
+    for (std::size_t i = 0; i < members.size(); ++i) {
+        if (i > 0) put(cx, style.item, 0, out);
+        json_break(cx, style, depth + 1, out);
+        json_text(cx, members[i].first, style, out);
+        put(cx, style.key, 0, out);
+        json(cx, *members[i].second, style, depth + 1, out);
+    }
+    if (!members.empty()) json_break(cx, style, depth, out);
+    out.append("}", 0);
 }
 
 inline void json(Context& cx, const Value& value, const JsonStyle& style, std::size_t depth, Text& out) {
@@ -230,28 +239,14 @@ inline void json(Context& cx, const Value& value, const JsonStyle& style, std::s
     } else if (const List* list = value.list()) {
         out.append("[", 0);
         for (std::size_t i = 0; i < list->items.size(); ++i) {
-            if (i > 0) out.append(style.item, 0);
+            if (i > 0) put(cx, style.item, 0, out);
             json_break(cx, style, depth + 1, out);
             json(cx, list->items[i], style, depth + 1, out);
         }
         if (!list->items.empty()) json_break(cx, style, depth, out);
         out.append("]", 0);
     } else if (const Dict* dict = value.dict()) {
-        std::vector<std::pair<Text, const Value*>> members;
-        for (const auto& [key, member] : dict->members) members.emplace_back(json_key(cx, key), &member);
-        if (style.sorted)
-            std::stable_sort(members.begin(), members.end(),
-                             [](const auto& a, const auto& b) { return a.first.bytes() < b.first.bytes(); });
-        out.append("{", 0);
-        for (std::size_t i = 0; i < members.size(); ++i) {
-            if (i > 0) out.append(style.item, 0);
-            json_break(cx, style, depth + 1, out);
-            json_text(cx, members[i].first, style, out);
-            out.append(style.key, 0);
-            json(cx, *members[i].second, style, depth + 1, out);
-        }
-        if (!members.empty()) json_break(cx, style, depth, out);
-        out.append("}", 0);
+        json_dict(cx, *dict, style, depth, out);
     } else {
         cx.fail(Fault::value, "tojson: ", found(value), ", which JSON does not have");
     }

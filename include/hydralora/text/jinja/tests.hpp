@@ -2,9 +2,10 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "arguments.hpp"
 #include "text_functions.hpp"
@@ -31,7 +32,7 @@ inline std::optional<bool> of_type(const Value& v, std::string_view name) {
     if (name == "iterable") return list || dict || text || v.is_undefined() || v.loop() != nullptr;
     if (name == "sequence") return list || dict || text || v.is_undefined();
     if (name == "callable") return v.is_callable();
-    if (name == "escaped") return false;
+    if (name == "escaped") return text && v.text()->is_markup();
     return std::nullopt;
 }
 
@@ -57,6 +58,7 @@ inline bool same(Context& cx, const Value& a, const Value& b) {
     }
     if (name == "lower" || name == "upper") {
         const Text& text = arguments_detail::text_of(cx, name, value);
+        look_cost(cx, text);
         const auto wrong = name == "lower" ? text_functions::is_upper : text_functions::is_lower;
         const auto cased = [](char c) { return text_functions::is_upper(c) || text_functions::is_lower(c); };
         return std::none_of(text.bytes().begin(), text.bytes().end(), wrong) &&
@@ -75,7 +77,7 @@ inline bool same(Context& cx, const Value& a, const Value& b) {
     if (name == "ge") return order(cx, value, other()) >= 0;
     if (name == "in") return contains(cx, other(), value);
     if (name == "sameas") return same(cx, value, other());
-    cx.fail(Fault::unknown, "the test ", name, " is not known here");
+    cx.fail(Fault::unknown, "the test ", name.substr(0, 40), " is not known here");
 }
 
 }  // namespace hydralora::text::jinja

@@ -32,6 +32,8 @@ public:
     [[nodiscard]] const std::string& bytes() const { return bytes_; }
     [[nodiscard]] std::size_t size() const { return bytes_.size(); }
     [[nodiscard]] bool empty() const { return bytes_.empty(); }
+    /// Bytes that it takes: its own and those that tell where they come from.
+    [[nodiscard]] std::size_t memory() const { return bytes_.size() + runs_.size() * sizeof(Run); }
 
     /// Calls `take(begin, end, origin)` for each run of one origin, in order.
     template <class Take>
@@ -77,17 +79,18 @@ public:
             begin = next;
         }
     }
+    /// A part of markup is markup; what is appended is not.
     [[nodiscard]] Text slice(std::size_t begin, std::size_t end) const {
         Text part;
         part.append(*this, begin, end);
+        part.markup_ = markup_;
         return part;
     }
-    /// What `safe` and `escape` make: what is added to it by + is escaped, as Python's Markup does.
+    /// What `safe` and `escape` make: what is joined with it is escaped, as Python's Markup does.
     [[nodiscard]] bool is_markup() const { return markup_; }
-    [[nodiscard]] Text as_markup() const {
-        Text result = *this;
-        result.markup_ = true;
-        return result;
+    [[nodiscard]] Text as_markup(bool markup = true) && {
+        markup_ = markup;
+        return std::move(*this);
     }
     /// Byte by byte; the origins stay.
     template <class Map>

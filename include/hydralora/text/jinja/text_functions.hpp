@@ -27,7 +27,7 @@ enum class Edge { left, right, both };
     } else {
         const auto places = character_places(cx, *of);
         const auto among = [&](std::string_view c) {
-            cx.step();
+            cx.step(1 + places.size() / 8);
             for (std::size_t i = 0; i + 1 < places.size(); ++i)
                 if (std::string_view(of->bytes()).substr(places[i], places[i + 1] - places[i]) == c) return true;
             return false;
@@ -43,14 +43,14 @@ enum class Edge { left, right, both };
             end -= n;
         }
     }
-    cx.write(end - begin);
-    return text.slice(begin, end);
+    return charged(cx, text.slice(begin, end));
 }
 
 /// Capital and small letters of ASCII. Letters beyond it that may have two forms are refused; Chinese, Japanese and
 /// Korean ones have one.
 inline void check_case(Context& cx, std::string_view function, const Text& text) {
-    cx.write(text.size());
+    look_cost(cx, text);
+    cx.write(text.memory());
     for (std::size_t i = 0; i < text.size();) {
         const Character c = character_at(text.bytes(), i);
         const bool one_form =
@@ -95,14 +95,15 @@ inline char to_lower(char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 
 [[nodiscard]] inline Text replaced(Context& cx, const Text& text, const Text& from, const Text& to, std::int64_t most) {
     Text result;
     std::size_t at = 0;
-    cx.write(text.size());
-    cx.step(1 + text.size() / 16);
+    cx.write(text.memory());
+    search_cost(cx, text, from);
     if (from.empty()) {
         // Before each character and at the end.
         const auto places = character_places(cx, text);
         for (std::size_t i = 0; i < places.size(); ++i) {
             if (most < 0 || static_cast<std::int64_t>(i) < most) {
-                cx.write(to.size());
+                cx.write(to.memory());
+                cx.step();
                 result.append(to);
             }
             if (i + 1 < places.size()) result.append(text, places[i], places[i + 1]);
@@ -112,7 +113,7 @@ inline char to_lower(char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 
     for (std::int64_t n = 0; most < 0 || n < most; ++n) {
         const std::size_t found = text.bytes().find(from.bytes(), at);
         if (found == std::string::npos) break;
-        cx.write(to.size());
+        cx.write(to.memory());
         cx.step();
         result.append(text, at, found);
         result.append(to);
@@ -122,69 +123,110 @@ inline char to_lower(char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 
     return result;
 }
 
-/// Python's split and, from the right, rsplit; `by` null: at runs of white space. `most` < 0: everywhere.
-[[nodiscard]] inline Value split(Context& cx, const Text& text, const Text* by, std::int64_t most, bool from_right) {
-    std::vector<std::pair<std::size_t, std::size_t>> parts;  // from the side it begins at
+/// Python's join, of texts, where `strict`; else Jinja's, which knows no markup.
+[[nodiscard]] inline Text joined(Context& cx, const Text& between, const std::vector<Value>& items, bool strict) {
+    Text result;
+    for (std::size_t i = 0; i < items.size(); ++i) {
+        if (strict && items[i].text() == nullptr)
+            cx.fail(Fault::value, "join: expected texts, found ", found(items[i]));
+        const Text text = strict ? text_within(cx, between, *items[i].text()) : to_text(cx, items[i]);
+        cx.write(between.memory() + text.memory());
+        if (i > 0) result.append(between);
+        result.append(text);
+    }
+    return std::move(result).as_markup(strict && between.is_markup());
+}
+
+namespace split_detail {
+
+struct Part {
+    std::size_t begin, end;
+};
+/// Where to cut: at as many places as `most`, counted from the side that it begins at; `most` < 0: everywhere.
+struct Way {
+    std::int64_t most;
+    bool from_right;
+    [[nodiscard]] bool more(const std::vector<Part>& parts) const {
+        return most < 0 || static_cast<std::int64_t>(parts.size()) < most;
+    }
+};
+
+/// In the order in which they are found.
+inline std::vector<Part> at_separators(Context& cx, const Text& text, const Text& by, const Way& way) {
+    if (by.empty()) cx.fail(Fault::value, "split: expected a separator, found an empty text");
+    search_cost(cx, text, by);
     const std::string_view bytes = text.bytes();
-    cx.write(text.size());
-    cx.step(1 + text.size() / 16);
-    if (by != nullptr && by->empty()) cx.fail(Fault::value, "split: expected a separator, found an empty text");
-    const auto more = [&] { return most < 0 || static_cast<std::int64_t>(parts.size()) < most; };
-    if (by != nullptr) {
-        std::size_t begin = 0, end = text.size();
-        while (more()) {
-            cx.step();
-            const std::size_t found =
-                from_right ? bytes.substr(0, end).rfind(by->bytes()) : bytes.find(by->bytes(), begin);
-            if (found == std::string_view::npos) break;
-            if (from_right) {
-                parts.emplace_back(found + by->size(), end);
-                end = found;
-            } else {
-                parts.emplace_back(begin, found);
-                begin = found + by->size();
-            }
-        }
-        parts.emplace_back(begin, end);
-    } else {
-        std::size_t begin = 0, end = text.size();
-        for (;;) {
-            cx.step();
-            if (from_right)
-                end = begin + without_trailing_space(bytes.substr(begin, end - begin)).size();
-            else
-                begin = end - without_leading_space(bytes.substr(begin, end - begin)).size();
-            if (begin == end) break;
-            if (!more()) {
-                parts.emplace_back(begin, end);
-                break;
-            }
-            std::size_t i = from_right ? end : begin;
-            if (from_right) {
-                for (std::size_t n; i > begin; i -= n) {
-                    n = character_before(bytes, i).bytes;
-                    if (without_leading_space(bytes.substr(i - n, n)).empty()) break;
-                }
-                parts.emplace_back(i, end);
-                end = i;
-            } else {
-                while (i < end && !without_leading_space(bytes.substr(i, character_at(bytes, i).bytes)).empty())
-                    i += character_at(bytes, i).bytes;
-                parts.emplace_back(begin, i);
-                begin = i;
-            }
+    std::vector<Part> parts;
+    std::size_t begin = 0, end = text.size();
+    while (way.more(parts)) {
+        cx.step();
+        const std::size_t found =
+            way.from_right ? bytes.substr(0, end).rfind(by.bytes()) : bytes.find(by.bytes(), begin);
+        if (found == std::string_view::npos) break;
+        if (way.from_right) {
+            parts.push_back({found + by.size(), end});
+            end = found;
+        } else {
+            parts.push_back({begin, found});
+            begin = found + by.size();
         }
     }
+    parts.push_back({begin, end});
+    return parts;
+}
+
+/// The words between runs of white space, in the order in which they are found.
+inline std::vector<Part> at_white_space(Context& cx, const Text& text, const Way& way) {
+    look_cost(cx, text);
+    const std::string_view bytes = text.bytes();
+    const auto is_space = [](std::string_view character) { return without_leading_space(character).empty(); };
+    std::vector<Part> parts;
+    std::size_t begin = 0, end = text.size();
+    for (;;) {
+        cx.step();
+        if (way.from_right)
+            end = begin + without_trailing_space(bytes.substr(begin, end - begin)).size();
+        else
+            begin = end - without_leading_space(bytes.substr(begin, end - begin)).size();
+        if (begin == end) return parts;
+        if (!way.more(parts)) {
+            parts.push_back({begin, end});
+            return parts;
+        }
+        if (way.from_right) {
+            std::size_t i = end;
+            for (std::size_t n; i > begin; i -= n) {
+                n = character_before(bytes, i).bytes;
+                if (is_space(bytes.substr(i - n, n))) break;
+            }
+            parts.push_back({i, std::exchange(end, i)});
+        } else {
+            std::size_t i = begin;
+            while (i < end && !is_space(bytes.substr(i, character_at(bytes, i).bytes)))
+                i += character_at(bytes, i).bytes;
+            parts.push_back({std::exchange(begin, i), i});
+        }
+    }
+}
+
+}  // namespace split_detail
+
+/// Python's split and, from the right, rsplit; `by` null: at runs of white space. `most` < 0: everywhere.
+[[nodiscard]] inline Value split(Context& cx, const Text& text, const Text* by, std::int64_t most, bool from_right) {
+    using namespace split_detail;
+    const Way way{most, from_right};
+    std::vector<Part> parts = by != nullptr ? at_separators(cx, text, *by, way) : at_white_space(cx, text, way);
     if (from_right) std::reverse(parts.begin(), parts.end());
+    cx.write(text.memory());
     std::vector<Value> items;
-    for (const auto& [begin, end] : parts) items.push_back(Value(text.slice(begin, end)));
+    for (const Part& part : parts) items.push_back(Value(text.slice(part.begin, part.end)));
     return make_list(cx, std::move(items));
 }
 
 /// Python's splitlines without the ends.
 [[nodiscard]] inline Value lines(Context& cx, const Text& text) {
-    cx.write(text.size());
-    cx.step(1 + text.size() / 16);
+    cx.write(text.memory());
+    look_cost(cx, text);
     std::vector<Value> items;
     std::size_t begin = 0;
     for (std::size_t i = 0; i < text.size();) {
@@ -193,6 +235,7 @@ inline char to_lower(char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 
                           c.code == 0x2028 || c.code == 0x2029;
         std::size_t next = i + c.bytes;
         if (ends) {
+            cx.step();
             items.push_back(Value(text.slice(begin, i)));
             if (c.code == 0x0d && next < text.size() && text.bytes()[next] == '\n') ++next;
             begin = next;
@@ -206,8 +249,12 @@ inline char to_lower(char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 
 /// Jinja's indent: each line but the first moved in by `prefix`; empty lines only where `blank`.
 [[nodiscard]] inline Text indented(Context& cx, const Text& text, const Text& prefix, bool first, bool blank) {
     Text result;
-    cx.write(text.size());
-    if (first) result.append(prefix);
+    cx.write(text.memory());
+    look_cost(cx, text);
+    if (first) {
+        cx.write(prefix.memory());
+        result.append(prefix);
+    }
     std::size_t begin = 0;
     for (bool more = true; more;) {
         std::size_t end = text.bytes().find('\n', begin);
@@ -216,7 +263,7 @@ inline char to_lower(char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 
         if (begin > 0) {
             result.append("\n", text.origin_at(begin - 1));
             if (blank || end > begin) {
-                cx.write(prefix.size());
+                cx.write(prefix.memory());
                 cx.step();
                 result.append(prefix);
             }
@@ -224,7 +271,7 @@ inline char to_lower(char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 
         result.append(text, begin, end);
         begin = end + 1;
     }
-    return result;
+    return std::move(result).as_markup(text.is_markup());
 }
 
 /// "{} of {name}".format(...): fields by place or name, without conversions.
@@ -233,7 +280,8 @@ template <class Named>
     Text result;
     std::size_t next = 0;
     const std::string& bytes = pattern.bytes();
-    cx.write(pattern.size());
+    cx.write(pattern.memory());
+    look_cost(cx, pattern);
     for (std::size_t i = 0; i < bytes.size(); ++i) {
         const bool doubled = i + 1 < bytes.size() && bytes[i + 1] == bytes[i];
         if (bytes[i] != '{' && bytes[i] != '}') {
@@ -259,11 +307,11 @@ template <class Named>
             } else {
                 value = named(field);
             }
-            result.append(to_text(cx, value));
+            result.append(text_within(cx, pattern, to_text(cx, value)));
             i = end;
         }
     }
-    return result;
+    return std::move(result).as_markup(pattern.is_markup());
 }
 
 /// "%s of %d" % values.
@@ -271,7 +319,8 @@ template <class Named>
     Text result;
     std::size_t next = 0;
     const std::string& bytes = pattern.bytes();
-    cx.write(pattern.size());
+    cx.write(pattern.memory());
+    look_cost(cx, pattern);
     for (std::size_t i = 0; i < bytes.size(); ++i) {
         if (bytes[i] != '%') {
             result.append(pattern, i, i + 1);
@@ -286,10 +335,10 @@ template <class Named>
         if (next >= values.size()) cx.fail(Fault::value, "%: expected more values, found ", values.size());
         const Value& value = values[next++];
         if (c == 'd' && !value.is_integer()) cx.fail(Fault::value, "%d: expected a whole number, found ", found(value));
-        result.append(to_text(cx, c == 'd' ? Value(value.integer()) : value));
+        result.append(text_within(cx, pattern, to_text(cx, c == 'd' ? Value(value.integer()) : value)));
     }
     if (next != values.size()) cx.fail(Fault::value, "%: expected ", next, " values, found ", values.size());
-    return result;
+    return std::move(result).as_markup(pattern.is_markup());
 }
 
 }  // namespace hydralora::text::jinja::text_functions

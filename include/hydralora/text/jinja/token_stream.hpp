@@ -10,30 +10,17 @@
 #include <utility>
 #include <vector>
 
+#include "../../core/enum_names.hpp"
 #include "lexer.hpp"
 #include "tree.hpp"
 
 namespace hydralora::text::jinja::parser_detail {
 
+/// What a token is called in messages: names, numbers and signs are told as they are written.
 inline std::string in_words(const Token& token) {
-    switch (token.kind) {
-        case Lexeme::data:
-            return "text";
-        case Lexeme::block_begin:
-            return "{%";
-        case Lexeme::block_end:
-            return "%}";
-        case Lexeme::output_begin:
-            return "{{";
-        case Lexeme::output_end:
-            return "}}";
-        case Lexeme::string:
-            return "a string";
-        case Lexeme::end:
-            return "the end of the template";
-        default:
-            return token.text.substr(0, 40);
-    }
+    const bool written = token.kind == Lexeme::name || token.kind == Lexeme::integer || token.kind == Lexeme::real ||
+                         token.kind == Lexeme::sign;
+    return written ? token.text.substr(0, 40) : std::string(enum_name(token.kind, lexeme_names));
 }
 
 class TokenStream {
@@ -71,14 +58,25 @@ protected:
         if (!skip(sign)) fail("expected ", sign, ", found ", in_words(now()));
     }
     void expect(Lexeme kind) {
-        if (now().kind != kind) fail("expected ", in_words({kind, "", {}}), ", found ", in_words(now()));
+        if (now().kind != kind) fail("expected ", enum_name(kind, lexeme_names), ", found ", in_words(now()));
         next();
+    }
+    /// The name that stands here; `what` it is to be is for the message.
+    std::string name(std::string_view what) {
+        if (now().kind != Lexeme::name) fail("expected ", what, ", found ", in_words(now()));
+        return next().text;
     }
 
     [[nodiscard]] NodePtr node(Kind kind) const {
         auto result = std::make_unique<Node>();
         result->kind = kind;
         result->place = now().place;
+        return result;
+    }
+    /// The same of the token that is stepped over.
+    [[nodiscard]] NodePtr begun(Kind kind) {
+        NodePtr result = node(kind);
+        next();
         return result;
     }
     void add(Node& to, NodePtr part) const {

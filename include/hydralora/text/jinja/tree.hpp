@@ -1,11 +1,9 @@
 // A template as a tree.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "value.hpp"

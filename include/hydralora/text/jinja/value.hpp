@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -110,11 +109,41 @@ struct Dict {
         return nullptr;
     }
 };
+/// Names with values, each name once, in the order in which they were set. To look through them costs steps.
+class Names {
+public:
+    /// Null where the name is not there.
+    [[nodiscard]] const Value* find(Context& cx, std::string_view name) const {
+        const std::size_t i = place(cx, name);
+        return i < all_.size() ? &all_[i].second : nullptr;
+    }
+    void set(Context& cx, std::string_view name, Value value) {
+        const std::size_t i = place(cx, name);
+        if (i < all_.size()) {
+            all_[i].second = std::move(value);
+        } else {
+            cx.write(name.size());
+            all_.emplace_back(name, std::move(value));
+        }
+    }
+    void clear() { all_.clear(); }
+
+private:
+    [[nodiscard]] std::size_t place(Context& cx, std::string_view name) const {
+        cx.step((1 + all_.size() / 8) * (1 + name.size() / 64));
+        std::size_t i = 0;
+        while (i < all_.size() && all_[i].first != name) ++i;
+        return i;
+    }
+
+    std::vector<std::pair<std::string, Value>> all_;
+};
 struct Namespace {
-    std::vector<std::pair<std::string, Value>> members;
+    Names members{};
 };
 struct LoopState {
     std::vector<Value> items;
+    std::uint32_t depth = 1;
     std::size_t index = 0;
     std::optional<Value> last_changed{};
 };
@@ -126,11 +155,7 @@ struct Method {
 [[nodiscard]] inline std::uint32_t depth_of(const Value& value) {
     if (const List* list = value.list()) return list->depth;
     if (const Dict* dict = value.dict()) return dict->depth;
-    if (const LoopState* loop = value.loop()) {
-        std::uint32_t depth = 0;
-        for (const Value& item : loop->items) depth = std::max(depth, depth_of(item));
-        return depth + 1;
-    }
+    if (const LoopState* loop = value.loop()) return loop->depth;
     if (const Method* method = value.method()) return depth_of(method->self) + 1;
     return 0;
 }
@@ -160,10 +185,26 @@ inline std::uint32_t deeper(Context& cx, std::uint32_t depth, const Value& value
         depth = value_detail::deeper(cx, value_detail::deeper(cx, depth, key), value);
     return std::make_shared<const Dict>(Dict{std::move(members), depth});
 }
-[[nodiscard]] inline Value make_text(Context& cx, Text text) {
-    cx.write(text.size());
-    return Value(std::move(text));
+/// Of items that are counted.
+[[nodiscard]] inline std::shared_ptr<LoopState> make_loop(std::vector<Value> items) {
+    std::uint32_t depth = 0;
+    for (const Value& item : items) depth = std::max(depth, depth_of(item));
+    return std::make_shared<LoopState>(LoopState{std::move(items), depth + 1});
 }
+/// Before all bytes of a text are looked at.
+inline void look_cost(Context& cx, const Text& text) { cx.step(1 + text.size() / 16); }
+/// Before a part is looked for in a text, once or from place to place: std::string compares as much as all of it at each.
+inline void search_cost(Context& cx, const Text& text, const Text& part) {
+    const std::size_t places = text.size() < part.size() ? 0 : text.size() - part.size() + 1;
+    cx.step(1 + places / 16 + places * part.size() / 4096);
+}
+
+/// The text, which was not counted yet.
+[[nodiscard]] inline Text charged(Context& cx, Text text) {
+    cx.write(text.memory());
+    return text;
+}
+[[nodiscard]] inline Value make_text(Context& cx, Text text) { return charged(cx, std::move(text)); }
 [[nodiscard]] inline Value undefined(std::string what) {
     return Undefined{std::make_shared<const std::string>(std::move(what))};
 }

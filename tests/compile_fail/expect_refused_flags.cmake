@@ -1,0 +1,32 @@
+# Compiler settings under which the library's promises would not hold are refused by its headers, with the way out; those that
+# are harmless are not. Needs COMPILER and FLAGS (how the headers are found).
+function(compile header flags)
+    file(WRITE "${OUT}/unit.cpp" "#include <hydralora/${header}>\n")
+    execute_process(COMMAND "${COMPILER}" -std=c++20 -O2 -fsyntax-only ${flags} "${FLAGS}" "${OUT}/unit.cpp"
+        RESULT_VARIABLE status OUTPUT_VARIABLE said ERROR_VARIABLE said)
+    set(status "${status}" PARENT_SCOPE)
+    set(said "${said}" PARENT_SCOPE)
+endfunction()
+
+foreach(flags -ffast-math -ffinite-math-only "-fassociative-math;-fno-signed-zeros;-fno-trapping-math" -funsafe-math-optimizations)
+    compile(core/config.hpp "${flags}")
+    if(status EQUAL 0 OR NOT said MATCHES "hydralora: compile without -ffast-math and its parts")
+        message(SEND_ERROR "${flags}: expected a refusal, found status ${status}: ${said}")
+    endif()
+endforeach()
+foreach(macro EIGEN_USE_BLAS EIGEN_USE_MKL EIGEN_USE_MKL_ALL EIGEN_USE_MKL_VML EIGEN_USE_AOCL_ALL)
+    compile(eigen/product.hpp "-D${macro}")
+    if(status EQUAL 0 OR NOT said MATCHES "hydralora: its products are Eigen's own")
+        message(SEND_ERROR "${macro}: expected a refusal, found status ${status}: ${said}")
+    endif()
+    compile(eigen/product.hpp "-D${macro};-DHYDRALORA_COMPILED")  # which reads no Eigen here
+    if(NOT status EQUAL 0)
+        message(SEND_ERROR "${macro} beside hydralora::compiled: expected nothing to say, found ${said}")
+    endif()
+endforeach()
+foreach(flags -O2 -fno-math-errno -ffp-contract=off -fno-trapping-math)
+    compile(core/config.hpp "${flags}")
+    if(NOT status EQUAL 0)
+        message(SEND_ERROR "${flags}: expected nothing to say, found ${said}")
+    endif()
+endforeach()
