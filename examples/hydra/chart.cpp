@@ -272,6 +272,13 @@ std::string html_escaped(std::string_view text) {
     return out;
 }
 
+std::string html_paragraph(std::string_view words) { return "<p>" + html_escaped(words) + "</p>\n"; }
+
+std::string html_heading(int level, std::string_view words) {
+    const std::string tag = "h" + std::to_string(level);
+    return "<" + tag + ">" + html_escaped(words) + "</" + tag + ">\n";
+}
+
 std::string rounded(double value, int digits) {
     const std::string text = fixed(value, digits);
     return text.find_first_of("123456789") == text.npos && text[0] == '-' && std::isfinite(value) ? text.substr(1)

@@ -30,6 +30,10 @@ struct Dot {
 /// needs that.
 [[nodiscard]] std::string html_escaped(std::string_view text);
 
+/// Words as a paragraph, and as a heading of that level.
+[[nodiscard]] std::string html_paragraph(std::string_view words);
+[[nodiscard]] std::string html_heading(int level, std::string_view words);
+
 /// Few and round numbers from low to high, about as many as `wanted`: steps of 1, 2 or 5 times a power of ten.
 [[nodiscard]] std::vector<double> round_ticks(double low, double high, Index wanted);
 

@@ -33,9 +33,9 @@ struct Lora {
     HostAdapters parameters;
 };
 
-std::string head_name(Index i, bool gguf) { return "head_" + std::to_string(i) + (gguf ? ".gguf" : ""); }
+std::string head_file(Index i, bool gguf) { return "head_" + std::to_string(i) + (gguf ? ".gguf" : ""); }
 
-bool is_head_name(const std::string& name) {
+bool is_head_file(const std::string& name) {
     if (!name.starts_with("head_")) return false;
     std::string number = name.substr(5);
     if (number.ends_with(".gguf")) number.resize(number.size() - 5);
@@ -190,7 +190,7 @@ io::Json gates_document(const ExportOptions& options, const std::optional<Module
 void remove_heads(const std::filesystem::path& directory) {
     std::error_code ignored;
     for (const std::string& name : io::list_directory(directory))
-        if (is_head_name(name)) std::filesystem::remove_all(directory / name, ignored);
+        if (is_head_file(name)) std::filesystem::remove_all(directory / name, ignored);
 }
 
 /// A directory with an adapter a head and the gates, which appears whole or not at all.
@@ -205,7 +205,7 @@ void write_heads(const ExportOptions& options, Session& session, const io::Adapt
     try {
         for (Index i = 0; i < session.adapter_config().adapter.heads; ++i) {
             const auto head = head_of(session, i);
-            const auto path = staged.path() / head_name(i, gguf);
+            const auto path = staged.path() / head_file(i, gguf);
             if (gguf)
                 io::save_gguf_adapter(path, file, io::gguf_base(session.base().config), head, {}, dtype_of(options));
             else
@@ -248,7 +248,7 @@ void check_target(const ExportOptions& options) {
         check(type == std::filesystem::file_type::directory, options.out.string(),
               ": expected a directory to replace, found something else");
         for (const std::string& name : io::list_directory(options.out))
-            check(name == gates_name || is_head_name(name), options.out.string(), ": not replaced, for it also holds ",
+            check(name == gates_name || is_head_file(name), options.out.string(), ": not replaced, for it also holds ",
                   io::in_quotes(name), "; move that away first");
     }
 }

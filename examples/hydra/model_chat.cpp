@@ -26,9 +26,9 @@ bool has(const std::vector<Companion>& all, const std::string& name) {
 /// Into tokenizer_config.json where that has none, its text else unchanged; else into chat_template.jinja, which readers
 /// take before it.
 void put_template(std::vector<Companion>& all, const std::string& chat_template) {
-    const std::string config_name = "tokenizer_config.json", file_name = "chat_template.jinja";
-    if (!has(all, file_name) && has(all, config_name)) {
-        Companion& config = companion(all, config_name);
+    const std::string tokenizer_name = "tokenizer_config.json", file_name = "chat_template.jinja";
+    if (!has(all, file_name) && has(all, tokenizer_name)) {
+        Companion& config = companion(all, tokenizer_name);
         const Json document = io::parse_json(config.text, config.name);
         const std::size_t brace = config.text.find('{');
         if (document.is_object() && document.find("chat_template") == nullptr && brace != std::string::npos) {

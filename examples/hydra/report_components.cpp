@@ -13,7 +13,6 @@ using namespace hydralora;
 
 namespace {
 
-std::string paragraph(const std::string& words) { return "<p>" + html_escaped(words) + "</p>\n"; }
 
 std::string sse_chart(const std::vector<RecordedRun>& runs) {
     std::vector<Series> curves;
@@ -63,7 +62,7 @@ std::string components_section(const std::vector<RecordedRun>& runs) {
         if (!run.components) continue;
         const bool found = option(run, "component_of") == "texts";
         text += "<h3>" + html_escaped(run.name) + "</h3>\n" +
-                paragraph(component_origin(run) + (found ? " " + run.components->reason + "." : "")) +
+                html_paragraph(component_origin(run) + (found ? " " + run.components->reason + "." : "")) +
                 table_of(*run.components);
     }
     return text;

@@ -23,8 +23,6 @@ namespace {
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr std::size_t most_cells = 60000;  // of heat maps of all linears: what a browser shows at once
 
-std::string heading(const std::string& words) { return "<h3>" + html_escaped(words) + "</h3>\n"; }
-std::string paragraph(const std::string& words) { return "<p>" + html_escaped(words) + "</p>\n"; }
 
 /// "layers.3.mlp.up_proj" is up_proj of layer 3: what stands last, and before it.
 std::string module_of(const std::string& linear) { return linear.substr(linear.rfind('.') + 1); }
@@ -183,11 +181,11 @@ std::string share_maps(const RecordedHeads& heads) {
             concat("Share of each head, ", modules.list[of.first], ", mean of ", counted(shares.linears, "layer")),
             domains.list, of.second, shares);
     text +=
-        "</div>\n" + paragraph(
+        "</div>\n" + html_paragraph(
                          "Heads of different layers have no more in common than their number: a mean over layers may "
                          "be even where each layer is not.");
     text += "<details><summary>Every adapted linear</summary>\n<div class=\"maps\">\n" + all + "</div>\n";
-    if (cells > most_cells) text += paragraph("Further linears are left out: routing.json has them.");
+    if (cells > most_cells) text += html_paragraph("Further linears are left out: routing.json has them.");
     return text + "</details>\n";
 }
 
@@ -221,8 +219,8 @@ std::string fit_map(const RecordedHeads& heads) {
 std::string document_map(const RecordedHeads& heads) {
     const auto n = static_cast<Index>(heads.documents.size());
     if (n < 4) return {};
-    const auto width = static_cast<Index>(heads.documents.front().gates.size());
-    DoubleMatrix gates(n, width);
+    const auto gates_each = static_cast<Index>(heads.documents.front().gates.size());
+    DoubleMatrix gates(n, gates_each);
     Names domains;
     std::vector<Dot> dots;
     for (Index i = 0; i < n; ++i) {
@@ -239,9 +237,9 @@ std::string document_map(const RecordedHeads& heads) {
         dots[static_cast<std::size_t>(i)].y = map.y(i, 1);
     }
     return scatter_chart("Held-out documents by their mean gates (t-SNE)", domains.list, dots) +
-           paragraph(concat("Each of ", n, " documents is its mean gates in all linears (", width,
-                            " numbers), at perplexity ", fixed(config.perplexity, 1),
-                            ". Near neighbours are routed alike; distances between groups mean nothing."));
+           html_paragraph(concat("Each of ", n, " documents is its mean gates in all linears (", gates_each,
+                                 " numbers), at perplexity ", fixed(config.perplexity, 1),
+                                 ". Near neighbours are routed alike; distances between groups mean nothing."));
 }
 
 }  // namespace
@@ -251,19 +249,19 @@ std::string routing_section(const std::vector<RecordedRun>& runs) {
         std::any_of(runs.begin(), runs.end(), [](const auto& run) { return run.heads || !run.routing.empty(); });
     if (!any) return {};
     std::string text = "<h2>Routing</h2>\n";
-    text += paragraph(
+    text += html_paragraph(
         "Measured on the trained tokens of held-out examples. Gate entropy: 0 one head for each token, 1 all heads "
         "alike. A dead head has less than a tenth of an even share. NMI is the mutual information of the head with the "
         "largest gate and a labelling, 0 none and 1 all of it: it alone says whether heads follow that labelling. With "
         "the token it tells a router that only reads the token.");
-    text += paragraph(
+    text += html_paragraph(
         "The domain is the file of an example. Components may be found in the texts, or given by files or by a field "
         "of the "
         "data: a run that is given them has information that a plain LoRA does not get.");
     text += summary_table(runs) + time_charts(runs);
     for (const RecordedRun& run : runs) {
         if (!run.heads) continue;
-        text += heading(run.name) + paragraph(run.heads->sentence) + fit_map(*run.heads) + share_maps(*run.heads) +
+        text += html_heading(3, run.name) + html_paragraph(run.heads->sentence) + fit_map(*run.heads) + share_maps(*run.heads) +
                 document_map(*run.heads);
     }
     return text;

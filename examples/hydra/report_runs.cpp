@@ -84,8 +84,6 @@ std::vector<Group> grouped_runs(const std::vector<RecordedRun>& runs) {
     return groups;
 }
 
-std::string heading(const std::string& words) { return "<h2>" + html_escaped(words) + "</h2>\n"; }
-std::string paragraph(const std::string& words) { return "<p>" + html_escaped(words) + "</p>\n"; }
 
 std::string runs_table(const std::vector<RecordedRun>& runs) {
     std::vector<std::vector<std::string>> rows;
@@ -128,8 +126,8 @@ std::string loss_section(const std::vector<RecordedRun>& runs) {
     std::vector<Series> lines;
     for (const RecordedRun& run : runs)
         if (!run.steps.empty()) lines.push_back({run.name, run.steps, smoothed(run.losses), run.losses});
-    std::string text = heading("Loss");
-    if (lines.empty()) return text + paragraph("No step is recorded yet.");
+    std::string text = html_heading(2, "Loss");
+    if (lines.empty()) return text + html_paragraph("No step is recorded yet.");
     return text + line_chart("Training loss, smoothed; thin: of each step", "step", "nats a token", lines);
 }
 
@@ -220,9 +218,9 @@ void add_means(std::vector<RecordedRun>& runs) {
 }
 
 std::string score_section(const std::vector<RecordedRun>& runs, const std::vector<Group>& groups) {
-    std::string text = heading("Held-out scores");
+    std::string text = html_heading(2, "Held-out scores");
     const std::vector<std::string> domains = domains_of(runs);
-    if (domains.empty()) return text + paragraph("No run has ended with scores yet.");
+    if (domains.empty()) return text + html_paragraph("No run has ended with scores yet.");
     std::vector<Group> ended;
     bool seeds = false;
     for (const Group& group : groups) {
@@ -233,14 +231,14 @@ std::string score_section(const std::vector<RecordedRun>& runs, const std::vecto
         seeds = seeds || of.runs.size() > 1;
     }
     if (seeds)
-        text += paragraph(
+        text += html_paragraph(
             "Of methods with several seeds: the mean over the runs that ended, \xc2\xb1 its 95 % interval "
             "by Student's t. A seed draws the adapter's start, the order of the data and what is held out.");
     for (const Group& group : ended)
         if (group.runs.size() > 1) {
             std::string names;
             for (const RecordedRun* run : group.runs) names += (names.empty() ? "" : ", ") + run->name;
-            text += paragraph(concat(group.name, ": n = ", group.runs.size(), ", of ", names));
+            text += html_paragraph(concat(group.name, ": n = ", group.runs.size(), ", of ", names));
         }
     const auto mean_of = [](double RecordedScore::*value) {
         return [value](const std::vector<const RecordedScore*>& scores) {
@@ -251,7 +249,7 @@ std::string score_section(const std::vector<RecordedRun>& runs, const std::vecto
     };
     for (const RecordedRun& run : runs)
         if (run.ended && option(run, "router_init") == "components")
-            text += paragraph(run.name + ": its routers begin from components. " + component_origin(run));
+            text += html_paragraph(run.name + ": its routers begin from components. " + component_origin(run));
     std::vector<Measure> measures{{"bits per byte", mean_of(&RecordedScore::bits_per_byte)},
                                   {"loss, nats a token", mean_of(&RecordedScore::loss)}};
     const bool answers = std::any_of(ended.begin(), ended.end(), [](const Group& group) {
@@ -267,10 +265,10 @@ std::string score_section(const std::vector<RecordedRun>& runs, const std::vecto
 }
 
 std::string environment_section(const std::vector<RecordedRun>& runs) {
-    std::string text = heading("Commands and machines");
+    std::string text = html_heading(2, "Commands and machines");
     for (const RecordedRun& run : runs) {
         text += "<h3>" + html_escaped(run.name) + "</h3>\n<pre>" + html_escaped(run.command) + "</pre>\n";
-        text += paragraph(concat("Begun ", run.started, ", hydralora ", run.version, ", compiler ", run.compiler, ", ",
+        text += html_paragraph(concat("Begun ", run.started, ", hydralora ", run.version, ", compiler ", run.compiler, ", ",
                                  counted(run.processors, "processor"), ", device ", option(run, "device"), ", numbers ",
                                  option(run, "numbers"), "."));
         text += "<details><summary>All options</summary>\n<pre>" + html_escaped(io::to_text(run.options, 2)) +

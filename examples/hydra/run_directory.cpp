@@ -124,9 +124,9 @@ void RunDirectory::write_json(const char* name, const Json& document) const {
 
 void RunDirectory::withdraw() const noexcept {
     if (!made_) return;
-    std::error_code ignored;
-    for (const char* name : {"components.json", "run.json"}) std::filesystem::remove(path_ / name, ignored);
-    std::filesystem::remove(path_, ignored);  // not one that holds something
+    std::error_code error;  // what cannot be removed stays
+    for (const char* name : {"components.json", "run.json"}) std::filesystem::remove(path_ / name, error);
+    std::filesystem::remove(path_, error);  // not one that holds something
 }
 
 long long peak_memory() {

@@ -9,6 +9,8 @@
 #include "support/matrix.hpp"
 #include "support/message_of.hpp"
 
+namespace adapter_collapse_test {
+
 using namespace hydralora;
 using test::Matrix;
 using test::max_difference;
@@ -149,3 +151,5 @@ TEST_CASE("what cannot be collapsed is refused") {
     CHECK(message_of([&] { static_cast<void>(head_views(config, views(params), 3)); }) ==
           "head_views: head 3, expected 0 to 2");
 }
+
+}  // namespace adapter_collapse_test

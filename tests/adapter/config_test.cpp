@@ -7,6 +7,8 @@
 
 #include "support/message_of.hpp"
 
+namespace adapter_config_test {
+
 namespace {
 
 using namespace hydralora;
@@ -107,3 +109,5 @@ TEST_CASE("enumerators and their names go both ways") {
 }
 
 }  // namespace
+
+}  // namespace adapter_config_test

@@ -8,6 +8,8 @@
 #include "support/backend.hpp"
 #include "support/matrix.hpp"
 
+namespace adapter_hydra_adapter_bits_test {
+
 namespace {
 
 using namespace test;
@@ -156,3 +158,5 @@ TEST_CASE("a mask belongs to the row of the batch, not to its place in the micro
 }
 
 }  // namespace
+
+}  // namespace adapter_hydra_adapter_bits_test

@@ -5,6 +5,8 @@
 #include "support/matrix.hpp"
 #include "support/message_of.hpp"
 
+namespace adapter_hydra_adapter_error_test {
+
 namespace {
 
 using namespace test;
@@ -115,3 +117,5 @@ TEST_CASE_FIXTURE(Fixture, "gate assigned without a head for each token") {
 }
 
 }  // namespace
+
+}  // namespace adapter_hydra_adapter_error_test

@@ -7,6 +7,8 @@
 #include "support/finite_difference.hpp"
 #include "support/matrix.hpp"
 
+namespace adapter_hydra_adapter_gradient_test {
+
 namespace {
 
 using namespace test;
@@ -108,3 +110,5 @@ TEST_CASE("no tokens: nothing to add, nothing wrong") {
 }
 
 }  // namespace
+
+}  // namespace adapter_hydra_adapter_gradient_test

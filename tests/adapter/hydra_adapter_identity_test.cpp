@@ -4,6 +4,8 @@
 #include "adapter/adapter_case.hpp"
 #include "support/matrix.hpp"
 
+namespace adapter_hydra_adapter_identity_test {
+
 namespace {
 
 using namespace test;
@@ -258,3 +260,5 @@ TEST_CASE("LoRA-Split, summed: the sum of the LoRAs of the heads") {
 }
 
 }  // namespace
+
+}  // namespace adapter_hydra_adapter_identity_test

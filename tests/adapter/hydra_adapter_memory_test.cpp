@@ -5,6 +5,8 @@
 #include "support/allocation_counter.hpp"
 #include "support/matrix.hpp"
 
+namespace adapter_hydra_adapter_memory_test {
+
 namespace {
 
 using namespace test;
@@ -122,3 +124,5 @@ TEST_CASE("a cache serves adapters of other shapes one after another") {
 }
 
 }  // namespace
+
+}  // namespace adapter_hydra_adapter_memory_test

@@ -9,6 +9,8 @@
 #include "adapter/plain_adapter.hpp"
 #include "support/matrix.hpp"
 
+namespace adapter_hydra_adapter_test {
+
 namespace {
 
 using namespace test;
@@ -228,3 +230,5 @@ TEST_CASE("heads draw masks of their own, all 256 of them") {
 }
 
 }  // namespace
+
+}  // namespace adapter_hydra_adapter_test

@@ -9,6 +9,8 @@
 #include "support/backend.hpp"
 #include "support/golden.hpp"
 
+namespace adapter_hydra_linear_golden_test {
+
 namespace {
 
 using namespace hydralora;
@@ -151,3 +153,5 @@ TEST_CASE("given the recorded gates, y and the gradients of A and B are the reco
 }
 
 }  // namespace
+
+}  // namespace adapter_hydra_linear_golden_test

@@ -6,6 +6,8 @@
 #include "support/matrix.hpp"
 #include "support/message_of.hpp"
 
+namespace adapter_hydra_linear_test {
+
 namespace {
 
 using namespace test;
@@ -161,3 +163,5 @@ TEST_CASE("any type with the four members is a frozen weight") {
 }
 
 }  // namespace
+
+}  // namespace adapter_hydra_linear_test

@@ -9,6 +9,8 @@
 #include "support/message_of.hpp"
 #include "support/same_bits.hpp"
 
+namespace adapter_joined_linear_test {
+
 namespace {
 
 using namespace test;
@@ -294,3 +296,5 @@ TEST_CASE("mistakes are named before anything is written") {
 }
 
 }  // namespace
+
+}  // namespace adapter_joined_linear_test

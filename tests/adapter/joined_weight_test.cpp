@@ -5,6 +5,8 @@
 #include "adapter/adapter_case.hpp"
 #include "support/message_of.hpp"
 
+namespace adapter_joined_weight_test {
+
 namespace {
 
 using namespace test;
@@ -88,3 +90,5 @@ TEST_CASE("parameters of another shape are refused") {
 }
 
 }  // namespace
+
+}  // namespace adapter_joined_weight_test

@@ -15,6 +15,8 @@
 #include "support/message_of.hpp"
 #include "support/same_bits.hpp"
 
+namespace adapter_packed_joined_weight_test {
+
 namespace {
 
 using namespace test;
@@ -329,3 +331,5 @@ TEST_CASE("backward on a weight packed forward only throws before it writes") {
 }
 
 }  // namespace
+
+}  // namespace adapter_packed_joined_weight_test

@@ -9,6 +9,8 @@
 #include "support/backend.hpp"
 #include "support/matrix.hpp"
 
+namespace adapter_params_test {
+
 namespace {
 
 using namespace hydralora;
@@ -146,3 +148,5 @@ TEST_CASE("initialise is a function of seed and stream, and the same numbers in 
 }
 
 }  // namespace
+
+}  // namespace adapter_params_test

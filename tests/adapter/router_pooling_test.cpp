@@ -12,6 +12,8 @@
 #include "support/message_of.hpp"
 #include "support/same_bits.hpp"
 
+namespace adapter_router_pooling_test {
+
 namespace {
 
 using namespace test;
@@ -184,3 +186,5 @@ TEST_CASE("what the sequences of a pass must be") {
 }
 
 }  // namespace
+
+}  // namespace adapter_router_pooling_test

@@ -17,6 +17,8 @@
 #include "support/matrix.hpp"
 #include "support/message_of.hpp"
 
+namespace adapter_router_probe_test {
+
 using namespace hydralora;
 
 namespace {
@@ -261,3 +263,5 @@ TEST_CASE("what cannot be fitted is refused, with the remedy") {
 }
 
 }  // namespace
+
+}  // namespace adapter_router_probe_test

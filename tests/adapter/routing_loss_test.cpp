@@ -11,6 +11,8 @@
 #include "support/matrix.hpp"
 #include "support/message_of.hpp"
 
+namespace adapter_routing_loss_test {
+
 namespace {
 
 using namespace test;
@@ -232,3 +234,5 @@ TEST_CASE("losses that do not fit the pass are refused") {
 }
 
 }  // namespace
+
+}  // namespace adapter_routing_loss_test

@@ -10,6 +10,8 @@
 #include "support/draw.hpp"
 #include "support/message_of.hpp"
 
+namespace analysis_barnes_hut_test {
+
 using namespace hydralora;
 using test::message_of;
 using test::planted;
@@ -182,3 +184,5 @@ TEST_CASE("barnes_hut: what it cannot do is named") {
                   t_sne(x.view(), TSne{.perplexity = 5, .learning_rate = 1e300, .method = TSneMethod::barnes_hut}));
           }) == "t_sne: the map is not finite; lower learning_rate");
 }
+
+}  // namespace analysis_barnes_hut_test

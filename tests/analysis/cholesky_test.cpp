@@ -7,6 +7,8 @@
 #include "support/draw.hpp"
 #include "support/message_of.hpp"
 
+namespace analysis_cholesky_test {
+
 using namespace hydralora;
 
 namespace {
@@ -52,3 +54,5 @@ TEST_CASE("cholesky: what has no factor is refused") {
 }
 
 }  // namespace
+
+}  // namespace analysis_cholesky_test

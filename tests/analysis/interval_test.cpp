@@ -7,6 +7,8 @@
 
 #include "support/message_of.hpp"
 
+namespace analysis_interval_test {
+
 namespace {
 
 using namespace hydralora;
@@ -39,3 +41,5 @@ TEST_CASE("an interval is the mean and t times its standard error; paired ones a
 }
 
 }  // namespace
+
+}  // namespace analysis_interval_test

@@ -9,6 +9,8 @@
 #include "support/draw.hpp"
 #include "support/message_of.hpp"
 
+namespace analysis_nearest_neighbours_test {
+
 using namespace hydralora;
 using test::message_of;
 
@@ -77,3 +79,5 @@ TEST_CASE("nearest_neighbours: what it cannot do is named") {
     x(3, 1) = 1e200;
     CHECK(of(2) == "nearest_neighbours: the squared distance of points 0 and 3 overflows; scale the points down");
 }
+
+}  // namespace analysis_nearest_neighbours_test

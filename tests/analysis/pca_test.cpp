@@ -10,6 +10,8 @@
 #include "support/matrix.hpp"
 #include "support/message_of.hpp"
 
+namespace analysis_pca_test {
+
 using namespace hydralora;
 using test::message_of;
 using test::random_matrix;
@@ -107,3 +109,5 @@ TEST_CASE("pca: what it cannot do is named") {
     bad(2, 1) = std::numeric_limits<double>::quiet_NaN();
     CHECK(of(bad.view(), 1) == "pca: x: element (2, 1) is nan, expected a finite number");
 }
+
+}  // namespace analysis_pca_test

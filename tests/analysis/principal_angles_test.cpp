@@ -9,6 +9,8 @@
 #include "support/matrix.hpp"
 #include "support/message_of.hpp"
 
+namespace analysis_principal_angles_test {
+
 using namespace hydralora;
 using test::message_of;
 using test::random_matrix;
@@ -111,3 +113,5 @@ TEST_CASE("principal_angles: what it cannot compare is named") {
     CHECK(message_of([&] { static_cast<void>(principal_angles(a.view(), zero.view(), SpanOf::rows)); }) ==
           "principal_angles: element (2, 3) is inf, expected a finite number");
 }
+
+}  // namespace analysis_principal_angles_test

@@ -14,6 +14,8 @@
 #include "support/matrix.hpp"
 #include "support/message_of.hpp"
 
+namespace analysis_routing_health_test {
+
 using namespace hydralora;
 using test::Matrix;
 using test::message_of;
@@ -262,3 +264,5 @@ TEST_CASE("RoutingHealth: bad input is named, and a refused batch counts nothing
     CHECK(message_of([&] { static_cast<void>(router_movement(w.view(), zero.view())); }) ==
           "router_movement: the start is all zero, so that no movement relative to it exists; report the norm");
 }
+
+}  // namespace analysis_routing_health_test

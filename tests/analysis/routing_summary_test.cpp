@@ -7,6 +7,8 @@
 
 #include "support/message_of.hpp"
 
+namespace analysis_routing_summary_test {
+
 using namespace hydralora;
 using test::message_of;
 
@@ -100,3 +102,5 @@ TEST_CASE("summarise and routing_sentence: bad input is named") {
     CHECK(message_of([&] { static_cast<void>(routing_sentence(RoutingSummary{}, "domain")); }) ==
           "routing_sentence: labelling \"domain\" is unknown, expected one of: (none was counted)");
 }
+
+}  // namespace analysis_routing_summary_test

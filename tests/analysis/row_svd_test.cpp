@@ -7,6 +7,8 @@
 
 #include "support/draw.hpp"
 
+namespace analysis_row_svd_test {
+
 using namespace hydralora;
 
 TEST_CASE("row_svd: values are roots of the eigenvalues of X X^T, vectors span the rows, for every shape and rank") {
@@ -62,3 +64,5 @@ TEST_CASE("row_svd: small values keep their digits beside large ones") {
     const auto svd = row_svd(x);
     for (std::size_t i = 0; i < 3; ++i) CHECK(svd.values[i] == doctest::Approx(values[i]).epsilon(1e-14));
 }
+
+}  // namespace analysis_row_svd_test

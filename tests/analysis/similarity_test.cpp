@@ -10,6 +10,8 @@
 #include "support/matrix.hpp"
 #include "support/message_of.hpp"
 
+namespace analysis_similarity_test {
+
 using namespace hydralora;
 using test::Matrix;
 using test::message_of;
@@ -103,3 +105,5 @@ TEST_CASE("similarity: what cannot be compared is named") {
     CHECK(message_of([&] { static_cast<void>(cosine(a.view(), bad.view())); }) ==
           "cosine: element (1, 2) is nan, expected a finite number");
 }
+
+}  // namespace analysis_similarity_test

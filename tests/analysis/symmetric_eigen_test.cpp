@@ -8,6 +8,8 @@
 #include "support/draw.hpp"
 #include "support/message_of.hpp"
 
+namespace analysis_symmetric_eigen_test {
+
 using namespace hydralora;
 
 namespace {
@@ -76,3 +78,5 @@ TEST_CASE("symmetric_eigen: a matrix that is not square is refused") {
     CHECK(test::message_of([] { static_cast<void>(symmetric_eigen(DoubleMatrix(2, 3))); }) ==
           "symmetric_eigen: the matrix is (2, 3), expected a square one with at least one row");
 }
+
+}  // namespace analysis_symmetric_eigen_test

@@ -14,6 +14,8 @@
 #include "support/matrix.hpp"
 #include "support/message_of.hpp"
 
+namespace analysis_t_sne_test {
+
 using namespace hydralora;
 using test::message_of;
 using test::planted;
@@ -176,3 +178,5 @@ TEST_CASE("t_sne: what it cannot do is named") {
     bad(7, 2) = std::numeric_limits<double>::quiet_NaN();
     CHECK(of(bad.view(), {.perplexity = 5}) == "t_sne: x: element (7, 2) is nan, expected a finite number");
 }
+
+}  // namespace analysis_t_sne_test

@@ -7,6 +7,8 @@
 #include <type_traits>
 #include <utility>
 
+namespace backend_buffer_test {
+
 using namespace hydralora;
 
 namespace {
@@ -192,3 +194,5 @@ TEST_CASE("Arena: an empty matrix takes no room") {
     const auto b = frame.matrix<float>(1, 5);
     CHECK(static_cast<void*>(b.data) == static_cast<void*>(a.data));
 }
+
+}  // namespace backend_buffer_test

@@ -6,6 +6,8 @@
 
 #include "support/team.hpp"
 
+namespace backend_concept_test {
+
 using namespace hydralora;
 
 namespace {
@@ -57,3 +59,5 @@ TEST_CASE("Batched: matrix (o, i) begins at o * outer + i * inner, in the shape 
     CHECK(constant.at(1, 2).shape() == Shape{2, 3});
     CHECK(constant.at(1, 2).ld == 10);
 }
+
+}  // namespace backend_concept_test

@@ -9,6 +9,8 @@
 #include "support/matrix.hpp"
 #include "support/team.hpp"
 
+namespace backend_group_test {
+
 using namespace hydralora;
 using test::random_matrix;
 
@@ -72,3 +74,5 @@ TEST_CASE("dropout, adamw and sgd: a team does the work of one") {
         CHECK(found.padding_untouched());
     }
 }
+
+}  // namespace backend_group_test

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+namespace backend_planning_backend_test {
+
 using namespace hydralora;
 
 namespace {
@@ -138,3 +140,5 @@ TEST_CASE("keeping the inputs of blocks alone takes less than keeping all") {
     }
     CHECK(peaks[1] < peaks[0] * 6 / 10);
 }
+
+}  // namespace backend_planning_backend_test

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+namespace core_check_test {
+
 using namespace hydralora;
 
 namespace {
@@ -44,3 +46,5 @@ TEST_CASE("check: nothing is built unless it fails") {
     CHECK_THROWS_AS(check(false, Counted{&printed}), Error);
     CHECK(printed == 1);
 }
+
+}  // namespace core_check_test

@@ -4,6 +4,8 @@
 #include <hydralora/core/enum_names.hpp>
 #include <string_view>
 
+namespace core_enum_names_test {
+
 using namespace hydralora;
 
 namespace {
@@ -24,3 +26,5 @@ TEST_CASE("names: an unknown one is refused with the choices") {
     CHECK_THROWS_WITH_AS(static_cast<void>(parse_enum<Colour>("colour", "pink", names)),
                          "colour: \"pink\" is unknown, expected one of: red, green, blue", Error);
 }
+
+}  // namespace core_enum_names_test

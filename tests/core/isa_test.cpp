@@ -8,6 +8,8 @@
 
 #include "support/message_of.hpp"
 
+namespace core_isa_test {
+
 namespace {
 
 using namespace hydralora;
@@ -49,3 +51,5 @@ TEST_CASE("instructions that are unknown or not to be had here are refused by na
 }
 
 }  // namespace
+
+}  // namespace core_isa_test

@@ -12,6 +12,8 @@
 #include "support/draw.hpp"
 #include "support/message_of.hpp"
 
+namespace core_mutual_information_test {
+
 using namespace hydralora;
 
 namespace {
@@ -119,3 +121,5 @@ TEST_CASE("mutual_information: bad input is named") {
     CHECK(test::message_of([&] { static_cast<void>(mutual_information(host_view(counts.data(), 2, 2))); }) ==
           "mutual_information: count (1, 1) is -4, expected 0 or more");
 }
+
+}  // namespace core_mutual_information_test

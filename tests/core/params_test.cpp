@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+namespace core_params_test {
+
 using namespace hydralora;
 
 namespace {
@@ -104,3 +106,5 @@ TEST_CASE("ParamPath: a root without a name adds no dot, with() keeps the name")
     CHECK((b / "c").with(Role::bias).role == Role::bias);
     CHECK((root / Index{0} / "x").name() == "0.x");
 }
+
+}  // namespace core_params_test

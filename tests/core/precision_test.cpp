@@ -7,6 +7,8 @@
 #include <initializer_list>
 #include <limits>
 
+namespace core_precision_test {
+
 using namespace hydralora;
 
 namespace {
@@ -116,3 +118,5 @@ TEST_CASE(
     CHECK(float16(std::numeric_limits<float>::infinity()).bits == 0x7c00);
     CHECK(float16(from_bits(0x7f800001u)).bits == 0x7e00);
 }
+
+}  // namespace core_precision_test

@@ -14,6 +14,8 @@
 
 #include "io/scratch.hpp"
 
+namespace core_process_limits_test {
+
 using namespace hydralora;
 
 namespace {
@@ -101,3 +103,5 @@ TEST_CASE("a thread that is bound to one processor has one") {
 }
 
 }  // namespace
+
+}  // namespace core_process_limits_test

@@ -5,6 +5,8 @@
 #include <hydralora/core/random.hpp>
 #include <set>
 
+namespace core_random_test {
+
 using namespace hydralora;
 
 namespace {
@@ -93,3 +95,5 @@ TEST_CASE("uniform_below: each value below the bound about as often") {
     for (const int count : counts) CHECK(std::abs(count - n / 7) < 5 * std::sqrt(n / 7.0));
     CHECK(uniform_below(key, 3, 1) == 0);
 }
+
+}  // namespace core_random_test

@@ -4,6 +4,8 @@
 
 #include <initializer_list>
 
+namespace core_random_words_test {
+
 using namespace hydralora;
 
 namespace {
@@ -28,3 +30,5 @@ TEST_CASE("random_words: the words of random_block, one block after another, in 
             check_words<16>(key, first);
         }
 }
+
+}  // namespace core_random_words_test

@@ -13,6 +13,8 @@
 #include <thread>
 #include <vector>
 
+namespace core_thread_pool_test {
+
 using hydralora::Error;
 using hydralora::Index;
 using hydralora::ThreadPool;
@@ -160,3 +162,5 @@ TEST_CASE("a thread that cannot be started is an error, and those that were are 
     CHECK(WEXITSTATUS(status) == 0);
 }
 #endif
+
+}  // namespace core_thread_pool_test

@@ -11,6 +11,8 @@
 
 #include "support/matrix.hpp"
 
+namespace core_vector_loops_test {
+
 using namespace hydralora;
 using test::Matrix;
 using test::random_matrix;
@@ -215,3 +217,5 @@ TEST_CASE("vector loops: the exponential and the square root keep their error") 
     CHECK(worst <= 2);
     CHECK(worst_root <= 1);
 }
+
+}  // namespace core_vector_loops_test

@@ -3,6 +3,8 @@
 #include <hydralora/core/view.hpp>
 #include <type_traits>
 
+namespace core_view_test {
+
 using namespace hydralora;
 
 TEST_CASE("MatrixView: element (i, j) is data[i * ld + j]") {
@@ -61,3 +63,5 @@ TEST_CASE("Shape") {
     CHECK(Shape{2, 3} != Shape{3, 2});
     CHECK(Shape{1 << 20, 1 << 20}.size() == Index{1} << 40);
 }
+
+}  // namespace core_view_test

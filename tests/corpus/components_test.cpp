@@ -11,6 +11,8 @@
 #include "support/draw.hpp"
 #include "support/message_of.hpp"
 
+namespace corpus_components_test {
+
 using namespace hydralora;
 using namespace hydralora::corpus;
 
@@ -132,3 +134,5 @@ TEST_CASE("components refuses what has no components, and says why") {
           "components: most = 2, expected at least 3: an elbow lies between two points");
     CHECK(error_of(three, {.most = 3}) == "no error");
 }
+
+}  // namespace corpus_components_test

@@ -13,6 +13,8 @@
 #include "planted.hpp"
 #include "support/message_of.hpp"
 
+namespace corpus_dbscan_test {
+
 using namespace hydralora;
 using namespace hydralora::corpus;
 
@@ -135,3 +137,5 @@ TEST_CASE("dbscan refuses what it cannot cluster, and says why") {
           "dbscan: every row has 2 others equal to it, so the distances have no knee; give epsilon");
     CHECK(dbscan(host_view(&same[0], 4, 1), {.epsilon = 1e-9, .min_samples = 3}).clusters == 1);
 }
+
+}  // namespace corpus_dbscan_test

@@ -9,6 +9,8 @@
 #include "planted.hpp"
 #include "support/message_of.hpp"
 
+namespace corpus_elbow_test {
+
 using namespace hydralora;
 using namespace hydralora::corpus;
 
@@ -97,3 +99,5 @@ TEST_CASE("elbow of documents gives back the number of topics, 2 to 8, in at lea
     CAPTURE(found);
     CHECK(found >= 95);
 }
+
+}  // namespace corpus_elbow_test

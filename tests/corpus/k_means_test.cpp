@@ -12,6 +12,8 @@
 #include "planted.hpp"
 #include "support/message_of.hpp"
 
+namespace corpus_k_means_test {
+
 using namespace hydralora;
 using namespace hydralora::corpus;
 
@@ -201,3 +203,5 @@ TEST_CASE("k_means refuses what it cannot cluster, and says why") {
               static_cast<void>(k_means(host_view(&values[0], 2, 1), host_view(&values[0], 1, 2)));
           }) == "k_means: the centres have 2 columns, expected those of the rows, 1");
 }
+
+}  // namespace corpus_k_means_test

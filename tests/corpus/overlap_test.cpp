@@ -5,6 +5,8 @@
 
 #include "support/message_of.hpp"
 
+namespace corpus_overlap_test {
+
 using namespace hydralora;
 using namespace hydralora::corpus;
 
@@ -20,3 +22,5 @@ TEST_CASE("overlap_table counts pairs of labels") {
               static_cast<void>(overlap_table(Labels{1}, Labels{1, 2}));
           }) == "overlap_table: 1 labels and 2 labels, expected as many of either, at least 1");
 }
+
+}  // namespace corpus_overlap_test

@@ -10,6 +10,8 @@
 #include "planted.hpp"
 #include "support/message_of.hpp"
 
+namespace corpus_silhouette_test {
+
 using namespace hydralora;
 using namespace hydralora::corpus;
 
@@ -67,3 +69,5 @@ TEST_CASE("silhouette refuses what has none, and says why") {
     CHECK(error({0, 1, -1}) == "silhouette: row 2 has label -1, expected at least 0; leave noise out");
     CHECK(error({0, 1, 1}, {.sample = 1}) == "silhouette: sample = 1, expected at least 2 rows, or 0 for all");
 }
+
+}  // namespace corpus_silhouette_test

@@ -13,6 +13,8 @@
 #include "support/draw.hpp"
 #include "support/message_of.hpp"
 
+namespace corpus_tf_idf_test {
+
 using namespace hydralora;
 using namespace hydralora::corpus;
 
@@ -180,3 +182,5 @@ TEST_CASE("tf_idf takes no more memory than it may: for the terms, and for the r
     CHECK(error(different).find("most_memory = 500000") != std::string::npos);
     CHECK(error(same).find("100 documents with 1000 terms and 100000 entries need 1") != std::string::npos);
 }
+
+}  // namespace corpus_tf_idf_test

@@ -15,10 +15,6 @@
 #include "support/matrix.hpp"
 #include "support/plain_attention.hpp"
 
-using namespace hydralora;
-using test::Draw;
-using test::Matrix;
-
 namespace hydralora {
 static std::ostream& operator<<(std::ostream& out, const AttentionShape& s) {
     return out << s.sequences << " sequences, " << s.queries << " queries, " << s.keys << " keys, " << s.heads << '/'
@@ -26,6 +22,12 @@ static std::ostream& operator<<(std::ostream& out, const AttentionShape& s) {
                << s.window;
 }
 }  // namespace hydralora
+
+namespace eigen_attention_test {
+
+using namespace hydralora;
+using test::Draw;
+using test::Matrix;
 
 namespace {
 
@@ -267,3 +269,5 @@ TEST_CASE("panel attention: large scores, and memory that is kept") {
     forward();
     CHECK(test::allocations() == before);
 }
+
+}  // namespace eigen_attention_test

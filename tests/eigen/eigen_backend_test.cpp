@@ -11,6 +11,8 @@
 
 #include "support/matrix.hpp"
 
+namespace eigen_eigen_backend_test {
+
 using namespace hydralora;
 using test::Matrix;
 using test::random_matrix;
@@ -191,3 +193,5 @@ TEST_CASE("EigenBackend: a derived backend's own operation is the one used") {
     CHECK(be.calls == 1);
     CHECK(test::same_bits(x.view(), y.view()));
 }
+
+}  // namespace eigen_eigen_backend_test

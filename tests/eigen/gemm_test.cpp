@@ -11,6 +11,8 @@
 #include "support/allocation_counter.hpp"
 #include "support/matrix.hpp"
 
+namespace eigen_gemm_test {
+
 using namespace hydralora;
 using test::Matrix;
 using test::random_matrix;
@@ -261,3 +263,5 @@ TEST_CASE("gemm with a right side in 16 bits has the bits of the same numbers in
     check_stored<float, float16>();
     check_stored<double, bfloat16>();
 }
+
+}  // namespace eigen_gemm_test

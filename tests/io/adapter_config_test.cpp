@@ -4,6 +4,8 @@
 
 #include "scratch.hpp"
 
+namespace io_adapter_config_test {
+
 using namespace hydralora::io;
 using test::error_of;
 using test::has;
@@ -113,3 +115,5 @@ TEST_CASE("our own configuration must be whole") {
     changed = whole;
     CHECK(has(refusal(to_text(changed.set("top_k", 0))), "\"top_k\": expected an integer in [1, 4], found 0"));
 }
+
+}  // namespace io_adapter_config_test

@@ -11,6 +11,8 @@
 #include "failing_calls.hpp"
 #include "scratch.hpp"
 
+namespace io_adapter_files_test {
+
 using namespace hydralora;
 using namespace hydralora::io;
 using test::error_of;
@@ -301,3 +303,5 @@ TEST_CASE("whichever call fails, the directory is the old one or the new one") {
         CHECK(last < 100);
     }
 }
+
+}  // namespace io_adapter_files_test

@@ -6,6 +6,8 @@
 
 #include "scratch.hpp"
 
+namespace io_adapter_kind_test {
+
 using namespace hydralora;
 using namespace hydralora::io;
 using test::error_of;
@@ -82,3 +84,5 @@ TEST_CASE("what is no adapter directory is refused with what to do") {
     CHECK(has(refusal(scratch.path()), "torch.load(\"" + (scratch / "adapter_model.bin").string() + "\""));
     CHECK(has(refusal(scratch.path()), "\"" + (scratch / "adapter_model.safetensors").string() + "\""));
 }
+
+}  // namespace io_adapter_kind_test

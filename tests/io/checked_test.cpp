@@ -5,6 +5,8 @@
 #include <random>
 #include <vector>
 
+namespace io_checked_test {
+
 using namespace hydralora;
 using namespace hydralora::io;
 
@@ -49,3 +51,5 @@ TEST_CASE("edges") {
     CHECK(!checked_multiply(UINT64_MAX, 2));
     CHECK(checked_multiply(UINT64_MAX, 0) == 0u);
 }
+
+}  // namespace io_checked_test

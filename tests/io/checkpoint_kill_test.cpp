@@ -15,6 +15,8 @@
 #include "checkpoint_case.hpp"
 #include "scratch.hpp"
 
+namespace io_checkpoint_kill_test {
+
 using namespace hydralora;
 using namespace hydralora::io;
 
@@ -79,3 +81,5 @@ TEST_CASE("killed at random moments") {
     CHECK(test::holds_its_content(place));
     for (const std::string& name : list_directory(root)) CHECK(name.starts_with("step-"));
 }
+
+}  // namespace io_checkpoint_kill_test

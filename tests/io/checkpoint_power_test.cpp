@@ -11,6 +11,8 @@
 #include "losing_disk.hpp"
 #include "scratch.hpp"
 
+namespace io_checkpoint_power_test {
+
 using namespace hydralora;
 using namespace hydralora::io;
 
@@ -53,3 +55,5 @@ TEST_CASE("loss of power at every call") {
     CHECK(losses > seeds * 6 * 12);
     CHECK(unfinished > losses / 4);
 }
+
+}  // namespace io_checkpoint_power_test

@@ -10,6 +10,8 @@
 #include "failing_calls.hpp"
 #include "scratch.hpp"
 
+namespace io_checkpoint_test {
+
 using namespace hydralora;
 using namespace hydralora::io;
 using test::CheckpointCase;
@@ -213,3 +215,5 @@ TEST_CASE("a damaged checkpoint is replaced when its step is saved again") {
     CHECK(Found(scratch.path()).step == 2);
     CHECK(list_directory(scratch.path()) == Names{"step-00000001", "step-00000002"});
 }
+
+}  // namespace io_checkpoint_test

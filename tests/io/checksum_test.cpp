@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+namespace io_checksum_test {
+
 using namespace hydralora::io;
 
 namespace {
@@ -48,3 +50,5 @@ TEST_CASE("every single-bit change of 200 bytes changes it") {
         bytes[bit / 8] ^= static_cast<std::byte>(1u << (bit % 8));
     }
 }
+
+}  // namespace io_checksum_test

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <vector>
 
+namespace io_dtype_test {
+
 using namespace hydralora;
 using namespace hydralora::io;
 
@@ -77,3 +79,5 @@ TEST_CASE("elements convert from any alignment") {
     CHECK(readable_as<std::int64_t>(Dtype::i64));
     CHECK(!readable_as<std::int64_t>(Dtype::u64));
 }
+
+}  // namespace io_dtype_test

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+namespace io_file_kind_test {
+
 using namespace hydralora::io;
 using namespace std::string_view_literals;
 
@@ -48,3 +50,5 @@ TEST_CASE("a byte order mark is taken off once") {
     CHECK(without_byte_order_mark("\xef\xbb") == "\xef\xbb");
     CHECK(without_byte_order_mark("") == "");
 }
+
+}  // namespace io_file_kind_test

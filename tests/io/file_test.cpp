@@ -5,6 +5,8 @@
 
 #include "scratch.hpp"
 
+namespace io_file_test {
+
 using namespace hydralora::io;
 using test::error_of;
 using test::has;
@@ -45,3 +47,5 @@ TEST_CASE("what is not a regular file is refused by name") {
     CHECK(!path_exists(scratch / "none"));
     CHECK(!path_exists(scratch / "pipe" / "below"));
 }
+
+}  // namespace io_file_test

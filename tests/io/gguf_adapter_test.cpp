@@ -11,6 +11,8 @@
 #include "scratch.hpp"
 #include "support/matrix.hpp"
 
+namespace io_gguf_adapter_test {
+
 using namespace hydralora;
 using namespace hydralora::io;
 using test::error_of;
@@ -124,3 +126,5 @@ TEST_CASE("what llama.cpp would not read is not written") {
               "blk.1.attn_q.weight.lora_b: element (3, 1): expected a finite number, found inf"));
     CHECK(list_directory(scratch.path()).empty());
 }
+
+}  // namespace io_gguf_adapter_test

@@ -18,6 +18,8 @@
 #include "scratch.hpp"
 #include "support/matrix.hpp"
 
+namespace io_gguf_llama_test {
+
 using namespace hydralora;
 using namespace hydralora::io;
 using test::error_of;
@@ -470,3 +472,5 @@ TEST_CASE("blocks are what copies to another type decode") {
     CHECK(norms_checksum(model.views) == norms_checksum(opened(be, "llama.gguf").views));
     CHECK(norms_checksum(model.views) != norms_checksum(opened(be, "qwen2.gguf").views));
 }
+
+}  // namespace io_gguf_llama_test

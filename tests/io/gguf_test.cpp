@@ -10,6 +10,8 @@
 
 #include "scratch.hpp"
 
+namespace io_gguf_test {
+
 using namespace hydralora;
 using namespace hydralora::io;
 using test::error_of;
@@ -261,3 +263,5 @@ TEST_CASE("what no reader would accept is not written") {
     const std::uint8_t bytes[4] = {};
     CHECK(has(refused({}, {named_tensor("a", host_view(bytes, 2, 2))}), "GGUF has no elements of type U8"));
 }
+
+}  // namespace io_gguf_test

@@ -9,6 +9,8 @@
 
 #include "scratch.hpp"
 
+namespace io_json_test {
+
 using namespace hydralora::io;
 using test::error_of;
 using test::has;
@@ -187,3 +189,5 @@ TEST_CASE("random values survive writing and reading") {
         }
     }
 }
+
+}  // namespace io_json_test

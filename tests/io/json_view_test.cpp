@@ -4,6 +4,8 @@
 
 #include "scratch.hpp"
 
+namespace io_json_view_test {
+
 using namespace hydralora::io;
 using test::error_of;
 
@@ -61,3 +63,5 @@ TEST_CASE("errors name file, key, what was expected and what was found") {
     CHECK(config["heads"].exists());
     CHECK(config["names"].size() == 2);
 }
+
+}  // namespace io_json_view_test

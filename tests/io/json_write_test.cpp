@@ -6,6 +6,8 @@
 
 #include "scratch.hpp"
 
+namespace io_json_write_test {
+
 using namespace hydralora::io;
 using test::error_of;
 using test::has;
@@ -40,3 +42,5 @@ TEST_CASE("members keep their order, on one line or indented") {
     CHECK(has(error_of([&] { value.push(1); }), "not an array"));
     CHECK(has(error_of([] { Json(1).set("a", 1); }), "\"a\": this value is not an object"));
 }
+
+}  // namespace io_json_write_test

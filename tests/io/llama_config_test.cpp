@@ -10,6 +10,8 @@
 
 #include "scratch.hpp"
 
+namespace io_llama_config_test {
+
 using namespace hydralora;
 using namespace hydralora::io;
 using test::error_of;
@@ -328,3 +330,5 @@ TEST_CASE("writing and reading again") {
     g.block_norms = BlockNorms::before;
     CHECK(has(error_of([&] { static_cast<void>(to_json(g, "float32")); }), "no model_type has these biases"));
 }
+
+}  // namespace io_llama_config_test

@@ -12,6 +12,8 @@
 
 #include "scratch.hpp"
 
+namespace io_llama_files_test {
+
 using namespace hydralora;
 using namespace hydralora::io;
 using test::error_of;
@@ -277,3 +279,5 @@ TEST_CASE("weights that are no numbers") {
         CHECK(has(copy.open(), "expected finite numbers, found others"));
     }
 }
+
+}  // namespace io_llama_files_test

@@ -5,6 +5,8 @@
 
 #include <string>
 
+namespace io_lora_modules_test {
+
 using namespace hydralora;
 using namespace hydralora::io;
 
@@ -31,3 +33,5 @@ TEST_CASE("a place is read from a path, and nothing else is") {
           "layers.1x.mlp.up_proj", "x.layers.1.mlp.up_proj"})
         CHECK_MESSAGE(!lora_place(path), path);
 }
+
+}  // namespace io_lora_modules_test

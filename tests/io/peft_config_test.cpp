@@ -7,6 +7,8 @@
 
 #include "scratch.hpp"
 
+namespace io_peft_config_test {
+
 using namespace hydralora;
 using namespace hydralora::io;
 using test::error_of;
@@ -164,3 +166,5 @@ TEST_CASE("only what each format can say is written") {
     CHECK(has(refused([](auto& c) { c.router_bias = "trained"; }), "router_bias \"trained\": expected \"none\""));
     CHECK(has(refused([](auto& c) { c.router_input = "a_x"; }), "router_input \"a_x\": expected \"x\""));
 }
+
+}  // namespace io_peft_config_test

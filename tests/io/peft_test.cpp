@@ -11,6 +11,8 @@
 #include "scratch.hpp"
 #include "support/matrix.hpp"
 
+namespace io_peft_test {
+
 using namespace hydralora;
 using namespace hydralora::io;
 using test::error_of;
@@ -271,3 +273,5 @@ TEST_CASE("what is more than a LoRA of linear layers is refused by what it is") 
               "has modules in layers 0, 2, expected at most 2 layers, as the base has"));
     CHECK(set.layers[0][0].A.view()(1, 1) == 7);
 }
+
+}  // namespace io_peft_test

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace io_quote_test {
+
 using namespace hydralora::io;
 
 TEST_CASE("quoted text is short and harmless") {
@@ -55,3 +57,5 @@ TEST_CASE("UTF-8, all sequences of one to three bytes, against decoding") {
          {"\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf0\x9f\x98", "\xed\xa0\x80", "\xf5\x80\x80\x80"})
         CHECK(!is_utf8(text));
 }
+
+}  // namespace io_quote_test

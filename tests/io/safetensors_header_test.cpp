@@ -7,6 +7,8 @@
 #include "safetensors_bytes.hpp"
 #include "scratch.hpp"
 
+namespace io_safetensors_header_test {
+
 using namespace hydralora;
 using namespace hydralora::io;
 using test::has;
@@ -250,3 +252,5 @@ TEST_CASE("every single-bit flip of a header is refused or gives a consistent de
     CHECK(refused > 800);
     CHECK(accepted > 50);
 }
+
+}  // namespace io_safetensors_header_test

@@ -17,6 +17,8 @@
 #include "safetensors_bytes.hpp"
 #include "scratch.hpp"
 
+namespace io_safetensors_mutation_test {
+
 namespace {
 std::atomic<std::size_t> live_bytes{0}, peak_bytes{0};
 
@@ -289,3 +291,5 @@ TEST_CASE("headers of many megabytes stay within the bound on memory") {
     const auto space = [](int) { return "                                "; };
     CHECK(outcome(repeated("{", space, 1'000'000, "}")) == "");
 }
+
+}  // namespace io_safetensors_mutation_test

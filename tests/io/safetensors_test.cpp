@@ -8,6 +8,8 @@
 #include "safetensors_bytes.hpp"
 #include "scratch.hpp"
 
+namespace io_safetensors_test {
+
 using namespace hydralora;
 using namespace hydralora::io;
 using test::error_of;
@@ -136,3 +138,5 @@ TEST_CASE("mistakes are explained") {
     const test::ScratchDirectory scratch;
     CHECK(has(message([&] { return SafetensorsFile::open(scratch / "none").entries().size(); }), "opening failed"));
 }
+
+}  // namespace io_safetensors_test

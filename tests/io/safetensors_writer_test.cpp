@@ -11,6 +11,8 @@
 
 #include "scratch.hpp"
 
+namespace io_safetensors_writer_test {
+
 using namespace hydralora;
 using namespace hydralora::io;
 using test::error_of;
@@ -116,3 +118,5 @@ TEST_CASE("what cannot be written is refused") {
     CHECK(has(refusal({named_tensor("\xff", std::span(values))}), "is not UTF-8"));
     CHECK(has(refusal({one}, {{"a", "1"}, {"a", "2"}}), "metadata has the key \"a\" twice"));
 }
+
+}  // namespace io_safetensors_writer_test

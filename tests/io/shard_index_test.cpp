@@ -4,6 +4,8 @@
 
 #include "scratch.hpp"
 
+namespace io_shard_index_test {
+
 using namespace hydralora::io;
 using test::error_of;
 using test::has;
@@ -41,3 +43,5 @@ TEST_CASE("documents that are no index") {
           "{\"weight_map\": {\"a\": {\"b\": \"m.safetensors\"}}}", "{\"weight_map\": null}"})
         CHECK(has(refusal(text), "i.json"));
 }
+
+}  // namespace io_shard_index_test

@@ -5,6 +5,8 @@
 #include "failing_calls.hpp"
 #include "scratch.hpp"
 
+namespace io_staged_directory_test {
+
 using namespace hydralora::io;
 using test::error_of;
 using test::has;
@@ -88,3 +90,5 @@ TEST_CASE("directories are made, listed and removed; links are not followed") {
     std::filesystem::create_directories(scratch / "c" / "d");
     CHECK(has(error_of([&] { remove_directory(scratch / "c"); }), "d: removing failed"));
 }
+
+}  // namespace io_staged_directory_test

@@ -7,6 +7,8 @@
 #include "failing_calls.hpp"
 #include "scratch.hpp"
 
+namespace io_write_file_test {
+
 using namespace hydralora::io;
 using test::error_of;
 using test::has;
@@ -80,3 +82,5 @@ TEST_CASE("a file is replaced or stays, whichever call fails") {
     }
     CHECK(failures > 25);
 }
+
+}  // namespace io_write_file_test

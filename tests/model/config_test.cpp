@@ -4,6 +4,8 @@
 
 #include "support/message_of.hpp"
 
+namespace model_config_test {
+
 using namespace hydralora;
 
 namespace {
@@ -97,3 +99,5 @@ TEST_CASE("LlamaAdapterConfig: one configuration takes the shape of each target"
     const AdapterConfig at = a.at(good(), Target::down_proj);
     CHECK((at.in == 24 && at.out == 16 && at.rank == 4 && at.heads == 2));
 }
+
+}  // namespace model_config_test

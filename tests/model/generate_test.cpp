@@ -8,6 +8,8 @@
 #include "model_case.hpp"
 #include "support/message_of.hpp"
 
+namespace model_generate_test {
+
 namespace {
 
 using namespace test;
@@ -311,3 +313,5 @@ TEST_CASE("mistakes in what generation is asked are named") {
     CHECK(message_of([&] { model.decode(be, ids.col_slice(0, 0), memory, cache, row.view(), {}); }) ==
           "Llama: no tokens to decode");
 }
+
+}  // namespace model_generate_test

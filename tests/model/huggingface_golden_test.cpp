@@ -16,6 +16,8 @@
 #include "support/backend.hpp"
 #include "support/matrix.hpp"
 
+namespace model_huggingface_golden_test {
+
 using namespace hydralora;
 
 namespace {
@@ -245,3 +247,5 @@ TEST_CASE("settings of RoPE in config.json: the frequencies and logits of transf
     CHECK(compared == 5);
     CHECK(scaled >= 6);
 }
+
+}  // namespace model_huggingface_golden_test

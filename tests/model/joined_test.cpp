@@ -11,6 +11,8 @@
 #include "support/same_bits.hpp"
 #include "support/tiny_training.hpp"
 
+namespace model_joined_test {
+
 namespace {
 
 using namespace test;
@@ -314,3 +316,5 @@ TEST_CASE("W0 of 16 bits is put in its place in the compute type") {
     CHECK(same_bits(projections.at(1, Target::up_proj).frozen(),
                     c.weights.layers[1].projections[index_of(Target::up_proj)].view()));
 }
+
+}  // namespace model_joined_test

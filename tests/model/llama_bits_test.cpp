@@ -9,6 +9,8 @@
 #include "model_case.hpp"
 #include "support/backend.hpp"
 
+namespace model_llama_bits_test {
+
 namespace {
 
 using namespace test;
@@ -279,3 +281,5 @@ TEST_CASE("weights in 16 bits give the bits of the same numbers in float") {
     CHECK(equal_bits(passes(be, of_16_bits, c.adapter_grads, Keep::all),
                      passes(be, c.adapted(), c.adapter_grads, Keep::all)));
 }
+
+}  // namespace model_llama_bits_test

@@ -9,6 +9,8 @@
 #include "support/backend.hpp"
 #include "support/matrix.hpp"
 
+namespace model_llama_golden_test {
+
 using namespace hydralora;
 using Double = test::BasicTestBackend<double>;
 
@@ -74,3 +76,5 @@ TEST_CASE("logits, loss and gradients of all weights are Hugging Face's: tied he
     c.rope_scaling = {.kind = RopeScaling::Kind::llama3, .original_max_positions = 16};
     compare("tied", c);
 }
+
+}  // namespace model_llama_golden_test

@@ -5,6 +5,8 @@
 
 #include "model_case.hpp"
 
+namespace model_llama_gradient_test {
+
 namespace {
 
 using namespace test;
@@ -192,3 +194,5 @@ TEST_CASE("gradients of all weights: tied and own head, GQA ratios, llama3 scali
         check_weights(with_llama3(config), 4);
     }
 }
+
+}  // namespace model_llama_gradient_test

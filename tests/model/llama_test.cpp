@@ -7,6 +7,8 @@
 #include "reference_decoder.hpp"
 #include "support/message_of.hpp"
 
+namespace model_llama_test {
+
 namespace {
 
 using namespace test;
@@ -328,3 +330,5 @@ TEST_CASE("mistakes are named") {
     CHECK(message_of([&] { base.backward(be, batch, 1, empty, loss, views(c.weight_grads)); }) ==
           "Llama: the cache is of 0 tokens, the batch has 12: pass the cache that forward filled");
 }
+
+}  // namespace model_llama_test

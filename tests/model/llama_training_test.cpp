@@ -10,6 +10,8 @@
 #include "support/backend.hpp"
 #include "support/same_bits.hpp"
 
+namespace model_llama_training_test {
+
 namespace {
 
 using namespace test;
@@ -194,3 +196,5 @@ TEST_CASE("a NaN or an infinity in any weight or adapter is noticed, and no para
         }
     }
 }
+
+}  // namespace model_llama_training_test

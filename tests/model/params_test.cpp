@@ -8,6 +8,8 @@
 #include "support/backend.hpp"
 #include "support/message_of.hpp"
 
+namespace model_params_test {
+
 using namespace hydralora;
 using Double = test::BasicTestBackend<double>;
 
@@ -190,3 +192,5 @@ TEST_CASE("every use of random numbers has its own streams") {
     CHECK(used.size() == uses + tensors);
     CHECK(*used.rbegin() < 1u << 24);  // heads with masks of their own use streams 2^24 apart
 }
+
+}  // namespace model_params_test

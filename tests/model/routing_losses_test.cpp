@@ -7,6 +7,8 @@
 
 #include "model_case.hpp"
 
+namespace model_routing_losses_test {
+
 namespace {
 
 using namespace test;
@@ -126,3 +128,5 @@ TEST_CASE("parts of a step, and blocks computed again, have the bits of the whol
 }
 
 }  // namespace
+
+}  // namespace model_routing_losses_test

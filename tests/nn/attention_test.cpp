@@ -10,6 +10,8 @@
 #include "support/same_bits.hpp"
 #include "support/team.hpp"
 
+namespace nn_attention_test {
+
 using namespace hydralora;
 using test::Matrix;
 
@@ -318,3 +320,5 @@ TEST_CASE("Attention: mistakes are named with both values") {
     CHECK_THROWS_WITH_AS(attention.forward(be, 2, q.view(), k.view(), k.view(), o.view(), cache, 4),
                          "Attention: kv_stride_rows = 4, expected 0 or at least the 5 keys of a sequence", Error);
 }
+
+}  // namespace nn_attention_test

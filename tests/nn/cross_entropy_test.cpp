@@ -6,6 +6,8 @@
 #include "support/same_bits.hpp"
 #include "support/team.hpp"
 
+namespace nn_cross_entropy_test {
+
 using namespace hydralora;
 using test::Matrix;
 
@@ -264,3 +266,5 @@ TEST_CASE("LmHeadCrossEntropy: mistakes are named with both values") {
     CHECK_THROWS_WITH_AS(head.loss(be, g.view(), labels.view().col_slice(0, 2), two.view()),
                          "LmHeadCrossEntropy: loss_sum is (1, 2), expected (1, 1)", Error);
 }
+
+}  // namespace nn_cross_entropy_test

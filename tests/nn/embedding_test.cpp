@@ -5,6 +5,8 @@
 #include "support/same_bits.hpp"
 #include "support/team.hpp"
 
+namespace nn_embedding_test {
+
 using namespace hydralora;
 using test::Matrix;
 
@@ -106,3 +108,5 @@ TEST_CASE("Embedding: mistakes are named with both values") {
     CHECK_THROWS_WITH_AS((Embedding<test::TestBackend>{table.view()}.forward(be, ids.view(), x.view())),
                          "Embedding: x is (2, 4), expected (3, 4)", Error);
 }
+
+}  // namespace nn_embedding_test

@@ -6,6 +6,8 @@
 #include "support/same_bits.hpp"
 #include "support/team.hpp"
 
+namespace nn_geglu_test {
+
 using namespace hydralora;
 using test::Matrix;
 
@@ -123,3 +125,5 @@ TEST_CASE("Geglu: threads do not change bits, a repeated call allocates nothing"
     CHECK_THROWS_WITH_AS(Geglu{}.forward(be, gate.view(), up.view().row_slice(0, 5), y.view()),
                          "Geglu: up is (5, 70), expected the shape of gate, (200, 70)", Error);
 }
+
+}  // namespace nn_geglu_test

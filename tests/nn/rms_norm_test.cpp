@@ -9,6 +9,8 @@
 #include "support/same_bits.hpp"
 #include "support/team.hpp"
 
+namespace nn_rms_norm_test {
+
 using namespace hydralora;
 using test::Matrix;
 
@@ -183,3 +185,5 @@ TEST_CASE("RmsNorm: mistakes are named with both values") {
     CHECK_THROWS_WITH_AS(Norm({5, eps}, w.view()).backward(be, x.view(), x.view(), cache, z.view(), {}),
                          "RmsNorm: the cache is of 0 tokens, x has 3: pass the cache that forward filled", Error);
 }
+
+}  // namespace nn_rms_norm_test

@@ -7,6 +7,8 @@
 #include "support/same_bits.hpp"
 #include "support/team.hpp"
 
+namespace nn_rope_test {
+
 using namespace hydralora;
 using test::Matrix;
 
@@ -204,3 +206,5 @@ TEST_CASE("Rope: mistakes are named with both values") {
     CHECK_THROWS_WITH_AS(rope.rotate(be, odd.view(), 6), "Rope: x has 12 columns, expected a multiple of head_dim = 8",
                          Error);
 }
+
+}  // namespace nn_rope_test

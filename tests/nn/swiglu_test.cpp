@@ -6,6 +6,8 @@
 #include "support/same_bits.hpp"
 #include "support/team.hpp"
 
+namespace nn_swiglu_test {
+
 using namespace hydralora;
 using test::Matrix;
 
@@ -122,3 +124,5 @@ TEST_CASE("Swiglu: threads do not change bits, a repeated call allocates nothing
     CHECK_THROWS_WITH_AS(Swiglu{}.forward(be, gate.view(), up.view().row_slice(0, 5), y.view()),
                          "Swiglu: up is (5, 70), expected the shape of gate, (200, 70)", Error);
 }
+
+}  // namespace nn_swiglu_test

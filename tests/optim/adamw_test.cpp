@@ -11,6 +11,8 @@
 #include "support/matrix.hpp"
 #include "tiny_set.hpp"
 
+namespace optim_adamw_test {
+
 using namespace hydralora;
 
 namespace {
@@ -164,3 +166,5 @@ TEST_CASE("AdamW names a tensor of the wrong shape and a hyper-parameter out of 
         "AdamW: the state of norm is (0, 0), the parameter (1, 4); make it with init from these parameters", Error);
     CHECK(state.steps == 0);
 }
+
+}  // namespace optim_adamw_test

@@ -12,6 +12,8 @@
 #include "support/matrix.hpp"
 #include "tiny_set.hpp"
 
+namespace optim_clip_test {
+
 using namespace hydralora;
 
 namespace {
@@ -135,3 +137,5 @@ TEST_CASE("StepGuard skips and counts what is not finite and gives up after ten 
     CHECK(guard.exhausted());
     CHECK(guard.skipped == 19);
 }
+
+}  // namespace optim_clip_test

@@ -2,6 +2,8 @@
 
 #include <hydralora/optim/rule.hpp>
 
+namespace optim_rule_test {
+
 using namespace hydralora;
 
 TEST_CASE("LearningRateRatios: A, B and router have their own, all others 1") {
@@ -16,3 +18,5 @@ TEST_CASE("Weight decay spares norms and biases") {
     for (const Role role : {Role::a, Role::b, Role::router, Role::weight}) CHECK(decays(role));
     for (const Role role : {Role::norm, Role::bias}) CHECK_FALSE(decays(role));
 }
+
+}  // namespace optim_rule_test

@@ -4,6 +4,8 @@
 #include <hydralora/optim/schedule.hpp>
 #include <limits>
 
+namespace optim_schedule_test {
+
 using namespace hydralora;
 
 // The expected numbers are those of get_constant_schedule_with_warmup, get_linear_schedule_with_warmup and
@@ -70,3 +72,5 @@ TEST_CASE("Schedule: members out of range are named") {
     CHECK_THROWS_WITH_AS((Schedule{.kind = ScheduleKind::linear, .steps = 3, .warm_up = 4}.validate()),
                          "Schedule: warm_up = 4 is longer than the run of 3 steps", Error);
 }
+
+}  // namespace optim_schedule_test

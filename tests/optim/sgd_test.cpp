@@ -9,6 +9,8 @@
 #include "support/matrix.hpp"
 #include "tiny_set.hpp"
 
+namespace optim_sgd_test {
+
 using namespace hydralora;
 
 namespace {
@@ -103,3 +105,5 @@ TEST_CASE("Sgd names a tensor of the wrong shape and a hyper-parameter out of ra
     CHECK_THROWS_WITH_AS(Sgd{}.step(be, params, grads, state),
                          "Sgd: the gradient of bias is (1, 4), the parameter (1, 3)", Error);
 }
+
+}  // namespace optim_sgd_test

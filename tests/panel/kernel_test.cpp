@@ -38,6 +38,9 @@ void add_dots(Floats& sums, const Words& left, const Words& right) {
 #define HYDRALORA_DOT_TARGET
 #define HYDRALORA_DOT(sums, left, right) add_dots(sums, left, right)
 #include <hydralora/panel/dot_tile.hpp>
+
+namespace panel_kernel_test {
+
 #undef HYDRALORA_DOT_ISA
 #undef HYDRALORA_DOT_TARGET
 #undef HYDRALORA_DOT
@@ -135,3 +138,5 @@ TEST_CASE("a step is the smallest that has the rows") {
 }
 
 }  // namespace
+
+}  // namespace panel_kernel_test

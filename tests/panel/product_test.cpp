@@ -13,6 +13,8 @@
 #include "support/matrix.hpp"
 #include "support/same_bits.hpp"
 
+namespace panel_product_test {
+
 namespace {
 
 using namespace hydralora;
@@ -131,3 +133,5 @@ TEST_CASE("1 to 4 threads, and micro-batches of whole slabs, give the same bits;
 }
 
 }  // namespace
+
+}  // namespace panel_product_test

@@ -16,6 +16,8 @@
 #include "support/draw.hpp"
 #include "support/matrix.hpp"
 
+namespace quant_decode_test {
+
 using namespace hydralora;
 using test::BlockMatrix;
 using test::Matrix;
@@ -141,3 +143,5 @@ TEST_CASE("all_finite finds one scale that is not") {
         CHECK_FALSE(quant::all_finite(m.view()));
     }
 }
+
+}  // namespace quant_decode_test

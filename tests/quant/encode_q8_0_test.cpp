@@ -9,6 +9,8 @@
 #include <limits>
 #include <vector>
 
+namespace quant_encode_q8_0_test {
+
 using namespace hydralora;
 
 TEST_CASE("Q8_0 has the bits of the gguf package") {
@@ -29,3 +31,5 @@ TEST_CASE("numbers next to 0 become 0, and nothing overflows") {
     quant::encode_q8_0(row.data(), 32, block.data());
     for (const auto byte : block) CHECK(byte == 0);
 }
+
+}  // namespace quant_encode_q8_0_test

@@ -6,6 +6,8 @@
 #include <new>
 #include <vector>
 
+namespace support_allocation_counter_test {
+
 TEST_CASE("allocations are counted, whoever makes them, and nothing else is") {
     const long start = test::allocations();
     long found = test::allocations();
@@ -22,3 +24,5 @@ TEST_CASE("allocations are counted, whoever makes them, and nothing else is") {
     ::operator delete (p, std::align_val_t{64});
     CHECK(after > before);
 }
+
+}  // namespace support_allocation_counter_test

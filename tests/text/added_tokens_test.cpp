@@ -5,6 +5,8 @@
 #include "support/draw.hpp"
 #include "time_ratio.hpp"
 
+namespace text_added_tokens_test {
+
 using namespace hydralora;
 using text::LongestMatch;
 
@@ -154,3 +156,5 @@ TEST_CASE("white space that every match could take is looked at once") {
             }
         }
 }
+
+}  // namespace text_added_tokens_test

@@ -11,6 +11,8 @@
 
 #include "support/message_of.hpp"
 
+namespace text_chat_format_test {
+
 using namespace hydralora;
 using namespace hydralora::text;
 
@@ -189,3 +191,5 @@ TEST_CASE("white space around a text") {
     CHECK(without_outer_space(" \xe2\x80\x80\xe2\x80\x8a ").empty());
     CHECK(without_outer_space("\x80") == "\x80");
 }
+
+}  // namespace text_chat_format_test

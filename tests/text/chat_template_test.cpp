@@ -15,6 +15,8 @@
 
 #include "support/message_of.hpp"
 
+namespace text_chat_template_test {
+
 using namespace hydralora;
 using namespace hydralora::text;
 
@@ -542,3 +544,5 @@ TEST_CASE("templates: what is read, and what is not") {
               (void)made(words.c_str());
           }).find("expected whole numbers that fit 64 bits") != std::string::npos);
 }
+
+}  // namespace text_chat_template_test

@@ -12,6 +12,8 @@
 #include "support/draw.hpp"
 #include "time_ratio.hpp"
 
+namespace text_scored_merges_test {
+
 using namespace hydralora;
 using text::ScoredMerges;
 using text::Vocabulary;
@@ -164,3 +166,5 @@ TEST_CASE("time grows with the text") {
                                       [&] { static_cast<void>(encode(model, large)); }, most);
     CHECK(times.ratio() <= most);
 }
+
+}  // namespace text_scored_merges_test

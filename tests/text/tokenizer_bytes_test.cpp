@@ -9,6 +9,8 @@
 #include "support/draw.hpp"
 #include "time_ratio.hpp"
 
+namespace text_tokenizer_bytes_test {
+
 using namespace hydralora;
 using text::Decode;
 using text::Specials;
@@ -132,3 +134,5 @@ TEST_CASE("a megabyte of anything, on a small stack") {
         }
     }
 }
+
+}  // namespace text_tokenizer_bytes_test

@@ -5,6 +5,8 @@
 
 #include "support/message_of.hpp"
 
+namespace text_tokenizer_file_test {
+
 using namespace hydralora;
 using text::Decode;
 using text::Specials;
@@ -325,3 +327,5 @@ TEST_CASE("special tokens within special tokens, a thousand deep") {
         file(R"("added_tokens": [)" + tokens + "]", R"("merges": [)" + merges + "]", vocabulary + "}"), "t.json");
     CHECK(tokenizer.encode(std::string(1000, 'a')) == Ids(1000, 0));
 }
+
+}  // namespace text_tokenizer_file_test

@@ -9,6 +9,8 @@
 #include "support/draw.hpp"
 #include "support/message_of.hpp"
 
+namespace text_tokenizer_gguf_refusal_test {
+
 using namespace hydralora;
 using io::GgufArray;
 using io::GgufFields;
@@ -213,3 +215,5 @@ TEST_CASE("a damaged file is an error or a tokenizer, whatever byte is another")
         CHECK(refusals < static_cast<std::size_t>(trials));
     }
 }
+
+}  // namespace text_tokenizer_gguf_refusal_test

@@ -9,6 +9,8 @@
 #include "gguf_vocabulary.hpp"
 #include "golden_tokenizers.hpp"
 
+namespace text_tokenizer_gguf_test {
+
 using namespace hydralora;
 using text::Decode;
 using text::GgufTokenizer;
@@ -196,3 +198,5 @@ TEST_CASE("types of tokens") {
     CHECK(latin.encode("<|im_end|>", Specials::recognised) == Ids{*latin.find("<|im_end|>")});
     CHECK(latin.decode(Ids{*latin.find("<|im_end|>")}).empty());
 }
+
+}  // namespace text_tokenizer_gguf_test

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+namespace text_tokenizer_golden_test {
+
 using namespace hydralora;
 using text::Decode;
 using text::Specials;
@@ -104,3 +106,5 @@ TEST_CASE("the ids that the post-processor puts around a text") {
     CHECK(llama2.find("\xe2\x96\x81") != std::nullopt);
     CHECK(!llama2.find("<|eot_id|>"));
 }
+
+}  // namespace text_tokenizer_golden_test

@@ -9,6 +9,8 @@
 
 #include "support/draw.hpp"
 
+namespace text_tokenizer_mutation_test {
+
 using namespace hydralora;
 
 namespace {
@@ -63,3 +65,5 @@ TEST_CASE("damaged files") {
     CHECK(read > 100);
     CHECK(refused > 100);
 }
+
+}  // namespace text_tokenizer_mutation_test

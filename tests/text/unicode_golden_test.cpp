@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+namespace text_unicode_golden_test {
+
 using namespace hydralora;
 
 namespace {
@@ -40,3 +42,5 @@ TEST_CASE("all code points") {
         }
     }
 }
+
+}  // namespace text_unicode_golden_test

@@ -5,6 +5,8 @@
 
 #include <string>
 
+namespace thrust_cudnn_attention_test {
+
 using namespace hydralora;
 using cudnn::Direction;
 
@@ -121,3 +123,5 @@ TEST_CASE("cudnn::supported: GPUs and versions of cuDNN") {
     CHECK(why(problem(Direction::forward, wide), {80, 91900}).find("larger") != std::string::npos);
     CHECK(why(problem(Direction::backward, wide), {100, 91900}).find("larger") != std::string::npos);
 }
+
+}  // namespace thrust_cudnn_attention_test

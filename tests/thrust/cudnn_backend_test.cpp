@@ -15,6 +15,8 @@
 #include "support/draw.hpp"
 #include "support/plain_attention.hpp"
 
+namespace thrust_cudnn_backend_test {
+
 using namespace hydralora;
 using cudnn::Direction;
 
@@ -277,3 +279,5 @@ TEST_CASE("CudnnBackend: a repeated step takes no more memory and has the same b
     CHECK(be.arena().bytes() == held);
     check_same(again, first);
 }
+
+}  // namespace thrust_cudnn_backend_test

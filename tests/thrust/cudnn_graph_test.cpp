@@ -4,6 +4,8 @@
 #include <hydralora/thrust/cudnn_attention.hpp>
 #include <ostream>
 
+namespace thrust_cudnn_graph_test {
+
 using namespace hydralora;
 using cudnn::Direction;
 
@@ -80,3 +82,5 @@ TEST_CASE("cuDNN: what it declines is said in its words") {
     }
     CHECK(cudnn::validate(problem(Direction::backward, {2, 64, 64, 4, 4, 256}), 80) != "");
 }
+
+}  // namespace thrust_cudnn_graph_test

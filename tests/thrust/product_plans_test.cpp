@@ -4,6 +4,8 @@
 
 #include <vector>
 
+namespace thrust_product_plans_test {
+
 using namespace hydralora;
 
 namespace {
@@ -64,3 +66,5 @@ TEST_CASE("alignment_of: a power of two, 16 at most") {
     const int expected[] = {16, 1, 2, 1, 4, 1, 2, 1, 8, 1, 2, 1, 4, 1, 2, 1};
     for (int i = 0; i < 64; ++i) CHECK(alignment_of(memory + i) == expected[i % 16]);
 }
+
+}  // namespace thrust_product_plans_test

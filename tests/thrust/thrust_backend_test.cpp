@@ -15,6 +15,8 @@
 #include "support/message_of.hpp"
 #include "support/tiny_training.hpp"
 
+namespace thrust_thrust_backend_test {
+
 using namespace hydralora;
 using test::Matrix;
 
@@ -239,3 +241,5 @@ TEST_CASE("thrust: options and shapes out of range are refused") {
     CHECK(message([&] { be.copy(host_view(m, 2, 3), host_view(m, three, 2)); }) ==
           "ThrustBackend: copy of a (2, 3) matrix to a (3, 2) one");
 }
+
+}  // namespace thrust_thrust_backend_test

@@ -8,6 +8,8 @@
 #include "support/message_of.hpp"
 #include "support/team.hpp"
 
+namespace weight_frozen_weight_test {
+
 namespace {
 
 using namespace hydralora;
@@ -82,3 +84,5 @@ TEST_CASE("a bias of another length is refused") {
 }
 
 }  // namespace
+
+}  // namespace weight_frozen_weight_test

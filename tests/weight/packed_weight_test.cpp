@@ -15,6 +15,8 @@
 #include "support/message_of.hpp"
 #include "support/same_bits.hpp"
 
+namespace weight_packed_weight_test {
+
 namespace {
 
 using namespace hydralora;
@@ -383,3 +385,5 @@ TEST_CASE("16-bit matrices that are not const, and an empty bias in memory that 
 }
 
 }  // namespace
+
+}  // namespace weight_packed_weight_test

@@ -20,6 +20,8 @@
 #include "support/message_of.hpp"
 #include "support/same_bits.hpp"
 
+namespace weight_quantised_matrix_test {
+
 using namespace hydralora;
 using test::Matrix;
 using B = test::TestBackend;
@@ -268,3 +270,5 @@ TEST_CASE("what cannot be quantised is refused by name") {
           "quantise: the matrix to Q4_0, expected NF4, NF4_NESTED or INT8");
     CHECK(QuantisedMatrix<B>(be, Matrix<float>(0, 64).cview(), QuantFormat::nf4).bytes() == 0);
 }
+
+}  // namespace weight_quantised_matrix_test

@@ -6,6 +6,8 @@
 #include "support/backend.hpp"
 #include "support/matrix.hpp"
 
+namespace backend_compose_adamw_test {
+
 using namespace hydralora;
 using test::Matrix;
 using test::random_matrix;
@@ -76,3 +78,5 @@ TEST_CASE("ops::adamw: a backend's own is used") {
     CHECK(be.calls == 1);
     CHECK(test::same_bits(p.view(), p0.view()));
 }
+
+}  // namespace backend_compose_adamw_test

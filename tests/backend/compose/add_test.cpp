@@ -5,6 +5,8 @@
 #include "support/backend.hpp"
 #include "support/matrix.hpp"
 
+namespace backend_compose_add_test {
+
 using namespace hydralora;
 
 TEST_CASE("add: y += x for any leading dimension, and nothing beside it") {
@@ -30,3 +32,5 @@ TEST_CASE("add: a matrix to itself") {
     for (Index i = 0; i < 7; ++i)
         for (Index j = 0; j < 5; ++j) CHECK(y(i, j) == 2 * before(i, j));
 }
+
+}  // namespace backend_compose_add_test

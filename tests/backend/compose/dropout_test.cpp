@@ -7,6 +7,8 @@
 #include "support/backend.hpp"
 #include "support/matrix.hpp"
 
+namespace backend_compose_dropout_test {
+
 using namespace hydralora;
 using test::Matrix;
 using test::random_matrix;
@@ -115,3 +117,5 @@ TEST_CASE("dropout: backward is the same mask on the gradient, overwriting or ad
         for (Index j = 0; j < 22; ++j) CHECK(dx(t, j) == dy(t, j) * mask(t, j));
     CHECK(dx.padding_untouched());
 }
+
+}  // namespace backend_compose_dropout_test

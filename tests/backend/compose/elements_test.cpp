@@ -3,6 +3,8 @@
 #include <hydralora/backend/compose/elements.hpp>
 #include <set>
 
+namespace backend_compose_elements_test {
+
 using namespace hydralora;
 
 namespace {
@@ -42,3 +44,5 @@ TEST_CASE("ElementRows: long, thin and square contiguous matrices make pieces of
     for (const Shape s : {Shape{1, 4096}, Shape{4096, 1}, Shape{64, 64}})
         CHECK(ElementRows::of(s, host_view(none, s.rows, s.cols)).count() == 4);
 }
+
+}  // namespace backend_compose_elements_test

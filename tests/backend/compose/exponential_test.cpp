@@ -5,6 +5,8 @@
 #include <bit>
 #include <limits>
 
+namespace backend_compose_exponential_test {
+
 using hydralora::functor::exponential;
 using hydralora::functor::power_of_two;
 
@@ -57,3 +59,5 @@ TEST_CASE("power_of_two: within two units in the last place for what is not posi
     CHECK(power_of_two(-std::numeric_limits<float>::infinity()) == 0);
     CHECK(std::isnan(power_of_two(std::numeric_limits<float>::quiet_NaN())));
 }
+
+}  // namespace backend_compose_exponential_test

@@ -7,6 +7,8 @@
 #include "support/backend.hpp"
 #include "support/matrix.hpp"
 
+namespace backend_compose_norm_test {
+
 using namespace hydralora;
 
 TEST_CASE("add_squared_norm: the sum of all squares in double, onto what is there; padding is not read") {
@@ -45,3 +47,5 @@ TEST_CASE("clip_factor: min(1, most / (norm + 1e-6)), 0 where the norm is not fi
     CHECK(factor(inf, inf) == 0);
     CHECK(factor(std::numeric_limits<double>::quiet_NaN(), 1) == 0);
 }
+
+}  // namespace backend_compose_norm_test

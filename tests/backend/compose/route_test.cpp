@@ -12,6 +12,8 @@
 #include "support/matrix.hpp"
 #include "support/team.hpp"
 
+namespace backend_compose_route_test {
+
 namespace {
 
 using namespace hydralora;
@@ -235,3 +237,5 @@ TEST_CASE("down and its way back: plain loops, with and without router and dx") 
 }
 
 }  // namespace
+
+}  // namespace backend_compose_route_test

@@ -8,6 +8,8 @@
 
 #include "support/team.hpp"
 
+namespace backend_compose_row_loops_test {
+
 using namespace hydralora;
 using functor::Out;
 
@@ -158,3 +160,5 @@ TEST_CASE("row loops: pieces of a row, each element once; the owner of an elemen
     });
     for (const int left : owner) CHECK(left == 0);
 }
+
+}  // namespace backend_compose_row_loops_test

@@ -6,6 +6,8 @@
 #include "support/backend.hpp"
 #include "support/matrix.hpp"
 
+namespace backend_compose_sgd_test {
+
 using namespace hydralora;
 using test::random_matrix;
 
@@ -45,3 +47,5 @@ TEST_CASE("ops::sgd: a scale of 0 writes nothing") {
     CHECK(test::same_bits(p.view(), p0.view()));
     CHECK(test::same_bits(b.view(), b0.view()));
 }
+
+}  // namespace backend_compose_sgd_test

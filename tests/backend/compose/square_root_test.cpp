@@ -6,6 +6,8 @@
 #include <bit>
 #include <limits>
 
+namespace backend_compose_square_root_test {
+
 using hydralora::functor::square_root;
 
 TEST_CASE("square_root: within one unit in the last place of the exact value over all of float's range") {
@@ -29,3 +31,5 @@ TEST_CASE("square_root: the ends of the range") {
     CHECK(std::isnan(square_root(std::numeric_limits<float>::quiet_NaN())));
     CHECK(square_root(2.0) == std::sqrt(2.0));
 }
+
+}  // namespace backend_compose_square_root_test

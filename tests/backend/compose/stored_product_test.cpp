@@ -13,6 +13,8 @@
 #include "support/draw.hpp"
 #include "support/matrix.hpp"
 
+namespace backend_compose_stored_product_test {
+
 using namespace hydralora;
 
 namespace {
@@ -135,3 +137,5 @@ TEST_CASE("stored_product: composed and the backend's own, 16 bits of both kinds
         }
     CHECK(composed.products > 0);
 }
+
+}  // namespace backend_compose_stored_product_test

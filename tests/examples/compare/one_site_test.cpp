@@ -6,6 +6,8 @@
 
 #include <vector>
 
+namespace compare_one_site_test {
+
 namespace {
 
 using namespace compare;
@@ -73,3 +75,5 @@ TEST_CASE("heads that the tasks are assigned to learn more than equal ones") {
 }
 
 }  // namespace
+
+}  // namespace compare_one_site_test

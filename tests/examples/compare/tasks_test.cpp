@@ -9,6 +9,8 @@
 #include <map>
 #include <set>
 
+namespace compare_tasks_test {
+
 namespace {
 
 using namespace compare;
@@ -100,3 +102,5 @@ TEST_CASE("training and held-out examples are drawn apart, and a number gives th
 }
 
 }  // namespace
+
+}  // namespace compare_tasks_test

@@ -22,6 +22,8 @@
 #include "support/matrix.hpp"
 #include "trainer_case.hpp"
 
+namespace trainer_adapters_test {
+
 using namespace test;
 using namespace hydralora;
 using hydra::ExportKind;
@@ -463,3 +465,5 @@ TEST_CASE("what cannot be done is refused, and nothing is left") {
     CHECK(has(merge(m.adapter("uniform"), m.base), "exists already; choose another --out"));
     CHECK(io::list_directory(m.scratch.path()) == names);
 }
+
+}  // namespace trainer_adapters_test

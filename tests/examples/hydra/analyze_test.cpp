@@ -15,6 +15,8 @@
 #include "html_structure.hpp"
 #include "io/scratch.hpp"
 
+namespace trainer_analyze_test {
+
 using namespace hydra;
 using namespace hydralora;
 using test::error_of;
@@ -331,3 +333,5 @@ TEST_CASE("analyze: adapters that cannot be compared are named, with module and 
               "rank 3 and 1 heads, adapter_config.json says 4 and 1"));
     CHECK(has(of({one, folder.scratch / "nowhere"}), "found nothing of that name"));
 }
+
+}  // namespace trainer_analyze_test

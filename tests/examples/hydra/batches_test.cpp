@@ -12,6 +12,8 @@
 #include "support/draw.hpp"
 #include "vocabulary.hpp"
 
+namespace trainer_batches_test {
+
 using namespace hydra;
 using hydralora::Index;
 
@@ -163,3 +165,5 @@ TEST_CASE("a step of packed sequences cut into parts has the rows of the whole")
         }
     }
 }
+
+}  // namespace trainer_batches_test

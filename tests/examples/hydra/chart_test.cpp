@@ -10,6 +10,8 @@
 #include "html_structure.hpp"
 #include "io/scratch.hpp"
 
+namespace trainer_chart_test {
+
 using namespace hydra;
 using test::error_of;
 using test::has;
@@ -131,3 +133,5 @@ TEST_CASE("round_ticks: few, in order, within the range, of steps 1, 2 or 5") {
     }
     for (const double bad : {gap, inf, 1e308}) CHECK(round_ticks(-bad, bad, 5).size() < 12);
 }
+
+}  // namespace trainer_chart_test

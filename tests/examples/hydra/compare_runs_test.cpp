@@ -7,6 +7,8 @@
 #include "io/scratch.hpp"
 #include "support/message_of.hpp"
 
+namespace trainer_compare_runs_test {
+
 using namespace test;
 
 namespace {
@@ -61,3 +63,5 @@ TEST_CASE("compare_runs: runs that began elsewhere show their own base, a run th
     const std::string refusal = message_of([&] { static_cast<void>(hydra::compare_runs({one, scratch / "none"})); });
     CHECK(refusal.find("no report.json") != refusal.npos);
 }
+
+}  // namespace trainer_compare_runs_test

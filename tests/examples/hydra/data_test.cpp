@@ -16,6 +16,8 @@
 #include "support/message_of.hpp"
 #include "vocabulary.hpp"
 
+namespace trainer_data_test {
+
 using namespace hydra;
 using hydralora::Index;
 
@@ -731,3 +733,5 @@ TEST_CASE("data: a line may have 16 MB and no byte more") {
     const Domain rest_of_it = read(file, {.held_out = 0, .seed = {}, .skip_unusable = true});
     CHECK((rest_of_it.train.size() == 1 && rest_of_it.unusable == 1));
 }
+
+}  // namespace trainer_data_test

@@ -23,6 +23,8 @@
 #include "own_template.hpp"
 #include "plan.hpp"
 
+namespace trainer_documents_test {
+
 using namespace hydra;
 using hydralora::Index;
 using hydralora::io::GgufArray;
@@ -592,3 +594,5 @@ TEST_CASE("an example as people see it: what is trained in brackets, nothing tha
     CHECK(has(text, end + "[[a" + end + "]]"));
     CHECK(has(text, end + "[[b" + end + "]]"));
 }
+
+}  // namespace trainer_documents_test

@@ -10,6 +10,8 @@
 #include "io/scratch.hpp"
 #include "support/draw.hpp"
 
+namespace trainer_find_components_test {
+
 using namespace hydra;
 using hydralora::Index;
 using test::error_of;
@@ -160,3 +162,5 @@ TEST_CASE("what cannot be is refused by the name of the flag or the file") {
 }
 
 }  // namespace
+
+}  // namespace trainer_find_components_test

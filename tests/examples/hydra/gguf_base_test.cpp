@@ -20,6 +20,8 @@
 #include "support/message_of.hpp"
 #include "trainer_case.hpp"
 
+namespace trainer_gguf_base_test {
+
 using namespace hydralora;
 using namespace test;
 using hydra::Outcome;
@@ -308,3 +310,5 @@ TEST_CASE("inspect tells what a GGUF file is") {
     CHECK(has(other, "No base for hydra: "));
     CHECK(has(other, "expected a field \"llama.block_count\", found none"));
 }
+
+}  // namespace trainer_gguf_base_test

@@ -22,6 +22,8 @@
 #include "support/message_of.hpp"
 #include "trainer_case.hpp"
 
+namespace trainer_huggingface_test {
+
 using namespace hydralora;
 using namespace test;
 using hydra::Outcome;
@@ -421,3 +423,5 @@ TEST_CASE("a plan beyond the machine is said, with what takes less") {
     options.loop.keep = Keep::inputs;
     CHECK(!has(hydra::memory_warning(plan, options), "--keep inputs"));
 }
+
+}  // namespace trainer_huggingface_test

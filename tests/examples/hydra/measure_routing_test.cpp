@@ -15,6 +15,8 @@
 #include "session.hpp"
 #include "trainer_case.hpp"
 
+namespace trainer_measure_routing_test {
+
 using namespace test;
 using namespace hydralora;
 using hydra::HostBackend;
@@ -338,3 +340,5 @@ TEST_CASE("Without a router there is no routing") {
     CHECK(!std::filesystem::exists(options.loop.out / "routing.jsonl"));
     CHECK(!std::filesystem::exists(options.loop.out / "routing.json"));
 }
+
+}  // namespace trainer_measure_routing_test

@@ -9,6 +9,8 @@
 #include "train_with.hpp"
 #include "trainer_case.hpp"
 
+namespace trainer_other_backend_test {
+
 using namespace test;
 using namespace hydralora;
 using hydra::Outcome;
@@ -170,3 +172,5 @@ TEST_CASE("Pretraining, scores and texts on another backend") {
     CHECK(hydra::continue_text(there.backend(), there.model(), speech, prompt, 12) ==
           hydra::continue_text(here.backend(), here.model(), speech, prompt, 12));
 }
+
+}  // namespace trainer_other_backend_test

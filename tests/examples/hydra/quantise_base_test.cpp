@@ -16,6 +16,8 @@
 #include "support/message_of.hpp"
 #include "trainer_case.hpp"
 
+namespace trainer_quantise_base_test {
+
 using namespace test;
 using namespace hydralora;
 using hydra::Outcome;
@@ -167,3 +169,5 @@ TEST_CASE("what --quantise does not go with is refused before anything is made")
     const std::string gguf = refusal([](auto& o) { o.base = o.loop.data[1]; });
     CHECK(gguf.find("a GGUF file, are used as they are stored; leave it out") != std::string::npos);
 }
+
+}  // namespace trainer_quantise_base_test

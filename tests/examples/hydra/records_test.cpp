@@ -11,6 +11,8 @@
 #include "support/draw.hpp"
 #include "support/message_of.hpp"
 
+namespace trainer_records_test {
+
 using namespace hydra;
 using hydralora::Index;
 using hydralora::text::Speaker;
@@ -442,3 +444,5 @@ TEST_CASE("records: what is wrong in an array is named where it stands") {
                            [](Record&&, const RecordPlace&) {}, {.unusable = &unusable});
           }).find("is it cut off?") != std::string::npos);
 }
+
+}  // namespace trainer_records_test

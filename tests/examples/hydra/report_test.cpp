@@ -10,6 +10,8 @@
 #include "report_runs.hpp"
 #include "support/message_of.hpp"
 
+namespace trainer_report_test {
+
 using namespace test;
 using hydralora::Index;
 
@@ -282,3 +284,5 @@ TEST_CASE("A chart draws raw numbers behind the line that smooths them") {
                 }),
                 "'one' has 2 y and 1 raw ones"));
 }
+
+}  // namespace trainer_report_test

@@ -16,6 +16,8 @@
 #include "support/draw.hpp"
 #include "trainer_case.hpp"
 
+namespace trainer_router_start_test {
+
 using namespace hydra;
 using hydralora::Target;
 using test::error_of;
@@ -335,3 +337,5 @@ TEST_CASE("the plan of memory has the inputs that the routers are fitted to, and
 }
 
 }  // namespace
+
+}  // namespace trainer_router_start_test

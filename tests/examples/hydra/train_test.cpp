@@ -11,6 +11,8 @@
 
 #include "trainer_case.hpp"
 
+namespace trainer_train_test {
+
 using namespace test;
 using hydra::Outcome;
 using hydralora::Index;
@@ -224,3 +226,5 @@ TEST_CASE("mistakes are refused before anything is made") {
     options.loop.adamw.lr = 0.5;
     CHECK(has(error_of([&] { hydra::train(options, {}); }), "the run to resume has lr = 0.01, now it is 0.5"));
 }
+
+}  // namespace trainer_train_test

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+namespace trainer_without_cuda_test {
+
 TEST_CASE("Without CUDA every command says what is missing") {
     using namespace hydra;
     const auto refusal =
@@ -13,3 +15,5 @@ TEST_CASE("Without CUDA every command says what is missing") {
     CHECK_THROWS_WITH_AS(evaluate_on_cuda({}), refusal, hydralora::Error);
     CHECK_THROWS_WITH_AS(generate_on_cuda({}), refusal, hydralora::Error);
 }
+
+}  // namespace trainer_without_cuda_test
