@@ -114,10 +114,6 @@ private:
 
     void add_conversation(const Record& record, const RecordPlace& place) {
         const Chat& how = chat(place);
-        if (!record.tools.is_null() && how.own() == nullptr)
-            place.fail("found tools: ", how.name(),
-                       " has no place for them; write them into a system prompt and leave \"tools\" out, or leave the "
-                       "record out");
         const Written conversation = rendered(how, record, place);
         note_turns(conversation, place);
         Document document = document_of(vocabulary_, how, conversation.segments);
@@ -155,7 +151,7 @@ private:
     [[nodiscard]] Written rendered(const Chat& chat, const Record& record, const RecordPlace& place) const {
         try {
             Written result = written(vocabulary_, chat, record.turns, record.tools);
-            check(record.tools.is_null() || written(vocabulary_, chat, record.turns).segments != result.segments,
+            check(!result.tools_unwritten,
                   "found tools, of which the model's chat template writes nothing; write them into a system prompt and "
                   "leave \"tools\" out, or leave the record out");
             return result;
