@@ -67,7 +67,7 @@ std::vector<const Example*> ExampleOrder::batch(Index step, Index size) {
 
 namespace {
 Index padded(const Example* example, Index multiple) {
-    return (static_cast<Index>(example->ids.size()) + multiple - 1) / multiple * multiple;
+    return padded_length(static_cast<Index>(example->ids.size()), multiple);
 }
 }  // namespace
 

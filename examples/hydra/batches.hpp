@@ -42,6 +42,11 @@ private:
     hydralora::Index epoch_ = 0;
 };
 
+/// A length with its padding to a multiple.
+[[nodiscard]] constexpr hydralora::Index padded_length(hydralora::Index length, hydralora::Index multiple) {
+    return (length + multiple - 1) / multiple * multiple;
+}
+
 /// Cuts the examples of a step, shortest first, into parts to compute one after another: sizes of the parts, which keep
 /// within `most_tokens` with padding and hold examples of similar length. How a step is cut does not change its results.
 [[nodiscard]] std::vector<hydralora::Index> cut_batch(const std::vector<const Example*>& examples,

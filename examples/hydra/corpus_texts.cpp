@@ -4,6 +4,7 @@
 
 #include <hydralora/core/check.hpp>
 #include <hydralora/io/file.hpp>
+#include <hydralora/text/white_space.hpp>
 
 #include "data_file.hpp"
 #include "record_places.hpp"
@@ -16,7 +17,7 @@ using hydralora::Index;
 
 namespace {
 
-bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n\f\v") == text.npos; }
+bool is_blank(std::string_view text) { return hydralora::text::without_outer_space(text).empty(); }
 
 /// Where the piece that begins a text ends.
 std::size_t piece_of(std::string_view text, std::size_t most) {
@@ -27,13 +28,17 @@ std::size_t piece_of(std::string_view text, std::size_t most) {
     return end;
 }
 
-std::string text_of(const Record& record) {
+/// What a record says, one turn below the other; `joined` is where the words of several are put together.
+std::string_view text_of(const Record& record, std::string& joined) {
     if (record.text) return *record.text;
-    std::string text;
+    joined.clear();
     for (const auto& turn : record.turns)
-        for (const std::string& words : {turn.reasoning, turn.content, turn.input, turn.tool_calls})
-            if (!words.empty()) text += (text.empty() ? "" : "\n") + words;
-    return text;
+        for (const std::string* words : {&turn.reasoning, &turn.content, &turn.input, &turn.tool_calls}) {
+            if (words->empty()) continue;
+            if (!joined.empty()) joined += '\n';
+            joined += *words;
+        }
+    return joined;
 }
 
 /// f(text) for the documents of a file, empty(place) for the records that are left out. unusable: see RecordReading.
@@ -44,8 +49,9 @@ void read_documents(const std::filesystem::path& path, std::size_t piece,
     const std::string_view content = data_content(file.text(), path);
     if (holds_records(path)) {
         const std::string name = path.string();
+        std::string joined;
         const auto take = [&](Record&& record, const RecordPlace& place) {
-            const std::string text = text_of(record);
+            const std::string_view text = text_of(record, joined);
             if (is_blank(text))
                 empty(place);
             else

@@ -7,7 +7,6 @@
 
 #include <hydralora/core/check.hpp>
 #include <hydralora/io/file.hpp>
-#include <hydralora/io/json.hpp>
 #include <hydralora/io/quote.hpp>
 
 #include "data_file.hpp"
@@ -26,15 +25,17 @@ struct Candidate {
     std::optional<Answer> answer;
 };
 
-/// What a file holds before the split.
+/// What a file holds before the split: a domain without its parts, and the candidates for them.
 class Contents {
 public:
-    Contents(const DataOptions& options, const Vocabulary& vocabulary)
-        : options_(options), vocabulary_(vocabulary), most_ids_(static_cast<std::size_t>(options.sequence_length)) {}
+    Contents(const DataOptions& options, const Vocabulary& vocabulary, std::string name)
+        : options_(options), vocabulary_(vocabulary), most_ids_(static_cast<std::size_t>(options.sequence_length)) {
+        domain.name = std::move(name);
+    }
 
     void add(const Record& record, const RecordPlace& place) {
         const std::size_t before = candidates.size();
-        const Index skipped_before = skipped;
+        const Index skipped_before = domain.skipped;
         const std::int32_t component = label_of(record, place);
         if (record.text) {
             look_for_controls_of_record(*record.text, place.line);
@@ -45,14 +46,15 @@ public:
                 for (const std::string* words : {&turn.content, &turn.input, &turn.reasoning})
                     look_for_controls_of_record(*words, place.line);
         }
+        if (candidates.size() > before) name_label(record, component);
         for (std::size_t i = before; i < candidates.size(); ++i) candidates[i].example.component = component;
-        if (skipped > 0 && skipped_before == 0) first_skipped = hydralora::concat("line ", place.line);
+        if (domain.skipped > 0 && skipped_before == 0) domain.first_skipped = hydralora::concat("line ", place.line);
     }
 
     void add_text(std::string_view text) {
         ++records;
         if (text.empty()) {
-            ++skipped;
+            ++domain.skipped;
             return;
         }
         const Document document = document_of(vocabulary_, text);
@@ -79,51 +81,52 @@ public:
         if (none) control_line = line;
     }
 
+    Domain domain;
     std::vector<Candidate> candidates;
-    Index records = 0, truncated = 0, skipped = 0, conversations = 0, unwritten = 0, untrained = 0;
-    std::string first_skipped, first_unwritten, first_untrained;
+    Index records = 0;
     RecordNotes notes;
     Unusable unusable;
     Index controls = 0, control_line = 0;  // control tokens spelt in texts, and where the first is
     std::string first_control;
 
 private:
+    /// The number of the record's label: the next one for a new label, -1 where none is asked for.
     [[nodiscard]] std::int32_t label_of(const Record& record, const RecordPlace& place) const {
         constexpr std::size_t most = 1024;  // as many as an adapter may have heads
         if (options_.labels == nullptr) return -1;
-        auto& [field, names] = *options_.labels;
+        const auto& [field, names] = *options_.labels;
         if (!record.label)
             place.fail("expected the field ", hydralora::io::in_quotes(field),
                        " in every record, as --component-field asks, found none; add it, or name another");
-        auto found = std::find(names.begin(), names.end(), *record.label);
-        if (found == names.end()) {
-            if (names.size() == most)
-                place.fail("more than ", most, " values of the field ", hydralora::io::in_quotes(field),
-                           "; expected one that names a few components");
-            found = names.insert(names.end(), *record.label);
-        }
+        const auto found = std::find(names.begin(), names.end(), *record.label);
+        if (found == names.end() && names.size() == most)
+            place.fail("more than ", most, " values of the field ", hydralora::io::in_quotes(field),
+                       "; expected one that names a few components");
         return static_cast<std::int32_t>(found - names.begin());
+    }
+
+    /// Of a record that gave an example.
+    void name_label(const Record& record, std::int32_t number) const {
+        if (number < 0) return;
+        auto& names = options_.labels->names;
+        if (static_cast<std::size_t>(number) == names.size()) names.push_back(*record.label);
     }
 
     void add_conversation(const Record& record, const RecordPlace& place) {
         const Chat& how = chat(place);
-        if (!record.tools.empty() && how.own() == nullptr)
-            place.fail("found tools: ", how.name(),
-                       " has no place for them; write them into a system prompt and leave \"tools\" out, or leave the "
-                       "record out");
         const Written conversation = rendered(how, record, place);
         note_turns(conversation, place);
         Document document = document_of(vocabulary_, how, conversation.segments);
         ++records;
-        ++conversations;
+        ++domain.conversations;
         // What follows the last answer teaches nothing.
         if (document.said.empty() || document.said.front().begin > most_ids_) {
-            ++skipped;
+            ++domain.skipped;
             return;
         }
         std::size_t length = document.said.back().end - 1;
         if (length > most_ids_) {
-            ++truncated;
+            ++domain.truncated;
             length = most_ids_;
         }
         std::optional<Answer> answer = last_answer(document);
@@ -147,10 +150,8 @@ private:
     }
     [[nodiscard]] Written rendered(const Chat& chat, const Record& record, const RecordPlace& place) const {
         try {
-            const hydralora::io::Json tools =
-                record.tools.empty() ? hydralora::io::Json() : hydralora::io::parse_json(record.tools, "tools");
-            Written result = written(vocabulary_, chat, record.turns, tools);
-            check(tools.is_null() || written(vocabulary_, chat, record.turns).segments != result.segments,
+            Written result = written(vocabulary_, chat, record.turns, record.tools);
+            check(!result.tools_unwritten,
                   "found tools, of which the model's chat template writes nothing; write them into a system prompt and "
                   "leave \"tools\" out, or leave the record out");
             return result;
@@ -165,8 +166,8 @@ private:
             count += static_cast<Index>(turns.size());
             if (first.empty()) first = hydralora::concat("turn ", turns.front() + 1, " of line ", place.line);
         };
-        note(conversation.unwritten, unwritten, first_unwritten);
-        note(conversation.untrained, untrained, first_untrained);
+        note(conversation.unwritten, domain.unwritten, domain.first_unwritten);
+        note(conversation.untrained, domain.untrained, domain.first_untrained);
     }
 
     /// The last that begins within the sequence length.
@@ -189,50 +190,39 @@ void check_options(const DataOptions& options) {
           ", expected a number in [0, 1]");
 }
 
-Contents contents_of(std::string_view bytes, const std::filesystem::path& path, const DataOptions& options,
-                     const Vocabulary& vocabulary) {
-    const std::string name = path.string();
-    const std::string_view content = data_content(bytes, path);
-    Contents contents(options, vocabulary);
-    if (holds_records(path)) {
-        read_records(content, name, [&](Record&& record, const RecordPlace& place) { contents.add(record, place); },
-                     {.field = options.labels != nullptr ? options.labels->field : std::string_view{},
-                      .notes = &contents.notes,
-                      .unusable = options.skip_unusable ? &contents.unusable : nullptr});
-        const Unusable& unusable = contents.unusable;
-        check(contents.records > 0 || unusable.count == 0, name, ": none of its ", unusable.count,
-              " records can be used, the first because of ", unusable.first);
-        check(contents.records > 0, name,
-              ": no trainable token: expected at least one record, found only blank lines or an empty array; ",
-              record_forms);
-    } else {
-        check(options.labels == nullptr, name, ": a plain text has no fields, as --component-field asks; write it as ",
-              "records {\"text\": ...} with the field, or take --component-of files");
-        contents.add_text(content);
-        contents.look_for_controls(content, 1);
-    }
-    check(!contents.candidates.empty(), name, ": no trainable token: all ", contents.records,
-          " records have an empty text, no turn of the assistant, or a prompt that fills the sequence length of ",
-          options.sequence_length, "; raise the sequence length or leave the file out");
-    return contents;
+/// Reads the records of a file; throws unless one can be used.
+void add_records(Contents& contents, std::string_view content, const std::string& name, const DataOptions& options) {
+    read_records(content, name, [&](Record&& record, const RecordPlace& place) { contents.add(record, place); },
+                 {.field = options.labels != nullptr ? options.labels->field : std::string_view{},
+                  .notes = &contents.notes,
+                  .unusable = options.skip_unusable ? &contents.unusable : nullptr});
+    const Unusable& unusable = contents.unusable;
+    contents.domain.unusable = unusable.count;
+    check(contents.records > 0 || unusable.count == 0, name, ": none of its ", unusable.count,
+          " records can be used, the first because of ", unusable.first);
+    check(contents.records > 0, name,
+          ": no trainable token: expected at least one record, found only blank lines or an empty array; ",
+          record_forms);
 }
 
-/// What its reader should know, in sentences.
-std::vector<std::string> notes_of(const Contents& contents, std::string_view bytes, const std::filesystem::path& path) {
+/// "3 records skipped that cannot be used, ..."
+std::string note_of(const Unusable& unusable) {
+    std::string places;
+    for (const std::string& place : unusable.places) places += (places.empty() ? "" : ", ") + place;
+    return hydralora::concat(
+        unusable.count, unusable.count == 1 ? " record" : " records", " skipped that cannot be used, at ", places,
+        unusable.count > static_cast<Index>(unusable.places.size()) ? ", ..." : "", "; the first: ", unusable.first);
+}
+
+/// What the reader of a file should know, in sentences; more: of a plain text.
+std::vector<std::string> notes_of(const Contents& contents, const std::string& name,
+                                  const std::vector<std::string>& more) {
     using hydralora::concat;
     std::vector<std::string> notes;
-    const std::string name = path.string();
     const auto add = [&](std::string_view what) { notes.push_back(concat(name, ": ", what)); };
-    if (const Unusable& unusable = contents.unusable; unusable.count > 0) {
-        std::string places;
-        for (const std::string& place : unusable.places) places += (places.empty() ? "" : ", ") + place;
-        add(concat(unusable.count, unusable.count == 1 ? " record" : " records", " skipped that cannot be used, at ",
-                   places, unusable.count > static_cast<Index>(unusable.places.size()) ? ", ..." : "",
-                   "; the first: ", unusable.first));
-    }
+    if (contents.unusable.count > 0) add(note_of(contents.unusable));
     for (const std::string& line : contents.notes.lines()) add(line);
-    if (!holds_records(path))
-        for (const std::string& line : notes_of_text(data_content(bytes, path), path)) add(line);
+    for (const std::string& line : more) add(line);
     if (contents.controls > 0)
         notes.push_back(concat(
             contents.controls,
@@ -242,24 +232,35 @@ std::vector<std::string> notes_of(const Contents& contents, std::string_view byt
     return notes;
 }
 
+Contents contents_of(std::string_view bytes, const std::filesystem::path& path, const DataOptions& options,
+                     const Vocabulary& vocabulary) {
+    const std::string name = path.string();
+    const std::string_view content = data_content(bytes, path);
+    Contents contents(options, vocabulary, path.stem().string());
+    std::vector<std::string> more;
+    if (holds_records(path)) {
+        add_records(contents, content, name, options);
+    } else {
+        check(options.labels == nullptr, name, ": a plain text has no fields, as --component-field asks; write it as ",
+              "records {\"text\": ...} with the field, or take --component-of files");
+        contents.add_text(content);
+        contents.look_for_controls(content, 1);
+        more = notes_of_text(content, path);
+    }
+    check(!contents.candidates.empty(), name, ": no trainable token: all ", contents.records,
+          " records have an empty text, no turn of the assistant, or a prompt that fills the sequence length of ",
+          options.sequence_length, "; raise the sequence length or leave the file out");
+    contents.domain.notes = notes_of(contents, name, more);
+    return contents;
+}
+
 }  // namespace
 
 Domain read_domain(std::string_view content, const std::filesystem::path& path, const DataOptions& options,
                    const Vocabulary& vocabulary) {
     check_options(options);
     Contents contents = contents_of(content, path, options, vocabulary);
-    Domain domain;
-    domain.name = path.stem().string();
-    domain.truncated = contents.truncated;
-    domain.skipped = contents.skipped;
-    domain.first_skipped = contents.first_skipped;
-    domain.unusable = contents.unusable.count;
-    domain.notes = notes_of(contents, content, path);
-    domain.conversations = contents.conversations;
-    domain.unwritten = contents.unwritten;
-    domain.untrained = contents.untrained;
-    domain.first_unwritten = contents.first_unwritten;
-    domain.first_untrained = contents.first_untrained;
+    Domain& domain = contents.domain;
     std::vector<const Example*> examples;
     for (const Candidate& candidate : contents.candidates) examples.push_back(&candidate.example);
     const std::vector<bool> held_out = held_out_of(examples, options.held_out, options.seed, domain.name);
@@ -278,7 +279,7 @@ Domain read_domain(std::string_view content, const std::filesystem::path& path, 
         domain.train =
             pack(std::move(domain.train), options.packing, options.sequence_length, options.seed, domain.name);
     }
-    return domain;
+    return std::move(domain);
 }
 
 void say_notes(const std::vector<Domain>& domains) {

@@ -9,6 +9,8 @@
 #include <hydralora/io/json.hpp>
 #include <hydralora/io/quote.hpp>
 
+#include "letters.hpp"
+#include "lines.hpp"
 #include "record_places.hpp"
 
 namespace hydra {
@@ -18,16 +20,6 @@ using hydralora::concat;
 using hydralora::Index;
 
 namespace {
-
-/// Calls f(line, number) for each line, until it returns false.
-template <class F>
-void each_line(std::string_view text, F&& f) {
-    for (Index number = 1; !text.empty(); ++number) {
-        const std::string_view line = text.substr(0, text.find('\n'));
-        if (!f(line, number)) return;
-        text.remove_prefix(std::min(line.size() + 1, text.size()));
-    }
-}
 
 /// Whether the first line that is not blank is a JSON object, or the text an array of some.
 bool begins_with_record(std::string_view text) {
@@ -42,13 +34,6 @@ bool begins_with_record(std::string_view text) {
     } catch (const hydralora::Error&) {  // it is a text
     }
     return found;
-}
-
-bool ends_in(const std::filesystem::path& path, std::string_view ending) {
-    std::string extension = path.extension().string();
-    for (char& c : extension)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return extension == ending;
 }
 
 }  // namespace
@@ -74,11 +59,12 @@ std::string_view data_content(std::string_view bytes, const std::filesystem::pat
 
 std::vector<std::string> notes_of_text(std::string_view text, const std::filesystem::path& path) {
     std::vector<std::string> notes;
+    const std::string extension = small_extension(path);
     if (begins_with_record(text))
         notes.emplace_back(
             "it begins with a JSON record, but its name does not end in .jsonl, .ndjson or .json: it is learnt as a "
             "text, with its braces and keys; rename it to have records");
-    else if (ends_in(path, ".csv") || ends_in(path, ".tsv"))
+    else if (extension == ".csv" || extension == ".tsv")
         notes.emplace_back(
             "a table by its name is learnt as a text, with its commas; for records write it as JSON lines: "
             "pandas.read_csv(FILE).to_json(NEW, orient=\"records\", lines=True)");

@@ -63,10 +63,7 @@ public:
         }
         if constexpr (!whole_model)
             if (options_.routing.balance > 0 || options_.routing.z > 0) routing_.emplace(be, params);
-        if (options_.steps == 0)
-            options_.steps = std::max(
-                Index{1}, static_cast<Index>(std::llround(options_.epochs * static_cast<double>(order_.epoch()) /
-                                                          static_cast<double>(options_.batch))));
+        options_.steps = steps_of(options_, order_.epoch());
         schedule_ = {options_.schedule, options_.steps, options_.warm_up, options_.final_ratio};
         cache_.keep = options.keep;
         schedule_.validate();
@@ -103,7 +100,7 @@ public:
     }
 
     /// evaluate(step) is called every evaluate_every steps but the last. What a step keeps for its way back is given back before,
-    /// and at the end, so that an evaluation has that memory.
+    /// and at the end, so that an evaluation has that memory; with options.graph it is kept, see release_cache.
     template <class Evaluate>
     LoopResult run(Evaluate&& evaluate) {
         const auto before = run_.open_metrics(step_);
@@ -150,7 +147,7 @@ private:
         return std::chrono::duration<double>(Clock::now() - begin).count();
     }
 
-    /// A recorded step has the addresses of its cache, which stays.
+    /// Gives back what a step keeps for its way back; not with options.graph, for a recorded step has its addresses.
     void release_cache() {
         if (options_.graph) return;
         cache_ = {};

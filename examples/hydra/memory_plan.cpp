@@ -42,7 +42,7 @@ template <class Set, class Grads>
 Index run_steps(P& be, const Llama<P>& model, Set& params, const Grads& grad_views, const TrainOptions& options,
                 Index before) {
     const LoopOptions& loop = options.loop;
-    const Index padded = (loop.sequence_length + slab_rows - 1) / slab_rows * slab_rows;
+    const Index padded = padded_length(loop.sequence_length, slab_rows);
     const Index part = std::max(Index{1}, loop.batch * loop.sequence_length / loop.accumulation / padded);
     auto state = loop.adamw.init(be, params);
     const Index held = be.memory().now - before;
@@ -70,6 +70,69 @@ Index run_steps(P& be, const Llama<P>& model, Set& params, const Grads& grad_vie
     return held;
 }
 
+/// The steps of training all of a model. Returns what run_steps does.
+Index run_whole(P& be, const LlamaConfig& config, const TrainOptions& options) {
+    const Index before = be.memory().now;
+    const auto shapes = weight_shapes(config);
+    auto trained = make_buffers(be, shapes), grads = make_buffers(be, shapes);
+    ParamBuffer<P> head;
+    auto grad_views = views(grads);
+    if (config.lm_head == LmHead::tied) {
+        head = ParamBuffer<P>(be, config.vocabulary, config.width);
+        grad_views.lm_head = head.view();
+    }
+    const Llama<P> model(be, config, views(std::as_const(trained)));
+    return run_steps(be, model, trained, grad_views, options, before);
+}
+
+/// The steps of training adapters. Returns what run_steps does. joined: the bytes of the joined projections, null where there
+/// are none.
+Index run_adapters(P& be, const LlamaConfig& config, const LlamaWeights<StoredView<P>>& weights,
+                   const TrainOptions& options, Index* joined) {
+    const Index before = be.memory().now;
+    const auto shapes = adapter_shapes(config, options.adapter);
+    auto trained = make_buffers(be, shapes), grads = make_buffers(be, shapes);
+    const auto adapters = views(std::as_const(trained));
+    if (joined == nullptr) {
+        const Llama<P> model(be, config, weights, options.adapter, adapters);
+        return run_steps(be, model, trained, views(grads), options, before);
+    }
+    const Index without = be.memory().now;
+    JoinedProjections<P> projections(be, config, options.adapter);  // for the room that they want behind rows
+    *joined = be.memory().now - without;
+    const Llama<P> model(be, config, weights, options.adapter, adapters, projections);
+    return run_steps(be, model, trained, views(grads), options, before + *joined);
+}
+
+/// Bytes of a base on a GPU, without what is quantised.
+Index copied_weights(const LlamaConfig& config, const LlamaWeights<Shape>& shapes, const TrainOptions& options) {
+    Index elements = 0;
+    visit(
+        [&](const ParamPath& path, const Shape& shape) {
+            if (!quantises(options.quantise, config.lm_head, path.name())) elements += shape.size();
+        },
+        shapes);
+    return elements * (options.loop.place.numbers == Numbers::bfloat16 ? 2 : 4);
+}
+
+/// What start_routers holds at once: a forward pass with all it keeps, the inputs that are read of it, and on the processor
+/// the fits and the means of those inputs.
+Index router_start_bytes(P& be, const Llama<P>& bare, const LlamaConfig& config, const TrainOptions& options) {
+    const Index before = be.memory().now, sequences = static_cast<Index>(probed_together),
+                padded = padded_length(options.loop.sequence_length, slab_rows), tokens = sequences * padded;
+    const auto inputs = probe_inputs(config, options.adapter);
+    Index widest = 0;
+    for (const ProbeInput& input : inputs) widest = std::max(widest, input.in);
+    Llama<P>::Cache cache;
+    bare.forward(be, token_batch(be, sequences, padded), cache, {.mode = Mode::inference});
+    const ActivationBuffer<P> read(be, tokens, widest);
+    const Index here = be.memory().now - before;
+    if (options.loop.place.device == Device::cuda) return here;  // the others are the host's
+    const Index components = std::max(options.adapter.adapter.heads, options.components.clusters);
+    const bool pools = options.adapter.adapter.router_pooling == RouterPooling::context;
+    return here + probe_bytes(inputs, components) + (pools ? tokens * widest * static_cast<Index>(sizeof(float)) : 0);
+}
+
 Index packed_bytes(const LlamaConfig& config, const LlamaAdapterConfig& adapters, PanelStorage storage) {
     Index bytes = 0;
     for (const Target t : adapters.targets)
@@ -95,8 +158,7 @@ MemoryPlan memory_plan(const LlamaConfig& config, const BaseBytes& base, std::op
     plan.weights = base.files - base.quantised.before;
     plan.quantised = base.quantised.after;
     plan.loading = base.quantised.before > 0 ? base.files : 0;
-    const Index threads =
-        options.loop.threads > 0 ? options.loop.threads : Index{available_processors()};
+    const Index threads = options.loop.threads > 0 ? options.loop.threads : Index{available_processors()};
     plan.threads = panel::workspace_bytes(threads);
 
     const bool gpu = options.loop.place.device == Device::cuda;
@@ -105,14 +167,7 @@ MemoryPlan memory_plan(const LlamaConfig& config, const BaseBytes& base, std::op
     const auto shapes = weight_shapes(config);
     plan.device = options.loop.place.device;
     if (gpu) {
-        Index elements = 0;
-        visit(
-            [&](const ParamPath& path, const Shape& shape) {
-                if (!quantises(options.quantise, config.lm_head, path.name())) elements += shape.size();
-            },
-            shapes);
-        plan.weights = elements * (options.loop.place.numbers == Numbers::bfloat16 ? 2 : 4);
-        if (options.method == Method::full) plan.weights = 0;  // they are what is trained
+        plan.weights = options.method == Method::full ? 0 : copied_weights(config, shapes, options);
         plan.threads = plan.process = plan.loading = 0;
     }
     const auto make_views = [&](const ParamPath&, const Shape& s) {
@@ -120,47 +175,19 @@ MemoryPlan memory_plan(const LlamaConfig& config, const BaseBytes& base, std::op
     };
     const auto weights = map_params<StoredView<P>>(shapes, make_views);
     const Llama<P> bare(be, config, weights);
-    const Index before = be.memory().now;
     Index joined = 0;
     if (options.method == Method::full) {
-        auto trained = make_buffers(be, shapes), grads = make_buffers(be, shapes);
-        ParamBuffer<P> head;
-        auto grad_views = views(grads);
-        if (config.lm_head == LmHead::tied) {
-            head = ParamBuffer<P>(be, config.vocabulary, config.width);
-            grad_views.lm_head = head.view();
-        }
-        const Llama<P> model(be, config, views(std::as_const(trained)));
-        plan.parameters = run_steps(be, model, trained, grad_views, options, before);
+        plan.parameters = run_whole(be, config, options);
     } else {
-        const auto adapter = adapter_shapes(config, options.adapter);
-        auto trained = make_buffers(be, adapter), grads = make_buffers(be, adapter);
-        const auto adapters = views(std::as_const(trained));
-        if (gpu ? options.quantise == Quantise::none : panels.has_value()) {
-            const Index without = be.memory().now;
-            JoinedProjections<P> projections(be, config, options.adapter);  // for the room that they want behind rows
-            joined = be.memory().now - without;
-            const Llama<P> model(be, config, weights, options.adapter, adapters, projections);
-            plan.parameters = run_steps(be, model, trained, views(grads), options, before + joined);
-        } else {
-            const Llama<P> model(be, config, weights, options.adapter, adapters);
-            plan.parameters = run_steps(be, model, trained, views(grads), options, before);
-        }
+        const bool joins = gpu ? options.quantise == Quantise::none : panels.has_value();
+        plan.parameters = run_adapters(be, config, weights, options, joins ? &joined : nullptr);
         if (!gpu && panels) plan.packed = packed_bytes(config, options.adapter, *panels) + base.codes;
         plan.in_place = panels == PanelStorage::in_place;
     }
     plan.activations = be.memory().peak - plan.parameters - joined;
-    if (options.method == Method::adapter && options.components.router == RouterInit::components) {
-        const Index without = be.memory().now,
-                    padded = (options.loop.sequence_length + slab_rows - 1) / slab_rows * slab_rows;
-        Llama<P>::Cache cache;
-        bare.forward(be, token_batch(be, static_cast<Index>(probed_together), padded), cache,
-                     {.mode = Mode::inference});
-        const Index fits = gpu ? 0
-                               : probe_bytes(probe_inputs(config, options.adapter),
-                                             std::max(options.adapter.adapter.heads, options.components.clusters));
-        plan.routers = std::max(Index{0}, be.memory().now - without + fits - plan.parameters - plan.activations);
-    }
+    if (options.method == Method::adapter && options.components.router == RouterInit::components)
+        plan.routers =
+            std::max(Index{0}, router_start_bytes(be, bare, config, options) - plan.parameters - plan.activations);
     return plan;
 }
 

@@ -102,6 +102,12 @@ Json to_json(const TrainOptions& o) {
     return json.set("dropout_mask", enum_name(a.dropout_mask, adapter_names::dropout_mask));
 }
 
+Index steps_of(const LoopOptions& o, Index sequences) {
+    if (o.steps > 0) return o.steps;
+    const double steps = o.epochs * static_cast<double>(sequences) / static_cast<double>(o.batch);
+    return std::max(Index{1}, static_cast<Index>(std::llround(steps)));
+}
+
 void check_place(const Place& place) {
     check(place.device == Device::cuda || place.numbers == Numbers::float32,
           "--numbers bfloat16: computed on --device cuda; the processor computes in float");
@@ -113,7 +119,7 @@ void check_sequence_length(Index length, Index least) {
 }
 
 void check_padded_length(Index length, Index most, const char* what) {
-    const Index padded = (length + slab_rows - 1) / slab_rows * slab_rows;
+    const Index padded = padded_length(length, slab_rows);
     check(padded <= most, "--length ", length, ": sequences are padded to ", padded, " tokens, ", what, " = ", most,
           "; ask for ", most / slab_rows * slab_rows, " at most");
 }

@@ -75,6 +75,9 @@ struct LoopOptions {
     RoutingPolicy routing;
 };
 
+/// Optimiser steps of a run over so many sequences an epoch: as many as are asked for, or of the epochs, at least one.
+[[nodiscard]] Index steps_of(const LoopOptions& options, Index sequences);
+
 struct PretrainOptions {
     LoopOptions loop;
     hydralora::LlamaConfig model;

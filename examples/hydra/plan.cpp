@@ -33,9 +33,7 @@ std::string parameters_text(const TrainOptions& options, const BaseModel& base) 
 /// The mean of the first steps, as they would be computed.
 std::string steps_text(const LoopOptions& loop, const std::vector<Domain>& domains) {
     ExampleOrder order(domains, loop.mix, Seed{loop.seed});
-    const Index by_epochs = static_cast<Index>(
-        std::llround(loop.epochs * static_cast<double>(order.epoch()) / static_cast<double>(loop.batch)));
-    const Index steps = loop.steps > 0 ? loop.steps : std::max(Index{1}, by_epochs);
+    const Index steps = steps_of(loop, order.epoch());
     const Index most_tokens = loop.batch * loop.sequence_length / loop.accumulation;
     const Index seen = std::min(steps, Index{20});
     Index tokens = 0, padded = 0, labelled = 0;

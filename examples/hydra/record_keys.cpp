@@ -6,6 +6,9 @@
 #include <utility>
 
 #include <hydralora/io/file_kind.hpp>
+#include <hydralora/text/white_space.hpp>
+
+#include "letters.hpp"
 
 namespace hydra {
 namespace {
@@ -189,13 +192,11 @@ constexpr std::pair<std::string_view, TurnKey> turn_keys[] = {
     {"videos", TurnKey::media},
 };
 
-/// A name as it may be meant: in small letters, without blanks and a byte order mark around it.
+/// A name as it may be meant: in small letters, without white space and a byte order mark around it.
 std::string in_small(std::string_view name) {
-    name = hydralora::io::without_byte_order_mark(name);
-    while (!name.empty() && name.front() == ' ') name.remove_prefix(1);
-    while (!name.empty() && name.back() == ' ') name.remove_suffix(1);
-    std::string small;
-    for (const char c : name) small += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c == '-' ? '_' : c;
+    name = hydralora::text::without_outer_space(hydralora::io::without_byte_order_mark(name));
+    std::string small = small_letters(name);
+    std::replace(small.begin(), small.end(), '-', '_');
     return small;
 }
 

@@ -5,6 +5,9 @@
 
 #include <hydralora/io/file_kind.hpp>
 
+#include "letters.hpp"
+#include "lines.hpp"
+
 namespace hydra {
 
 using hydralora::Index;
@@ -33,17 +36,10 @@ namespace {
 constexpr std::string_view white_space = " \t\r\n";
 
 void read_lines(std::string_view text, std::string_view path, const TakeRecord& take) {
-    RecordPlace place{path, 0};
-    while (!text.empty()) {
-        ++place.line;
-        const std::string_view line = text.substr(0, text.find('\n'));
-        text.remove_prefix(std::min(line.size() + 1, text.size()));
-        if (line.size() > record_limit)
-            RecordPlace{path, place.line, static_cast<Index>(record_limit) + 1}.fail(
-                "expected at most ", record_limit, " bytes in a line, found ", line.size(), "; split the record");
-        if (line.find_first_not_of(white_space) == std::string_view::npos) continue;
-        if (take(line, place) == Reading::stop) return;
-    }
+    each_line(text, [&](std::string_view line, Index number) {
+        if (line.find_first_not_of(white_space) == std::string_view::npos) return true;
+        return take(line, {path, number}) == Reading::go_on;
+    });
 }
 
 /// Reads over the array once, cutting it at the commas of its own level; each record is then parsed by itself.
@@ -60,8 +56,7 @@ public:
             const RecordPlace begin = place_;
             if (!at_end() && text_[at_] == ']')
                 begin.fail("expected a record after the comma, found the end of the array; remove the comma");
-            const std::string_view element = cut(begin);
-            if (take(element, begin) == Reading::stop) return;
+            if (take(cut(), begin) == Reading::stop) return;
             more = !at_end() && text_[at_] == ',';
             if (more) {
                 step();
@@ -88,15 +83,12 @@ private:
         while (!at_end() && white_space.find(text_[at_]) != std::string_view::npos) step();
     }
     /// Up to the comma or bracket that ends it, or the end of the text.
-    std::string_view cut(const RecordPlace& begin) {
+    std::string_view cut() {
         const std::size_t first = at_;
         std::size_t depth = 0;
         bool in_string = false;
         for (; !at_end(); step()) {
             const char c = text_[at_];
-            if (at_ - first > record_limit)
-                begin.fail("expected a record of at most ", record_limit,
-                           " bytes here, found a longer one; split it, or close the bracket or quote that is open");
             if (in_string) {
                 if (c == '\\' && at_ + 1 < text_.size()) step();
                 if (c == '"') in_string = false;
@@ -121,9 +113,7 @@ private:
 }  // namespace
 
 bool holds_records(const std::filesystem::path& path) {
-    std::string extension = path.extension().string();
-    for (char& c : extension)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    const std::string extension = small_extension(path);
     return extension == ".jsonl" || extension == ".ndjson" || extension == ".json";
 }
 

@@ -49,8 +49,8 @@ inline constexpr hydralora::io::JsonLimits record_limits{.bytes = record_limit, 
 enum class Reading { go_on, stop };
 using TakeRecord = std::function<Reading(std::string_view record, const RecordPlace& place)>;
 
-/// Calls `take` for the text of each record, in order. The text is an array if its first character is [, else JSON lines,
-/// of which blank ones are passed over. Throws hydralora::Error that begins with `path`:line:column.
+/// Calls `take` for the text of each record, in order, however long it is. The text is an array if its first character is [,
+/// else JSON lines, of which blank ones are passed over. Throws hydralora::Error that begins with `path`:line:column.
 void cut_records(std::string_view text, std::string_view path, const TakeRecord& take);
 
 }  // namespace hydra

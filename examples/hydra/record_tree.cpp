@@ -1,6 +1,5 @@
 #include "record_tree.hpp"
 
-#include <cmath>
 #include <cstdint>
 #include <utility>
 
@@ -9,6 +8,7 @@
 namespace hydra {
 namespace {
 
+using hydralora::io::Json;
 using hydralora::io::JsonPlace;
 using Kind = RecordValue::Kind;
 
@@ -18,9 +18,9 @@ public:
     explicit TreeBuilder(const JsonPlace& place) : place_(place) {}
 
     void null() { add(Kind::null); }
-    void boolean(bool value) { add(Kind::boolean, value).truth = value; }
-    void integer(std::int64_t value) { number(static_cast<double>(value), std::to_string(value)); }
-    void unsigned_integer(std::uint64_t value) { number(static_cast<double>(value), std::to_string(value)); }
+    void boolean(bool value) { add(Kind::boolean).truth = value; }
+    void integer(std::int64_t value) { number(value, std::to_string(value)); }
+    void unsigned_integer(std::uint64_t value) { number(value, std::to_string(value)); }
     void real(double value, const std::string& spelling) { number(value, spelling); }
     void string(std::string&& value) { add(Kind::string).text = std::move(value); }
     void key(std::string&& name) { open_.back()->keys.push_back({std::move(name), place_.at()}); }
@@ -31,9 +31,9 @@ public:
     [[nodiscard]] RecordValue take() { return std::move(root_); }
 
 private:
-    void number(double value, std::string spelling) {
+    void number(Json value, std::string spelling) {
         RecordValue& added = add(Kind::number);
-        added.number = value;
+        added.number = std::move(value);
         added.text = std::move(spelling);
     }
     void close() {
@@ -41,14 +41,10 @@ private:
         open_.pop_back();
     }
     /// Stays where it is while the containers around it are open, for nothing is added to them meanwhile.
-    RecordValue& add(Kind kind, bool truth = false) {
+    RecordValue& add(Kind kind) {
         RecordValue& value = open_.empty() ? root_ : open_.back()->elements.emplace_back();
         value.kind = kind;
         value.at = place_.at();
-        if (open_.empty() && !value.is(Kind::object)) {
-            value.truth = truth;
-            place_.fail("expected an object, found ", value.described());
-        }
         return value;
     }
 
@@ -77,14 +73,6 @@ std::string_view RecordValue::described() const {
     return "an object";
 }
 
-std::optional<std::string> RecordValue::whole() const {
-    if (kind != Kind::number) return std::nullopt;
-    if (text.find_first_of(".eE") == text.npos) return text;
-    constexpr double most = 9007199254740992.0;  // 2^53: further on a double has lost digits
-    if (!(std::abs(number) <= most) || number != std::trunc(number)) return std::nullopt;
-    return std::to_string(static_cast<std::int64_t>(number));
-}
-
 const RecordValue* RecordValue::find(std::string_view key) const {
     for (std::size_t i = 0; i < keys.size(); ++i)
         if (keys[i].name == key) return &elements[i];
@@ -94,7 +82,10 @@ const RecordValue* RecordValue::find(std::string_view key) const {
 RecordValue read_record_tree(JsonPlace& place) {
     TreeBuilder builder(place);
     hydralora::io::parse_json_events(place, record_limits, builder);
-    return builder.take();
+    RecordValue root = builder.take();
+    if (root.is(Kind::object)) return root;
+    place.move_to(root.at);
+    place.fail("expected an object, found ", root.described());
 }
 
 }  // namespace hydra

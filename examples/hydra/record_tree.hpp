@@ -1,6 +1,8 @@
 // One JSON record as a tree that knows where its values stand.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,7 +21,7 @@ struct RecordValue {
 
     Kind kind = Kind::null;
     bool truth = false;
-    double number = 0;
+    hydralora::io::Json number{};
     std::string text{};                   ///< of a string; spelling of a number
     std::vector<Key> keys{};              ///< of an object
     std::vector<RecordValue> elements{};  ///< of an array; of an object, those of its keys
@@ -36,13 +38,23 @@ struct RecordValue {
     [[nodiscard]] std::string_view described() const;
     /// The spelling in the file, of a container.
     [[nodiscard]] std::string_view spelling() const { return {at - 1, static_cast<std::size_t>(end - at) + 1}; }
-    /// The number if it is whole, as 2 of 2.0 too.
-    [[nodiscard]] std::optional<std::string> whole() const;
+    /// The number if it is whole, see Json::whole.
+    [[nodiscard]] std::optional<std::int64_t> whole() const { return number.whole(); }
     /// The value of a key, nullptr if there is none.
     [[nodiscard]] const RecordValue* find(std::string_view key) const;
 };
 
-/// Reads the text of an object, to which the places point. Throws hydralora::Error as parse_json does, of a file "".
+/// A key of an object with its value, or none.
+struct RecordMember {
+    const std::string* name = nullptr;
+    const RecordValue* value = nullptr;
+
+    explicit operator bool() const { return value != nullptr; }
+    [[nodiscard]] bool filled() const { return value != nullptr && !value->is_empty(); }
+};
+
+/// Reads the text of an object, to which the places point. Throws hydralora::Error as parse_json does, of a file "", and for
+/// what is no object.
 [[nodiscard]] RecordValue read_record_tree(hydralora::io::JsonPlace& place);
 
 }  // namespace hydra

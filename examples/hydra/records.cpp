@@ -7,8 +7,8 @@
 #include <utility>
 
 #include <hydralora/io/json.hpp>
-#include <hydralora/io/json_write.hpp>
 #include <hydralora/io/quote.hpp>
+#include <hydralora/text/white_space.hpp>
 
 #include "record_keys.hpp"
 #include "record_tree.hpp"
@@ -27,13 +27,8 @@ using hydralora::text::Conversation;
 using hydralora::text::Loss;
 using hydralora::text::Speaker;
 using hydralora::text::Turn;
+using hydralora::text::without_outer_space;
 using Kind = RecordValue::Kind;
-
-std::string_view without_space(std::string_view text) {
-    constexpr std::string_view space = " \t\r\n";
-    const std::size_t first = text.find_first_not_of(space);
-    return first == text.npos ? std::string_view{} : text.substr(first, text.find_last_not_of(space) + 1 - first);
-}
 
 /// Finds out what form a record has, and makes it.
 class RecordReader {
@@ -43,10 +38,7 @@ public:
 
     Record read() {
         desk_.check_keys_once(record_);
-        for (std::size_t i = 0; i < record_.keys.size(); ++i)
-            if (const auto& [name, at] = record_.keys[i]; !record_.elements[i].is_empty() && !is_label(name))
-                if (const std::string_view meant = record_key_meant(name); !meant.empty())
-                    desk_.fail(at, "found the key ", in_quotes(name), ", which is not read; write ", in_quotes(meant));
+        for (std::size_t i = 0; i < record_.keys.size(); ++i) uses_.push_back(use_of(i));
         read_label();
         const Member text = chosen(RecordKey::text), turns = chosen(RecordKey::turns);
         const Member pair = either(chosen(RecordKey::prompt), chosen(RecordKey::input), chosen(RecordKey::answer));
@@ -56,38 +48,23 @@ public:
     }
 
 private:
-    /// A key with its value.
-    struct Member {
-        const std::string* name = nullptr;
-        const RecordValue* value = nullptr;
-        explicit operator bool() const { return value != nullptr; }
-        [[nodiscard]] bool filled() const { return value != nullptr && !value->is_empty(); }
-    };
+    using Member = RecordMember;
+
+    /// What a key is; the label's is nothing else. Throws where it is spelt as one that is read, almost.
+    [[nodiscard]] RecordKey use_of(std::size_t i) const {
+        const auto& [name, at] = record_.keys[i];
+        if (!field_.empty() && name == field_) return RecordKey::harmless;
+        if (const std::string_view meant = record_key_meant(name); !meant.empty() && !record_.elements[i].is_empty())
+            desk_.fail(at, "found the key ", in_quotes(name), ", which is not read; write ", in_quotes(meant));
+        return record_key(name);
+    }
 
     template <class F>
     void each(RecordKey use, F&& f) const {
-        for (std::size_t i = 0; i < record_.keys.size(); ++i)
-            if (!is_label(record_.keys[i].name) && record_key(record_.keys[i].name) == use)
-                f(Member{&record_.keys[i].name, &record_.elements[i]});
+        for (std::size_t i = 0; i < uses_.size(); ++i)
+            if (uses_[i] == use) f(Member{&record_.keys[i].name, &record_.elements[i]});
     }
-    [[nodiscard]] bool is_label(std::string_view name) const { return !field_.empty() && name == field_; }
-
-    /// The one key of a kind that has a value: a filled one before an empty one, which counts where none is filled; null
-    /// does not. Throws where two are filled with different ones.
-    [[nodiscard]] Member chosen(RecordKey use) const {
-        Member found;
-        each(use, [&](const Member& member) {
-            if (member.value->is(Kind::null)) return;
-            if (!found || (!found.filled() && member.filled())) {
-                found = member;
-            } else if (member.filled() &&
-                       !(member.value->is(Kind::string) && member.value->text == found.value->text)) {
-                desk_.fail(member.value->at, "expected ", in_quotes(*found.name), " or ", in_quotes(*member.name),
-                           ", found both");
-            }
-        });
-        return found;
-    }
+    [[nodiscard]] Member chosen(RecordKey use) const { return desk_.chosen(record_, uses_, use); }
 
     /// The first that is filled, else the first that is there.
     [[nodiscard]] static Member either(const Member& a, const Member& b, const Member& c) {
@@ -103,9 +80,9 @@ private:
             made_.label = value->text;
         else if (value->is(Kind::boolean))
             made_.label = value->truth ? "true" : "false";
+        else if (const auto whole = value->whole())
+            made_.label = std::to_string(*whole);
         else
-            made_.label = value->whole();
-        if (!made_.label)
             desk_.fail(value->at, "expected a string, a whole number or a truth value as ", in_quotes(field_),
                        ", found ", value->described());
     }
@@ -164,7 +141,7 @@ private:
         // Some keep the question once more beside the turns.
         const auto is_copy = [&](const RecordValue& value) {
             return value.is(Kind::string) && std::any_of(turns.begin(), turns.end(), [&](const Turn& turn) {
-                       return without_space(turn.content) == without_space(value.text);
+                       return without_outer_space(turn.content) == without_outer_space(value.text);
                    });
         };
         for (const RecordKey use : {RecordKey::prompt, RecordKey::answer, RecordKey::input, RecordKey::history})
@@ -190,7 +167,10 @@ private:
         if (prompt && *prompt.name == "question" && record_.find("choices") != nullptr)
             desk_.fail(record_.end,
                        "found a question with choices, of which nothing is learnt: `hydra eval` takes those");
-        if (context.filled() && prompt && *prompt.name == "instruction" && !input.filled()) input = context;
+        if (context.filled() && prompt && *prompt.name == "instruction" && !input.filled()) {
+            input = context;
+            input_context_ = context.value;
+        }
         if (!prompt.filled() && input.filled()) prompt = std::exchange(input, {});
         if (!prompt)
             desk_.fail(record_.end, R"(expected "instruction" (or "prompt", "query", "question") in the record, )",
@@ -267,7 +247,7 @@ private:
         Json wrapped = Json::array();
         for (const Json& function : *list.get_if<Json::Array>())
             wrapped.push(tools.filled() ? function : Json::object({{"type", "function"}, {"function", function}}));
-        made_.tools = hydralora::io::to_text(wrapped);
+        made_.tools = std::move(wrapped);
     }
 
     /// What none of the forms has used.
@@ -275,14 +255,14 @@ private:
         for (std::size_t i = 0; i < record_.keys.size(); ++i) {
             const std::string& name = record_.keys[i].name;
             const RecordValue& value = record_.elements[i];
-            if (!value.is_empty() && !is_label(name)) read_other(name, value);
+            if (!value.is_empty()) read_other(uses_[i], name, value);
         }
     }
 
-    void read_other(const std::string& name, const RecordValue& value) const {
-        switch (record_key(name)) {
+    void read_other(RecordKey use, const std::string& name, const RecordValue& value) const {
+        switch (use) {
             case RecordKey::context:
-                if (is_context(value)) return;
+                if (&value == input_context_) return;
                 if (made_.text) return desk_.note(concat("the key ", in_quotes(name), " is not read"));
                 desk_.fail(value.at, "found ", in_quotes(name), " beside a conversation; write it into a turn or into ",
                            "the question, or leave it out");
@@ -307,12 +287,6 @@ private:
         }
     }
 
-    /// Whether it has become the input of the question.
-    [[nodiscard]] bool is_context(const RecordValue& value) const {
-        return std::any_of(made_.turns.begin(), made_.turns.end(),
-                           [&](const Turn& turn) { return turn.input == value.text && value.is(Kind::string); });
-    }
-
     /// Whether a record counts at all is for whoever writes the file.
     void read_flag(const std::string& name, const RecordValue& value) const {
         const auto has = [&](std::string_view word) { return name.find(word) != name.npos; };
@@ -333,18 +307,30 @@ private:
     const RecordValue& record_;
     std::string_view field_;  // of the label; "": none
     const RecordDesk& desk_;
+    std::vector<RecordKey> uses_;                 // of its keys
+    const RecordValue* input_context_ = nullptr;  // the context that has become the question's input
     Record made_;
 };
 
-Record parse_record(std::string_view text, const RecordPlace& at, const RecordReading& how) {
+Record parse_record(std::string_view text, const RecordPlace& at, std::string_view field,
+                    std::vector<std::string>& notes) {
+    if (text.size() > record_limit)
+        at.fail("expected at most ", record_limit, " bytes in a record, found ", text.size(),
+                "; split it, or close the bracket or quote that is open");
     try {
         JsonPlace place(text, "");
         const RecordValue tree = read_record_tree(place);
-        const RecordDesk desk(place, at, how.notes);
-        return RecordReader(tree, how.field, desk).read();
+        const RecordDesk desk(place, notes);
+        return RecordReader(tree, field, desk).read();
     } catch (const Error& error) {
         at.fail_inside(error.what(), record_forms);
     }
+}
+
+void count(Unusable& unusable, const RecordError& error) {
+    constexpr std::size_t most_places = 5;
+    if (unusable.count++ == 0) unusable.first = error.what();
+    if (unusable.places.size() < most_places) unusable.places.push_back(concat(error.line(), ':', error.column()));
 }
 
 }  // namespace
@@ -376,19 +362,16 @@ std::vector<std::string> RecordNotes::lines() const {
 
 void read_records(std::string_view text, std::string_view path,
                   const std::function<void(Record&&, const RecordPlace&)>& take, const RecordReading& how) {
-    constexpr std::size_t most_places = 5;
+    std::vector<std::string> notes;
     cut_records(text, path, [&](std::string_view record, const RecordPlace& place) {
+        notes.clear();
         try {
-            take(parse_record(record, place, how), place);
+            take(parse_record(record, place, how.field, notes), place);
+            if (how.notes != nullptr)
+                for (const std::string& note : notes) how.notes->add(note, place);
         } catch (const RecordError& error) {
             if (how.unusable == nullptr) throw;
-            if (how.unusable->count++ == 0) {
-                how.unusable->first = error.what();  // whoever passes over records knows their forms
-                const std::size_t remedy = how.unusable->first.find(record_forms);
-                if (remedy != std::string::npos) how.unusable->first.erase(remedy - 2);
-            }
-            if (how.unusable->places.size() < most_places)
-                how.unusable->places.push_back(concat(error.line(), ':', error.column()));
+            count(*how.unusable, error);
         }
         return Reading::go_on;
     });

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <hydralora/core/view.hpp>
+#include <hydralora/io/json_value.hpp>
 #include <hydralora/text/chat_format.hpp>
 
 #include "record_places.hpp"
@@ -18,7 +19,7 @@ namespace hydra {
 struct Record {
     std::optional<std::string> text;
     hydralora::text::Conversation turns{};
-    std::string tools{};                 ///< that may be called in the conversation, as a JSON array; "": none
+    hydralora::io::Json tools{};         ///< that may be called in the conversation, an array; null: none
     std::optional<std::string> label{};  ///< value of the field asked for
 };
 
@@ -48,12 +49,12 @@ private:
 struct Unusable {
     hydralora::Index count = 0;
     std::vector<std::string> places{};  ///< of the first ones, as "11:78"
-    std::string first{};                ///< what is wrong with the first, with its place
+    std::string first{};                ///< what is wrong with the first, with its place and the remedy
 };
 
 struct RecordReading {
     std::string_view field = {};   ///< a key, none of those that are used: its value is the record's label
-    RecordNotes* notes = nullptr;  ///< where there is one, it is told of what is read otherwise than written
+    RecordNotes* notes = nullptr;  ///< where there is one, it is told of what is read of records otherwise than written
     Unusable* unusable =
         nullptr;  ///< where there is one, a record that cannot be used is counted there, else it throws
 };

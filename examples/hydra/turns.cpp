@@ -4,11 +4,13 @@
 #include <cstddef>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include <hydralora/io/file_kind.hpp>
 #include <hydralora/io/quote.hpp>
 
 #include "record_keys.hpp"
+#include "record_places.hpp"
 
 namespace hydra {
 namespace {
@@ -36,12 +38,14 @@ bool calls(std::string_view role) { return role == "tool_call" || role == "funct
 /// One turn of a record.
 class TurnReader {
 public:
-    TurnReader(const RecordValue& turn, const RecordDesk& desk) : turn_(turn), desk_(desk) {}
+    TurnReader(const RecordValue& turn, const RecordDesk& desk) : turn_(turn), desk_(desk) {
+        for (const auto& key : turn.keys) uses_.push_back(turn_key(key.name));
+    }
 
     Turn read() {
         desk_.check_keys_once(turn_);
         read_role();
-        for (std::size_t i = 0; i < turn_.keys.size(); ++i) read_key(turn_.keys[i].name, turn_.elements[i]);
+        for (std::size_t i = 0; i < turn_.keys.size(); ++i) read_key(turn_.keys[i].name, turn_.elements[i], uses_[i]);
         finish_content();
         made_.loss = trained_.value_or(true) ? Loss::trained : Loss::masked;
         return std::move(made_);
@@ -50,42 +54,27 @@ public:
 private:
     [[nodiscard]] bool assistant() const { return made_.speaker == Speaker::assistant; }
 
-    /// The value of one of two keys that mean the same; nullptr: neither. null is no value.
-    const RecordValue* either(std::string_view one, std::string_view other) const {
-        const auto filled = [&](std::string_view key) {
-            const RecordValue* value = turn_.find(key);
-            return value != nullptr && !value->is(Kind::null) ? value : nullptr;
-        };
-        const RecordValue *a = filled(one), *b = filled(other);
-        if (a == nullptr || b == nullptr) return a != nullptr ? a : b;
-        if (b->is_empty()) return a;
-        if (!a->is_empty())
-            desk_.fail(std::max(a->at, b->at), "expected ", in_quotes(one), " or ", in_quotes(other),
-                       " in the turn, found both");
-        return b;
-    }
-
     void read_role() {
-        const RecordValue* value = either("role", "from");
+        const auto [name, value] = desk_.chosen(turn_, uses_, TurnKey::role);
         if (value == nullptr) desk_.fail(turn_.end, R"(expected "role" (or "from") in the turn, found none)");
-        role_ = desk_.string(*value, turn_.find("role") == value ? "role" : "from");
+        role_ = desk_.string(*value, *name);
         const auto found =
             std::find_if(std::begin(roles), std::end(roles), [&](const auto& r) { return r.first == role_; });
         if (found == std::end(roles)) {
             std::string known;
-            for (const auto& [name, speaker] : roles) known += (known.empty() ? "" : ", ") + std::string(name);
+            for (const auto& [role, speaker] : roles) known += (known.empty() ? "" : ", ") + std::string(role);
             desk_.fail(value->at, "the role ", in_quotes(role_), " is unknown, expected one of: ", known,
                        "; name it so, or leave the conversation out");
         }
         made_.speaker = found->second;
     }
 
-    void read_key(const std::string& name, const RecordValue& value) {
+    void read_key(const std::string& name, const RecordValue& value, TurnKey use) {
         if (value.is(Kind::null)) return;
         if (const std::string_view meant = turn_key_meant(name); !meant.empty() && !value.is_empty())
             desk_.fail(value.at, "found the key ", in_quotes(name), " in a turn, which is not read; write ",
                        in_quotes(meant));
-        switch (turn_key(name)) {
+        switch (use) {
             case TurnKey::role:
             case TurnKey::content:
             case TurnKey::harmless:
@@ -98,41 +87,45 @@ private:
                 if (made_.speaker == Speaker::tool && !value.is_empty()) made_.call = desk_.string(value, name);
                 return;
             case TurnKey::name:
-                if (value.is_empty()) return;
-                if (made_.speaker == Speaker::tool)
-                    made_.name = desk_.string(value, name);
-                else
-                    desk_.note(R"(the key "name" of turns is not read)");
+                if (made_.speaker != Speaker::tool) break;
+                if (!value.is_empty()) made_.name = desk_.string(value, name);
                 return;
             case TurnKey::trained:
             case TurnKey::masked:
-                return read_flag(name, value, turn_key(name) == TurnKey::trained);
+                return read_flag(name, value, use == TurnKey::trained);
             case TurnKey::label:
                 if (value.is(Kind::boolean)) return read_flag(name, value, true);
                 break;
             case TurnKey::detail:
-                if (!assistant()) return;
-                if (!value.is(Kind::array) || !value.elements.empty())
-                    desk_.fail(value.at, "found ", in_quotes(name),
-                               " in a turn: the assistant's turns are trained as a ",
-                               R"(whole or not at all; write "train": true or false, or leave the conversation out)");
-                return set_trained(name, value, false);  // no part of it
+                return read_detail(name, value);
             case TurnKey::media:
-                if (!value.is_empty())
-                    desk_.fail(value.at, "found ", in_quotes(name),
-                               " in a turn; only text can be trained on: leave the conversation out");
-                return;
             case TurnKey::flag:
-                if (value.is(Kind::string) || value.is_empty()) break;
-                if (assistant())
-                    desk_.fail(value.at, "found ", in_quotes(name),
-                               " in a turn of the assistant: whether that is to be ",
-                               R"(learnt is not known; write "train": true or false, or leave the key out)");
+                refuse_lost(name, value, use);
                 break;
             case TurnKey::unknown:
                 break;
         }
         if (!value.is_empty()) desk_.note(hydralora::concat("the key ", in_quotes(name), " of turns is not read"));
+    }
+
+    /// The parts of a turn that are learnt.
+    void read_detail(const std::string& name, const RecordValue& value) {
+        if (!assistant()) return;
+        if (!value.is(Kind::array) || !value.elements.empty())
+            desk_.fail(value.at, "found ", in_quotes(name), " in a turn: the assistant's turns are trained as a ",
+                       R"(whole or not at all; write "train": true or false, or leave the conversation out)");
+        set_trained(name, value, false);  // no part of it
+    }
+
+    /// Throws where something would be lost that changes what is learnt.
+    void refuse_lost(const std::string& name, const RecordValue& value, TurnKey use) const {
+        if (value.is_empty()) return;
+        if (use == TurnKey::media)
+            desk_.fail(value.at, "found ", in_quotes(name),
+                       " in a turn; only text can be trained on: leave the conversation out");
+        if (assistant() && !value.is(Kind::string))
+            desk_.fail(value.at, "found ", in_quotes(name), " in a turn of the assistant: whether that is to be ",
+                       R"(learnt is not known; write "train": true or false, or leave the key out)");
     }
 
     void read_reasoning(const std::string& name, const RecordValue& value) {
@@ -185,26 +178,28 @@ private:
     }
 
     void finish_content() {
-        const RecordValue* value = either("content", "value");
-        const std::string_view name = turn_.find("value") == value && value != nullptr ? "value" : "content";
+        const auto [name, value] = desk_.chosen(turn_, uses_, TurnKey::content);
         if (value == nullptr) {
             if (!made_.tool_calls.empty()) return;  // it calls and says nothing
-            if (const RecordValue* null =
-                    turn_.find("content") != nullptr ? turn_.find("content") : turn_.find("value"))
-                desk_.fail(null->at, "expected a string as ",
-                           in_quotes(turn_.find("content") != nullptr ? "content" : "value"),
-                           ", found null; write what the turn says, or leave it or the conversation out");
-            desk_.fail(turn_.end, R"(expected "content" (or "value") in the turn, found none)");
+            refuse_without_content();
         }
         if (value->is(Kind::array))
             for (const RecordValue& part : value->elements) made_.content += part_text(part);
         else
-            made_.content = desk_.string(*value, name);
+            made_.content = desk_.string(*value, *name);
         if (!calls(role_)) return;
         if (!made_.tool_calls.empty())
             desk_.fail(value->at, "found calls in a turn of ", in_quotes(role_), ", whose content is one already");
         made_.tool_calls = std::exchange(made_.content, {});
         check_call(*value);
+    }
+
+    [[noreturn]] void refuse_without_content() const {
+        for (std::size_t i = 0; i < uses_.size(); ++i)
+            if (uses_[i] == TurnKey::content)
+                desk_.fail(turn_.elements[i].at, "expected a string as ", in_quotes(turn_.keys[i].name),
+                           ", found null; write what the turn says, or leave it or the conversation out");
+        desk_.fail(turn_.end, R"(expected "content" (or "value") in the turn, found none)");
     }
 
     /// Of a role whose content is a call: JSON.
@@ -242,6 +237,7 @@ private:
 
     const RecordValue& turn_;
     const RecordDesk& desk_;
+    std::vector<TurnKey> uses_;  // of its keys
     std::string role_;
     Turn made_;
     std::optional<bool> trained_;  // what its keys say
@@ -260,10 +256,24 @@ void RecordDesk::check_keys_once(const RecordValue& object) const {
         fail((*(twice + 1))->at, "expected each key once, found ", in_quotes((*twice)->name), " twice");
 }
 
+void RecordDesk::note(std::string what) const {
+    constexpr std::size_t most = 32;
+    if (notes_.size() < most && std::find(notes_.begin(), notes_.end(), what) == notes_.end())
+        notes_.push_back(std::move(what));
+}
+
 std::string RecordDesk::string(const RecordValue& value, std::string_view name) const {
     if (!value.is(Kind::string))
         fail(value.at, "expected a string as ", in_quotes(name), ", found ", value.described());
     return std::string(hydralora::io::without_byte_order_mark(value.text));
+}
+
+RecordMember RecordDesk::better(const RecordMember& found, const RecordMember& next) const {
+    if (next.value->is(Kind::null)) return found;
+    if (!found || (!found.filled() && next.filled())) return next;
+    if (next.filled() && !(next.value->is(Kind::string) && next.value->text == found.value->text))
+        fail(next.value->at, "expected ", in_quotes(*found.name), " or ", in_quotes(*next.name), ", found both");
+    return found;
 }
 
 hydralora::text::Conversation read_turns(const RecordValue& value, std::string_view name, const RecordDesk& desk) {

@@ -274,8 +274,9 @@ Vocabulary load_vocabulary(const io::GgufFile& file, Index model_size) {
     if (!tokens.eos && !tokens.stops.empty()) tokens.eos = tokens.stops.front();
     tokens.chat_template = std::move(said.chat_template);
     tokens.template_place = concat(file.name(), ": field \"tokenizer.chat_template\"");
-    const auto spell = [&](const char* name, std::optional<std::int32_t> id) {
-        if (id) tokens.spellings.emplace_back(name, tokenizer.decode(std::span(&*id, 1), text::Decode::with_specials));
+    // clang 14 captures no structured binding by name.
+    const auto spell = [&tokens, &made = tokenizer](const char* name, std::optional<std::int32_t> id) {
+        if (id) tokens.spellings.emplace_back(name, made.decode(std::span(&*id, 1), text::Decode::with_specials));
     };
     spell("bos_token", tokens.bos);
     spell("eos_token", tokens.eos);

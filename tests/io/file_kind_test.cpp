@@ -33,7 +33,12 @@ TEST_CASE("files that are no text are told by their first bytes") {
     CHECK(named("\0h\0i"sv, "UTF-16"));
     CHECK(named("\xff\xfe\0\0h\0\0\0"sv, "UTF-32"));
     CHECK(named("version https://git-lfs.github.com/spec/v1\n"sv, "Git-LFS"));
-    CHECK(named(std::string(257, 'a') + std::string("ustar\0", 6) + "00", "tar"));
+    const std::string name(257, 'a');
+    CHECK(named(name + std::string("ustar\00000", 8), "tar"));  // POSIX
+    CHECK(named(name + std::string("ustar  \0", 8), "tar"));    // GNU
+    for (const auto end : {"ustar\n"sv, "ustard and more"sv, "ustar\0000"sv, "ustar\00001"sv, "ustar  "sv})
+        CHECK(foreign_kind(name + std::string(end)).empty());
+    CHECK(foreign_kind(name.substr(1) + "custard is sweet").empty());
     for (const auto text : {""sv, "a"sv, "PAR"sv, "P"sv, "BZh, said the bee, and so on"sv, "{\"a\": 1}"sv,
                             "\xef\xbb\xbftext"sv, "caf\xe9"sv, "\x80 is a byte"sv, "7z"sv})
         CHECK(foreign_kind(text).empty());

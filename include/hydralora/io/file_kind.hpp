@@ -1,6 +1,7 @@
 // What a file is by its first bytes, where people have put something else in the place of a text.
 #pragma once
 
+#include <cstddef>
 #include <string_view>
 #include <utility>
 
@@ -22,6 +23,15 @@ namespace file_kind_detail {
     const bool little = text[0] != '\0' && text[1] == '\0' && text[2] != '\0' && text[3] == '\0';
     const bool big = text[0] == '\0' && text[1] != '\0' && text[2] == '\0' && text[3] != '\0';
     return little || big;
+}
+
+/// The magic and version of a tar header, as POSIX and as GNU tar write them, each of eight bytes (\000 is one).
+[[nodiscard]] constexpr bool is_tar(std::string_view bytes) {
+    using namespace std::string_view_literals;
+    constexpr std::size_t place = 257;
+    if (bytes.size() < place + 8) return false;
+    const std::string_view magic = bytes.substr(place, 8);
+    return magic == "ustar\00000"sv || magic == "ustar  \0"sv;
 }
 
 }  // namespace file_kind_detail
@@ -76,7 +86,7 @@ namespace file_kind_detail {
     constexpr std::string_view bzip2 = "BZh", bzip2_block = "1AY&SY";
     if (bytes.substr(0, 3) == bzip2 && bytes.size() > 10 && bytes.substr(4, 6) == bzip2_block)
         return "bzip2 data; unpack it with bunzip2";
-    if (bytes.size() > 262 && bytes.substr(257, 5) == "ustar") return "a tar archive; unpack it with tar -xf";
+    if (file_kind_detail::is_tar(bytes)) return "a tar archive; unpack it with tar -xf";
     if (file_kind_detail::pairs_with_nul(bytes)) return utf16;
     return {};
 }

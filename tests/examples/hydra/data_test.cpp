@@ -370,6 +370,32 @@ TEST_CASE("data: records that cannot be used end the run, or are skipped with a 
                            ":1:"));
 }
 
+TEST_CASE("data: a record that is not learnt names no component") {
+    const std::string lines =
+        R"({"kind": "k", "text": "a"})"
+        "\n"
+        R"({"kind": "refused", "messages": [{"role": "assistant", "content": "a"}]})"  // the user speaks first
+        "\n"
+        R"({"kind": "empty", "text": ""})"
+        "\n"
+        R"({"kind": "l", "text": "b"})"
+        "\n";
+    FieldLabels labels{"kind"};
+    const Domain domain =
+        read_domain(lines, "d.jsonl", {.held_out = 0, .seed = {}, .labels = &labels, .skip_unusable = true});
+    CHECK((domain.unusable == 1 && domain.skipped == 1));
+    CHECK(labels.names == std::vector<std::string>{"k", "l"});
+    REQUIRE(domain.train.size() == 2);
+    CHECK((domain.train[0].component == 0 && domain.train[1].component == 1));
+}
+
+TEST_CASE("data: a record may spell the name of an archive's format where an archive has it") {
+    const std::string before = R"({"text": ")";
+    const std::string text = std::string(256 - before.size(), 'a') + "custard is sweet";
+    CHECK(read_domain(before + text + "\"}", "d.jsonl", {.held_out = 0, .seed = {}}).bytes ==
+          static_cast<Index>(text.size()));
+}
+
 TEST_CASE("data: long text records are cut like plain files, empty ones skipped") {
     const Folder folder;
     test::Draw draw(3);
@@ -681,7 +707,8 @@ TEST_CASE("data: what the JSON parser refuses is named by file, line and column"
          "expected JSON, found a byte order mark; remove the first three bytes"},
         {deep, "2:70", "expected at most 64 levels of nesting, found more"},
         {"plain text", "2:1", "not JSON: "},
-        {"[" + std::string(1000000, '['), "2:1", "expected an object, found an array"},
+        {"[" + std::string(1000000, '['), "2:65", "expected at most 64 levels of nesting, found more"},
+        {"[1", "2:2", "not JSON: "},
     };
     for (const auto& c : cases) {
         const auto file = folder.write("d.jsonl", record("a", "b") + c.line);
@@ -700,7 +727,11 @@ TEST_CASE("data: a line may have 16 MB and no byte more") {
     CHECK(read_all(fits, 1 << 20).bytes == static_cast<Index>(rest));
     const auto file = folder.write("d.jsonl", record("a", "b") + before + std::string(rest + 1, 'a') + after + "\n");
     CHECK(message_of_file(file) ==
-          file.string() + ":2:16777217: expected at most 16777216 bytes in a line, found 16777217; split the record");
+          file.string() +
+              ":2:1: expected at most 16777216 bytes in a record, found 16777217; split it, or close the "
+              "bracket or quote that is open");
+    const Domain rest_of_it = read(file, {.held_out = 0, .seed = {}, .skip_unusable = true});
+    CHECK((rest_of_it.train.size() == 1 && rest_of_it.unusable == 1));
 }
 
 }  // namespace trainer_data_test

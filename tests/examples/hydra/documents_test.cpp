@@ -201,6 +201,116 @@ TEST_CASE("documents: a model's own template gives the ids and the mask that tra
     CHECK(masks > 5);
 }
 
+namespace {
+/// What is read of one record or text, and what of it is learnt.
+struct Learnt {
+    Ids ids;          // with the last, which is a label alone
+    Ids trained;      // places in ids
+    Index unwritten;  // turns
+};
+/// By the tokenizer of golden/chat_chatml. chat: "" for its own template.
+Learnt learnt(std::string_view content, const char* chat, const char* name = "d.jsonl") {
+    static const Vocabulary vocabulary = open(golden("chat_chatml"));
+    const Domain domain =
+        read_domain(content, name, {.held_out = 0, .seed = {}, .chat = vocabulary.chat_format(chat)}, vocabulary);
+    REQUIRE(domain.train.size() == 1);
+    const Example& example = domain.train[0];
+    Learnt result{example.ids, {}, domain.unwritten};
+    result.ids.push_back(example.labels.back());
+    for (std::size_t i = 0; i < example.labels.size(); ++i)
+        if (example.labels[i] != ignored) result.trained.push_back(static_cast<std::int32_t>(i) + 1);
+    return result;
+}
+Ids counted_from(std::int32_t first, std::size_t end) {
+    Ids places;
+    for (; first < static_cast<std::int32_t>(end); ++first) places.push_back(first);
+    return places;
+}
+constexpr const char* ask = R"({"messages":[{"role":"user","content":")";
+constexpr const char* answer = R"("},{"role":"assistant",)";
+}  // namespace
+
+// Ids of apply_chat_template of transformers 5.24 (tokenizers 0.23.3) with the files of golden/chat_chatml.
+TEST_CASE("documents: records of every form have the ids that transformers gives the conversation") {
+    const Ids hi{1, 302, 201, 74, 75, 2, 201, 1, 67, 300, 307, 201, 91, 81, 2},
+        a{1, 302, 201, 67, 2, 201, 1, 67, 300, 307, 201, 68, 2},
+        q{1, 302, 201, 83, 2, 201, 1, 67, 300, 307, 201, 67, 2};
+    const std::pair<const char*, const Ids&> rows[] = {
+        {R"({"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"yo"}]})", hi},
+        {R"({"instruction":"","input":"","output":"","messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"yo"}],"text":""})",
+         hi},
+        {R"({"messages":[{"role":"user","content":"hi","name":null,"tool_calls":null},{"role":"assistant","content":"yo","name":null,"tool_calls":[]}],"text":null})",
+         hi},
+        {R"({"messages":[{"role":"user","content":"hi","from":null,"value":null},{"role":"assistant","content":"yo","from":null,"value":null}]})",
+         hi},
+        {R"({"messages":[{"role":"user","content":"hi","weight":0},{"role":"assistant","content":"yo","weight":1.0}],"conversations":null,"tools":null})",
+         hi},
+        {R"({"instruction":"a","output":"b"})", a},
+        {R"({"instruction":"a","input":null,"output":"b","system":null,"messages":null,"text":null})", a},
+        {R"({"instruction":"a","input":"","output":"b","messages":[],"history":[]})", a},
+        {R"({"prompt":[{"role":"user","content":"q"}],"completion":[{"role":"assistant","content":"a"}]})", q},
+        {R"({"prompt":"q","response":"a"})", q},
+        {R"({"query":"q","response":"a"})", q},
+        {R"({"instruction":"q","response":"a"})", q},
+        {R"({"question":"q","answer":"a"})", q}};
+    for (const auto& [record, ids] : rows)
+        for (const char* chat : {"", "chatml"}) {
+            CAPTURE(record);
+            CHECK(learnt(record, chat).ids == ids);
+            CHECK(learnt(record, chat).trained == counted_from(ids == hi ? 12 : 11, ids.size()));
+        }
+    const Ids turns{1,   302, 201, 20, 13,  20, 33, 2,  201, 1, 67,  300, 307, 201, 22,  2,   201, 1,
+                    302, 201, 259, 70, 223, 21, 13, 21, 33,  2, 201, 1,   67,  300, 307, 201, 24,  2};
+    for (
+        const char* record :
+        {R"({"instruction":"and 3+3?","input":"","output":"6","history":[["2+2?","4"]]})",
+         R"({"messages":[{"role":"user","content":"2+2?"},{"role":"assistant","content":"4"},{"role":"user","content":"and 3+3?"},{"role":"assistant","content":"6"}]})"}) {
+        CHECK(learnt(record, "").ids == turns);
+        CHECK(learnt(record, "").trained == Ids{14, 15, 34, 35});
+    }
+    const std::string mark = "\xef\xbb\xbf", text = "hello\r\nworld\r\n";
+    for (const std::string& before : {std::string(), mark})
+        CHECK(learnt(before + text, "", "d.txt").ids == Ids{278, 346, 204, 201, 89, 337, 78, 70, 204, 201, 2});
+    CHECK(learnt(mark + R"({"text":"abc","id":123456789012345678901234567890})", "").ids == Ids{67, 68, 69, 2});
+    CHECK(learnt("a", "", "one_byte.txt").ids == Ids{67, 2});
+}
+
+TEST_CASE("documents: thoughts beside an answer are those in it, and a turn that is masked is read alone") {
+    const Ids thought{1,  302, 201, 20,  13, 20, 33, 2,  201, 1,  67,  300, 307, 201, 30,  86, 74, 288, 77,  32, 201,
+                      20, 328, 311, 223, 79, 67, 77, 71, 223, 22, 201, 354, 86,  74,  288, 77, 32, 201, 201, 22, 2};
+    for (const char* key : {"reasoning_content", "thinking", "reasoning"}) {
+        const std::string record =
+            ask + std::string("2+2?") + answer + '"' + key + R"(":"2 and 2 make 4","content":"4"}]})";
+        CHECK(learnt(record, "chatml").ids == thought);
+        CHECK(learnt(record, "chatml").trained == counted_from(14, thought.size()));
+        CHECK(learnt(record, "").unwritten == 1);  // the template has no place for it
+    }
+    const Ids turns{1,   302, 201, 83, 2,   201, 1,   67, 300, 307, 201, 68,  67, 70, 2,  201, 1, 302,
+                    201, 67,  73,  67, 288, 2,   201, 1,  67,  300, 307, 201, 73, 81, 81, 70,  2};
+    for (const char* key :
+         {R"("train":false)", R"("masked":true)", R"("trainable":false)", R"("training":false)", R"("loss":false)",
+          R"("mask":1)", R"("loss_mask":0)", R"("is_masked":true)", R"("label":false)", R"("train_on":0)",
+          R"("train_detail":[])", R"("weight":0)", R"("weight":0.0)"}) {
+        CAPTURE(key);
+        const std::string record = ask + std::string("q") + answer + R"("content":"bad",)" + key +
+                                   R"(},{"role":"user","content":"again"},{"role":"assistant","content":"good"}]})";
+        CHECK(learnt(record, "chatml").ids == turns);
+        CHECK(learnt(record, "chatml").trained == Ids{30, 31, 32, 33, 34});
+        CHECK(has(error_of([&] { (void)learnt(record, ""); }), "d.jsonl:1:1: turn 2 is masked"));  // it marks itself
+    }
+}
+
+TEST_CASE("documents: tools and calls that nothing writes are refused by name or counted") {
+    const std::string tools = R"("tools":[{"type":"function","function":{"name":"f"}}]})",
+                      pair_of = ask + std::string("w?") + answer + R"("content":"ok"}],)";
+    CHECK(has(error_of([&] { (void)learnt(pair_of + tools, ""); }), "d.jsonl:1:1: found tools, of which the model's"));
+    CHECK(has(error_of([&] { (void)learnt(pair_of + tools, "chatml"); }), "d.jsonl:1:1: found tools: the chat format"));
+    const std::string call =
+        R"({"messages":[{"role":"user","content":"w?"},{"role":"tool_call","content":"{}"},{"role":"tool_response","content":"7"},{"role":"assistant","content":"7"}]})";
+    CHECK(has(error_of([&] { (void)learnt(call, "chatml"); }), "d.jsonl:1:1: turn 2 calls tools"));
+    CHECK(learnt(call, "").unwritten == 1);
+}
+
 TEST_CASE("documents: control tokens spelt in a text stay text") {
     for (const char* name : {"chat_chatml", "chat_llama2", "chat_mistral"}) {
         const Vocabulary vocabulary = open(golden(name));
@@ -227,6 +337,8 @@ TEST_CASE("documents: a text has the tokenizer's start and the end of text") {
     expected.insert(expected.begin(), 1);  // <s>
     expected.push_back(2);                 // </s>
     CHECK(document_of(llama, "ab").ids == expected);
+    const Ids spelt = document_of(llama, "<s>[INST] hi [/INST] {\"a\":1}</s>").ids;  // which stay text
+    CHECK((std::count(spelt.begin(), spelt.end(), 1) == 1 && std::count(spelt.begin(), spelt.end(), 2) == 1));
 }
 
 TEST_CASE("documents: with bytes, the format hydralora is two texts, and other formats are spelt") {

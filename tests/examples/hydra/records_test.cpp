@@ -2,7 +2,10 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
+
+#include <hydralora/io/json_write.hpp>
 
 #include "records.hpp"
 #include "support/draw.hpp"
@@ -94,6 +97,14 @@ TEST_CASE("records: a question and its answer, by any of their names") {
     CHECK(told(R"({"input": "q", "output": "a"})") == "user: q|assistant: a");
     CHECK(told(R"({"instruction": "", "input": "q", "output": "a"})") == "user: q|assistant: a");
     CHECK(told(R"({"instruction": "i", "context": "c", "response": "a"})") == "user: i(c)|assistant: a");
+    CHECK(told(R"({"instruction": "i", "context": "\ufeffc", "response": "a"})") == "user: i(c)|assistant: a");
+    CHECK(told(R"({"instruction": "", "context": "c", "response": "a"})") == "user: c|assistant: a");
+    CHECK(told(R"({"text": "a", "context": "c"})") == "text: a");  // noted, see below
+    for (const char* beside :
+         {R"("instruction": "i", "input": "c", "output": "a")", R"("prompt": "q", "completion": "a")",
+          R"("messages": [{"role": "user", "content": "c"}])"})
+        CHECK(refused("{" + std::string(beside) + R"(, "context": "c"})").find(R"(found "context" beside a)") !=
+              std::string::npos);
     CHECK(told(R"({"system_prompt": "s", "question": "q", "response": "a", "id": "x.1"})") ==
           "system: s|user: q|assistant: a");
     // As turns: what the assistant says in the prompt is read, not learnt.
@@ -147,9 +158,15 @@ TEST_CASE("records: null, [] and \"\" are no values where there is another") {
     CHECK(refused(R"({"\ufeffprompt": "q", "completion": "a"})").find("write \"prompt\"") != std::string::npos);
     CHECK(told(R"({"instruction": "", "output": "a"})") == "user: |assistant: a");
     CHECK(refused(R"({"messages": [{"role": "user", "from": "gpt", "content": "x"}]})") ==
-          R"(d.json:1:44: expected "role" or "from" in the turn, found both)");
+          R"(d.json:1:44: expected "role" or "from", found both)");
+    CHECK(refused(R"({"messages": [{"from": "gpt", "role": "user", "content": "x"}]})") ==
+          R"(d.json:1:44: expected "from" or "role", found both)");
     CHECK(refused(R"({"messages": [{"role": "user", "content": "x", "value": "y"}]})") ==
-          R"(d.json:1:59: expected "content" or "value" in the turn, found both)");
+          R"(d.json:1:59: expected "content" or "value", found both)");
+    for (const char* same : {R"("role": "user", "from": "user", "content": "x", "value": "x")",
+                             R"("from": "", "role": "user", "value": "", "content": "x")",
+                             R"("role": "user", "from": "", "content": "x", "value": "")"})
+        CHECK(told(R"({"messages": [{)" + std::string(same) + "}]}") == "user: x");
     CHECK(refused(R"({"text": null})").find("found the keys \"text\"") != std::string::npos);
 }
 
@@ -191,11 +208,13 @@ TEST_CASE("records: thoughts, calls and tools are kept for the chat format") {
             R"({"conversations": [{"from": "function_call", "value": "{\"name\": \"f\"}"}, {"from": "observation", "value": "r"}]})") ==
         R"(assistant: [calls: {"name": "f"}]|tool: r)");
     const std::string turns = R"({"messages": [{"role": "user", "content": "q"}], )";
-    CHECK(read(turns + R"("tools": [{"type": "function"}]})")[0].record.tools == R"([{"type":"function"}])");
-    CHECK(read(turns + R"("tools": "[{\"name\": \"f\"}]"})")[0].record.tools == R"([{"name":"f"}])");
-    CHECK(read(turns + R"("functions": [{"name": "f"}]})")[0].record.tools ==
-          R"([{"type":"function","function":{"name":"f"}}])");
-    CHECK(read(turns + R"("tools": "[]"})")[0].record.tools == "");
+    const auto tools = [&](const std::string& key) {
+        return hydralora::io::to_text(read(turns + key + "}")[0].record.tools);
+    };
+    CHECK(tools(R"("tools": [{"type": "function"}])") == R"([{"type":"function"}])");
+    CHECK(tools(R"("tools": "[{\"name\": \"f\"}]")") == R"([{"name":"f"}])");
+    CHECK(tools(R"("functions": [{"name": "f"}])") == R"([{"type":"function","function":{"name":"f"}}])");
+    CHECK(tools(R"("tools": "[]")") == "null");
     CHECK(refused(turns + R"("tools": "f"})") ==
           R"(d.json:1:61: expected an array of tools, or its JSON text, as "tools", found a string)");
     CHECK(refused(R"({"messages": [{"role": "user", "content": "q", "thinking": "t"}]})")
@@ -215,12 +234,13 @@ TEST_CASE("records: thoughts, calls and tools are kept for the chat format") {
 TEST_CASE("records: keys that are not known are told of, once, with the first place") {
     RecordNotes notes;
     read_records(
-        "{\"text\": \"a\", \"id\": 1, \"label\": 0}\n"
+        "{\"text\": \"a\", \"id\": 1, \"label\": 0, \"context\": \"c\"}\n"
         "{\"text\": \"a\", \"mood\": \"good\", \"age\": null}\n"
         "{\"messages\": [{\"role\": \"user\", \"content\": \"a\", \"mood\": 1, \"name\": \"Ann\"},"
         "{\"role\": \"user\", \"content\": \"a\", \"mood\": 2}], \"mood\": [1], \"weight\": 1}\n",
         "d.json", [](Record&&, const RecordPlace&) {}, {.notes = &notes});
     CHECK(notes.lines() == std::vector<std::string>{R"(the key "label" is not read (1 record, at line 1))",
+                                                    R"(the key "context" is not read (1 record, at line 1))",
                                                     R"(the key "mood" is not read (2 records, the first at line 2))",
                                                     R"(the key "mood" of turns is not read (1 record, at line 3))",
                                                     R"(the key "name" of turns is not read (1 record, at line 3))"});
@@ -239,8 +259,59 @@ TEST_CASE("records: those that cannot be used are passed over and counted where 
     CHECK(texts == std::vector<std::string>{"a"});
     CHECK(unusable.count == 4);
     CHECK(unusable.places == std::vector<std::string>{"2:11", "4:17", "5:1", "6:14"});
-    CHECK(unusable.first == R"(d.json:2:11: expected a string as "text", found a number)");
-    CHECK(test::message_of([&] { read_records(text, "d.json", take); }).substr(0, 12) == "d.json:2:11:");
+    const std::string first = test::message_of([&] { read_records(text, "d.json", take); });
+    CHECK(first == R"(d.json:2:11: expected a string as "text", found a number; )" + std::string(record_forms));
+    CHECK(unusable.first == first);
+}
+
+TEST_CASE("records: one that is too long can be passed over, in lines and in an array") {
+    const std::string good = R"({"text": "a"})", bad = R"({"text": ")" + std::string(record_limit, 'a') + R"("})";
+    for (const auto& [text, place] : {std::pair(good + "\n" + bad + "\n" + good, "2:1"),
+                                      std::pair("[" + good + ", " + bad + "," + good + "]", "1:17")}) {
+        Unusable unusable;
+        int taken = 0;
+        read_records(text, "d.json", [&](Record&&, const RecordPlace&) { ++taken; }, {.unusable = &unusable});
+        CHECK((taken == 2 && unusable.count == 1));
+        CHECK(unusable.places == std::vector<std::string>{place});
+        CHECK(unusable.first == "d.json:" + std::string(place) +
+                                    ": expected at most 16777216 bytes in a record, found 16777228; split it, or close "
+                                    "the bracket or quote that is open");
+        CHECK(refused(text) == unusable.first);
+    }
+}
+
+TEST_CASE("records: nothing is noted of a record that is passed over") {
+    RecordNotes notes;
+    Unusable unusable;
+    read_records(
+        "{\"text\": \"a\", \"mood\": 1}\n{\"text\": \"b\", \"mood\": 1}\n{\"text\": 1, \"mood\": 1, \"age\": 1}",
+        "d.json",
+        [](Record&& record, const RecordPlace& place) {
+            if (*record.text == "a") place.fail("refused");
+        },
+        {.notes = &notes, .unusable = &unusable});
+    CHECK(unusable.count == 2);
+    CHECK(notes.lines() == std::vector<std::string>{R"(the key "mood" is not read (1 record, at line 2))"});
+}
+
+TEST_CASE("records: a label is a text, a whole number or a truth value") {
+    const auto label = [](const std::string& value) {
+        std::string found = "none";
+        read_records(R"({"text": "a", "kind": )" + value + "}", "d.json",
+                     [&](Record&& record, const RecordPlace&) { found = record.label.value_or("none"); },
+                     {.field = "kind"});
+        return found;
+    };
+    CHECK(label("\"a\"") == "a");
+    CHECK(label("true") == "true");
+    CHECK(label("null") == "none");
+    for (const char* two : {"2", "2.0", "2e0", "0.2e1", "20E-1"}) CHECK(label(two) == "2");
+    CHECK(label("-0") == "0");
+    CHECK(label("9223372036854775807") == "9223372036854775807");
+    for (const char* other : {"2.5", "1e16", "18446744073709551615", "123456789012345678901234567890", "[]", "{}"})
+        CHECK(test::message_of([&] {
+                  (void)label(other);
+              }).find(R"(expected a string, a whole number or a truth value as "kind")") != std::string::npos);
 }
 
 TEST_CASE("records: an array is read as its elements, wherever they stand") {
@@ -303,6 +374,9 @@ TEST_CASE("records: what is wrong in a conversation is named by file, line and c
           R"(d.json:1:43: expected a string as "content", found an object)");
     CHECK(refused(turn(R"("role": "user", "content": ["x"])")) ==
           R"(d.json:1:46: expected a part like {"type": "text", "text": "..."}, found a string)");
+    CHECK(refused(turn(R"("role": "assistant", "content": [{"type": "thinking", "thinking": "t"}])")) ==
+          R"(d.json:1:85: expected parts of type "text", found "thinking"; only text can be trained on: write it as )"
+          "text, or leave the conversation out");
     CHECK(refused(turn(R"("role": "user", "content": [{"type": "image_url", "image_url": {}}])")).substr(0, 86) ==
           R"(d.json:1:81: expected parts of type "text", found "image_url"; only text can be traine)");
     CHECK(refused(turn(R"("role": "user", "content": "a", "content": "b")")) ==
@@ -321,6 +395,26 @@ TEST_CASE("records: what is wrong in a conversation is named by file, line and c
           R"(d.json:1:61: expected "messages" alone, found "text" too; leave out what is not to be learnt)");
     CHECK(refused(R"({"system": "s", "messages": [{"role": "system", "content": "a"}]})") ==
           R"(d.json:1:65: expected one system prompt, found "system" and a first turn of system)");
+}
+
+TEST_CASE(
+    "records: half a pair of surrogates and bytes that are no UTF-8 are named where they stand, and passed over") {
+    const std::string fine = "{\"text\":\"fine line\"}\n";
+    const std::pair<std::string, const char*> rows[] = {
+        {R"({"text":"bad \ud83d here"})", "2:20"},  {R"({"text":"bad \ude00 here"})", "2:19"},
+        {R"({"text":"bad \ude00\ud83d"})", "2:19"}, {R"({"text":"fine","id":"\ud83d"})", "2:28"},
+        {"{\"text\":\"caf\xe9\"}", "2:14"},         {"{\"text\":\"\xed\xa0\xbd\"}", "2:11"}};
+    for (const auto& [line, place] : rows) {
+        CAPTURE(line);
+        CHECK(refused(fine + line).starts_with("d.json:" + std::string(place) + ": not JSON: "));
+        Unusable unusable;
+        int taken = 0;
+        read_records(fine + line + "\n" + fine, "d.json", [&](Record&&, const RecordPlace&) { ++taken; },
+                     {.unusable = &unusable});
+        CHECK((taken == 2 && unusable.places == std::vector<std::string>{place}));
+    }
+    CHECK(told(R"({"text":"good \ud83d\ude00 here"})") == "text: good \xf0\x9f\x98\x80 here");
+    CHECK(told(R"({"text":"a\u0000b"})") == std::string("text: a\0b", 9));
 }
 
 TEST_CASE("records: what is wrong in an array is named where it stands") {
@@ -342,8 +436,13 @@ TEST_CASE("records: what is wrong in an array is named where it stands") {
     CHECK(refused("[1]") == "d.json:1:2: expected an object, found a number");
     const std::string message = refused("[{\"text\": \"" + std::string((16u << 20) + 10, 'a'));
     CHECK(message ==
-          "d.json:1:2: expected a record of at most 16777216 bytes here, found a longer one; split it, or "
-          "close the bracket or quote that is open");
+          "d.json:1:2: expected at most 16777216 bytes in a record, found 16777236; split it, or close the bracket or "
+          "quote that is open");
+    Unusable unusable;  // the end of the array is missing, whatever is passed over
+    CHECK(test::message_of([&] {
+              read_records("[{\"text\": \"" + std::string((16u << 20) + 10, 'a'), "d.json",
+                           [](Record&&, const RecordPlace&) {}, {.unusable = &unusable});
+          }).find("is it cut off?") != std::string::npos);
 }
 
 }  // namespace trainer_records_test

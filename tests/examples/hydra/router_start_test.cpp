@@ -10,6 +10,7 @@
 #include <hydralora/core/mutual_information.hpp>
 
 #include "label_components.hpp"
+#include "memory_plan.hpp"
 #include "router_start.hpp"
 #include "session.hpp"
 #include "support/draw.hpp"
@@ -308,6 +309,31 @@ TEST_CASE("what cannot be labelled or fitted is refused by file and line, or wit
                         o.loop.packing = Packing::documents;
                     }),
               "--packing none"));
+}
+
+TEST_CASE("the plan of memory has the inputs that the routers are fitted to, and their means") {
+    const auto model = test::tiny_model();  // reads 16 numbers a token in q_proj, 24 in down_proj
+    constexpr Index tokens = Index{probed_together} * 32;
+    TrainOptions options = test::tiny_train(test::base_folder(), "");
+    options.loop.batch = 1;
+    options.loop.sequence_length = 32;
+    options.components.router = hydralora::RouterInit::components;
+    const auto fit = [&](Target target) {  // all that is held while the routers of a target are fitted
+        options.adapter.targets = {target};
+        const MemoryPlan plan = memory_plan(model, {}, {}, 0, options);
+        REQUIRE(plan.routers > 0);
+        return plan.routers + plan.parameters + plan.activations;
+    };
+    const auto solved = [&](Target target) {
+        options.adapter.targets = {target};
+        return probe_bytes(probe_inputs(model, options.adapter), options.adapter.adapter.heads);
+    };
+    CHECK(fit(Target::down_proj) - fit(Target::q_proj) ==
+          solved(Target::down_proj) - solved(Target::q_proj) + tokens * (24 - 16) * Index{sizeof(float)});
+    const Index alone = fit(Target::down_proj);
+    options.adapter.adapter.router_pooling = hydralora::RouterPooling::context;
+    const Index context = fit(Target::down_proj);
+    CHECK(context - alone == tokens * 24 * Index{sizeof(float)});
 }
 
 }  // namespace
