@@ -10,8 +10,8 @@ endif()
 # The headers that tests have in common, compiled once.
 add_library(hydralora_test_headers OBJECT support/precompiled.cpp)
 target_link_libraries(hydralora_test_headers PRIVATE hydralora::hydralora doctest::doctest hydralora_warnings)
-if(TARGET hydralora::io)
-    target_link_libraries(hydralora_test_headers PRIVATE hydralora::io)
+if(TARGET nlohmann_json::nlohmann_json)  # without the definitions of hydralora::io, which not all tests have
+    target_link_libraries(hydralora_test_headers PRIVATE nlohmann_json::nlohmann_json)
 endif()
 target_precompile_headers(hydralora_test_headers PRIVATE "${PROJECT_SOURCE_DIR}/cmake/precompiled.hpp" <doctest/doctest.h>)
 set_target_properties(hydralora_test_main hydralora_test_odr hydralora_test_headers PROPERTIES CXX_EXTENSIONS OFF)
