@@ -254,6 +254,7 @@ set(HYDRALORA_HEADERS
     hydralora/text/tokenizer_gguf.hpp
     hydralora/text/tokenizer_parts.hpp
     hydralora/text/tokenizer_steps.hpp
+    hydralora/text/transformers_classes.hpp
     hydralora/text/unicode.hpp
     hydralora/text/unicode_forms.hpp
     hydralora/text/unicode_tables.hpp

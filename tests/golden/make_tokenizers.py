@@ -311,7 +311,7 @@ def families():
                       {"type": "Replace", "pattern": {"Regex": r"(\d)|\s{2,}"}, "content": "0 "})
     pre = sequence("pretokenizers", {"type": "WhitespaceSplit"}, {"type": "Punctuation", "behavior": "MergedWithNext"},
                    {"type": "Split", "pattern": {"String": "0"}, "behavior": "Contiguous", "invert": False},
-                   metaspace("first", False))
+                   metaspace("never", False))
     v, m = trained(900, folded, pre, ["<unk>"], [])
     yield "folded", build(v, m, [added("<unk>"), added("Word", special=False, normalized=True)], normalizer=folded,
                           pre_tokenizer=pre, model={"unk_token": "<unk>"},

@@ -143,17 +143,17 @@ def young():
     kinds = "Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Co Cn".split()
     kind = {c: k for k in kinds for c in of_regex(r"\p{%s}" % k)}
     more = [of_regex(r"\w"), of_regex(r"\s"), of_regex(r"\p{Han}")]
-    size = [len(chr(c).encode()) for c in range(0xD800)] + [3] * 0x2800 + [4] * 0x100000
-    described = {c: (kind[c], size[c], *(c in m for m in more)) for c in every}
+    script = {c: s for s in ("Arabic", "Cyrillic", "Hiragana", "Katakana", "Latin") for c in of_regex(r"\p{%s}" % s)}
+    described = {c: (kind[c], len(chr(c).encode()), *(c in m for m in more)) for c in every}
+    young = [c for c in every if kind[c] != unicodedata.category(chr(c))]
     old = {}
     for c in every:
         if kind[c] == unicodedata.category(chr(c)):
+            old.setdefault((described[c], script.get(c)), c)
             old.setdefault(described[c], c)
     result = []
-    for c in every:
-        if kind[c] == unicodedata.category(chr(c)):
-            continue
-        stand = old[described[c]]
+    for c in young:  # of the same script too, if there is one
+        stand = old.get((described[c], script.get(c)), old[described[c]])
         if result and result[-1][1] == c - 1 and result[-1][2] == stand:
             result[-1][1] = c
         else:

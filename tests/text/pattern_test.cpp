@@ -144,7 +144,7 @@ TEST_CASE("what is not supported is refused by name") {
     CHECK(refused("(?i:fluss)") == "at byte 5: \"ss\", \"st\", \"ff\", \"fi\" and \"fl\" where case is ignored are not supported");
     CHECK(refused("(?<=a+)b").find("PCRE2 does not take it: lookbehind assertion is not fixed length") == 0);
     CHECK(refused(std::string(5000, 'a')) == "it has 5000 bytes, expected at most 4096");
-    CHECK(refused(std::string(1000, '(')) == "at byte 65: groups within groups are too deep");
+    CHECK(refused(std::string(1000, '(')) == "at byte 64: groups within groups are too deep");
     CHECK(refused("(?:(?:(?:a{60000}){60000}){60000}){60000}").find("PCRE2 does not take it: ") == 0);
     CHECK(refused("a\xff") == "it is not well-formed UTF-8");
 }
@@ -154,7 +154,7 @@ TEST_CASE("a pattern that goes back and back is stopped") {
         return test::message_of([&] { static_cast<void>(pieces(text, {Regex(pattern)})); });
     };
     const std::string many(30000, 'a');
-    for (const char* pattern : {"(?:a+)+b|(?:a|aa)+c", "(?:a*a*)*b|(?=(?:a+)+c)", "(?:(?:a|b|ab)*)*c(?<=x)"}) {
+    for (const char* pattern : {"(?:a+)+[bc]{2}", "(?:a|aa)+[bc]{2}", "(?=(?:a*a*)*[bc]{2})."}) {
         CAPTURE(pattern);
         CHECK(message(pattern, many + "bx") ==
               "Tokenizer: the regular expressions of the pre-tokenizer take more than 484032000 steps on 30002 bytes; check the "

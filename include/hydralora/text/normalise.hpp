@@ -141,6 +141,28 @@ inline std::string apply(const StripSpace& step, const std::string& text, Growth
     return text.substr(begin, end - begin);
 }
 
+/// Whether a step takes off what a text begins with.
+template <class Step>
+[[nodiscard]] bool drops_start(const Step& step, std::string_view text, GrowthLimit& limit) {
+    if (text.empty()) return false;
+    if constexpr (std::same_as<Step, StripSpace>) {
+        return step.left && (properties(character_at(text, 0).code) & space) != 0;
+    } else if constexpr (std::same_as<Step, StripAccents>) {
+        return (properties(character_at(text, 0).code) & accent) != 0;
+    } else if constexpr (std::same_as<Step, Replace>) {
+        return step.to.empty() && text.starts_with(step.from);
+    } else if constexpr (std::same_as<Step, ReplacePattern>) {
+        bool drops = false;
+        if (step.to.empty())
+            step.pattern.each_match(text, limit, [&](std::size_t begin, std::size_t end) {
+                drops = drops || (begin == 0 && end > 0);
+            });
+        return drops;
+    } else {
+        return false;
+    }
+}
+
 }  // namespace normalise_detail
 
 using NormaliserStep =
@@ -152,19 +174,26 @@ struct Normaliser {
 
     [[nodiscard]] static GrowthLimit limit(std::size_t bytes) { return {"the normaliser", "encode", bytes}; }
 
-    /// One `limit` serves all pieces of a text.
-    [[nodiscard]] std::string operator()(std::string_view text, GrowthLimit& limit) const {
+    /// One `limit` serves all pieces of a text. `from_start` becomes false where the result begins behind the beginning of
+    /// the text.
+    [[nodiscard]] std::string operator()(std::string_view text, GrowthLimit& limit, bool& from_start) const {
         std::string result(text);
         for (const NormaliserStep& step : steps) {
             limit.next_step();
-            result = std::visit([&](const auto& s) { return normalise_detail::apply(s, result, limit); }, step);
+            std::visit(
+                [&](const auto& s) {
+                    if (normalise_detail::drops_start(s, result, limit)) from_start = false;
+                    result = normalise_detail::apply(s, result, limit);
+                },
+                step);
         }
         limit.keep();
         return result;
     }
     [[nodiscard]] std::string operator()(std::string_view text) const {
         GrowthLimit alone = limit(text.size());
-        return (*this)(text, alone);
+        bool from_start = true;
+        return (*this)(text, alone, from_start);
     }
 };
 

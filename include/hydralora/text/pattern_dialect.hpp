@@ -34,8 +34,9 @@ inline constexpr std::size_t longest_pattern = 4096, deepest = 64, most_repeats 
 inline constexpr std::string_view spaces =
     R"(\x{9}-\x{d}\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
 inline constexpr std::string_view word_characters =
-    R"(\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\x{b2}\x{b3}\x{b9}\x{bc}-\x{be}\x{24b6}-\x{24e9}\x{1f130}-\x{1f149}\x{1f150}-\x{1f169})"
-    R"(\x{1f170}-\x{1f189})";
+    R"(\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\x{24b6}-\x{24e9}\x{1f130}-\x{1f149}\x{1f150}-\x{1f169}\x{1f170}-\x{1f189})";
+/// Oniguruma counts these as well where \w does not stand between brackets.
+inline constexpr std::string_view more_word_characters = R"(\x{b2}\x{b3}\x{b9}\x{bc}-\x{be})";
 inline constexpr std::string_view hexadecimal = "0-9A-Fa-f";
 
 /// General categories by both names; two letters stand for themselves.
@@ -53,9 +54,10 @@ inline constexpr std::string_view category_letters[] = {
     "L",  "Lu", "Ll", "Lt", "Lm", "Lo", "M",  "Mn", "Mc", "Me", "N",  "Nd", "Nl", "No", "P",  "Pc", "Pd",
     "Ps", "Pe", "Pi", "Pf", "Po", "S",  "Sm", "Sc", "Sk", "So", "Z",  "Zs", "Zl", "Zp", "Cc", "Cf", "Co",
 };
+/// Scripts whose characters later than Unicode 14 have older ones of the same kind, which stand in for them.
 inline constexpr std::string_view scripts[] = {
-    "Arabic", "Armenian", "Bengali", "Cyrillic", "Devanagari", "Georgian", "Greek", "Han",     "Hangul",
-    "Hebrew", "Hiragana", "Katakana", "Khmer",   "Lao",        "Latin",    "Tamil", "Thai",    "Tibetan",
+    "Armenian", "Georgian", "Greek", "Han",  "Hangul", "Hebrew",
+    "Hiragana", "Katakana", "Khmer", "Tamil", "Thai",   "Tibetan",
 };
 
 /// A name without case, spaces and lines.
@@ -280,7 +282,7 @@ private:
 
     /// Behind "\" outside of brackets.
     [[nodiscard]] bool escape() {
-        const std::string word = "[" + std::string(word_characters) + "]";
+        const std::string word = "[" + concat(word_characters, more_word_characters) + "]";
         const auto behind = [&](bool is) { return (is ? "(?<=" : "(?<!") + word + ")"; };
         const auto before = [&](bool is) { return (is ? "(?=" : "(?!") + word + ")"; };
         const bool edge = next_is("b"), no_edge = next_is("B");
@@ -298,7 +300,9 @@ private:
             }
         Class found;
         std::uint32_t code = 0;
+        const bool words = next_is("w") || next_is("W");
         if (class_escape(found, code)) {
+            if (words) found.items += more_word_characters;
             out_ += found.as_pattern();
             last_ = 0;
         } else {

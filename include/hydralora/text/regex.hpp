@@ -73,7 +73,7 @@ using Code = Owned<pcre2_code, pcre2_code_free>;
 
 /// What a thread matches with.
 struct Matcher {
-    static constexpr std::size_t stack_bytes = std::size_t{8} << 20;
+    static constexpr std::size_t stack_bytes = std::size_t{64} << 20;
     static constexpr std::uint32_t heap_kib = std::uint32_t{64} << 10;
 
     Owned<pcre2_match_data, pcre2_match_data_free> data{pcre2_match_data_create(1, nullptr)};
