@@ -243,6 +243,7 @@ set(HYDRALORA_HEADERS
     hydralora/text/jinja/value.hpp
     hydralora/text/join_symbols.hpp
     hydralora/text/normalise.hpp
+    hydralora/text/pattern_classes.hpp
     hydralora/text/pattern_dialect.hpp
     hydralora/text/pattern_tables.hpp
     hydralora/text/pre_tokenise.hpp

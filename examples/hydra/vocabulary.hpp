@@ -50,7 +50,7 @@ struct ModelTokens {
     hydralora::Index model_size = byte_vocabulary;                 ///< vocab_size: rows of the embedding
     std::string directory{};                                       ///< or file, for messages
     VocabularyPlaces places = directory_places;                    ///< in it
-    std::string note{};                                            ///< how transformers reads it otherwise, "" if it does not
+    std::string note{};  ///< how transformers reads it otherwise, "" if it does not
 };
 
 class Vocabulary {

@@ -21,8 +21,9 @@ void require(bool ok) {
 }
 
 void use(const Regex& regex, std::string_view text) {
-    for (const SplitBehaviour behaviour : {SplitBehaviour::isolated, SplitBehaviour::removed, SplitBehaviour::merged_with_previous,
-                                           SplitBehaviour::merged_with_next, SplitBehaviour::contiguous}) {
+    for (const SplitBehaviour behaviour :
+         {SplitBehaviour::isolated, SplitBehaviour::removed, SplitBehaviour::merged_with_previous,
+          SplitBehaviour::merged_with_next, SplitBehaviour::contiguous}) {
         GrowthLimit limit("the pre-tokenizer", "encode", text.size());
         std::size_t done = 0;
         for (const auto& piece : text::split_pieces(text, Split{regex, behaviour}, limit)) {

@@ -23,7 +23,8 @@ std::vector<std::string> pieces(std::string_view text, const Split& split) {
     GrowthLimit limit = limit_of(text);
     std::vector<std::string> result;
     for (const auto& piece : text::split_pieces(text, split, limit))
-        if (!piece.removed && piece.begin < piece.end) result.emplace_back(text.substr(piece.begin, piece.end - piece.begin));
+        if (!piece.removed && piece.begin < piece.end)
+            result.emplace_back(text.substr(piece.begin, piece.end - piece.begin));
     return result;
 }
 std::vector<std::string> strings(const io::JsonView& json) {
@@ -93,8 +94,8 @@ TEST_CASE("the dialect of the package") {
     each("replacements", [](const io::JsonView&, const io::JsonView& item) {
         CAPTURE(item["pattern"].string());
         GrowthLimit limit("the normaliser", "encode", 100);
-        CHECK(text::replaced(item["text"].string(), {Regex(item["pattern"].string()), item["content"].string()}, limit) ==
-              item["result"].string());
+        CHECK(text::replaced(item["text"].string(), {Regex(item["pattern"].string()), item["content"].string()},
+                             limit) == item["result"].string());
     });
     each("refused", [](const io::JsonView&, const io::JsonView& item) {
         CAPTURE(item.string());
@@ -141,7 +142,8 @@ TEST_CASE("what is not supported is refused by name") {
     CHECK(refused("[[:alpha:]]") == "at byte 0: \"[:\" in a class is not supported");
     CHECK(refused(R"(\p{Klingon})") == "at byte 0: the property \"Klingon\" is not supported");
     CHECK(refused("(?i:stra\u00dfe)").find("are not supported") != std::string::npos);
-    CHECK(refused("(?i:fluss)") == "at byte 5: \"ss\", \"st\", \"ff\", \"fi\" and \"fl\" where case is ignored are not supported");
+    CHECK(refused("(?i:fluss)") ==
+          "at byte 5: \"ss\", \"st\", \"ff\", \"fi\" and \"fl\" where case is ignored are not supported");
     CHECK(refused("(?<=a+)b").find("PCRE2 does not take it: lookbehind assertion is not fixed length") == 0);
     CHECK(refused(std::string(5000, 'a')) == "it has 5000 bytes, expected at most 4096");
     CHECK(refused(std::string(1000, '(')) == "at byte 64: groups within groups are too deep");
@@ -157,7 +159,8 @@ TEST_CASE("a pattern that goes back and back is stopped") {
     for (const char* pattern : {"(?:a+)+[bc]{2}", "(?:a|aa)+[bc]{2}", "(?=(?:a*a*)*[bc]{2})."}) {
         CAPTURE(pattern);
         CHECK(message(pattern, many + "bx") ==
-              "Tokenizer: the regular expressions of the pre-tokenizer take more than 484032000 steps on 30002 bytes; check the "
+              "Tokenizer: the regular expressions of the pre-tokenizer take more than 484032000 steps on 30002 bytes; "
+              "check the "
               "patterns of tokenizer.json, or encode less at once");
     }
     // Runs of any length in patterns that published tokenizers have.

@@ -74,7 +74,8 @@ TEST_CASE("what is not supported is refused by name") {
 
     const auto part = [](const std::string& members) { return refused(file(members)); };
     CHECK(part(R"("normalizer": {"type": "BertNormalizer"})") ==
-          "t.json: \"normalizer\": normalizer \"BertNormalizer\" is not supported, expected NFC, NFD, NFKC, NFKD, Lowercase, "
+          "t.json: \"normalizer\": normalizer \"BertNormalizer\" is not supported, expected NFC, NFD, NFKC, NFKD, "
+          "Lowercase, "
           "Strip, StripAccents, Prepend, Replace or a Sequence of them");
     CHECK(part(R"("normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Nmt"}]})")
               .find("t.json: \"normalizer.normalizers[1]\": normalizer \"Nmt\" is not supported") == 0);
@@ -86,10 +87,11 @@ TEST_CASE("what is not supported is refused by name") {
     const std::string no_engine = part(
         R"("pre_tokenizer": {"type": "Split", "pattern": {"Regex": "b(?~a)c"}, "behavior": "Isolated", "invert": false})");
     CHECK(no_engine.find("t.json: \"pre_tokenizer.pattern\": the regular expression \"b(?~a)c\": ") == 0);
-    CHECK(no_engine.find(text::Regex::available ? ": at byte 1: this kind of group is not supported" : "libpcre2-dev") !=
-          std::string::npos);
-    CHECK(part(R"("pre_tokenizer": {"type": "Split", "pattern": {"String": " "}, "behavior": "Glued", "invert": false})")
-              .find("\"pre_tokenizer.behavior\": expected one of \"Isolated\"") != std::string::npos);
+    CHECK(no_engine.find(text::Regex::available ? ": at byte 1: this kind of group is not supported"
+                                                : "libpcre2-dev") != std::string::npos);
+    CHECK(
+        part(R"("pre_tokenizer": {"type": "Split", "pattern": {"String": " "}, "behavior": "Glued", "invert": false})")
+            .find("\"pre_tokenizer.behavior\": expected one of \"Isolated\"") != std::string::npos);
     CHECK(part(R"("pre_tokenizer": {"type": "Metaspace", "replacement": "__"})") ==
           "t.json: \"pre_tokenizer.replacement\": expected one character, found \"__\"");
     CHECK(part(R"("pre_tokenizer": {"type": "Metaspace", "replacement": "_", "add_prefix_space": false})") ==
@@ -114,8 +116,8 @@ TEST_CASE("text patterns, punctuation and white space") {
     };
     using Words = std::vector<std::string>;
     // Gemma's; what the package makes of it.
-    CHECK(words(R"({"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": false})", "a  b ") ==
-          Words{"a ", " ", "b "});
+    CHECK(words(R"({"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": false})",
+                "a  b ") == Words{"a ", " ", "b "});
     CHECK(words(R"({"type": "Split", "pattern": {"String": "ab"}, "behavior": "Removed", "invert": true})", "cabdab") ==
           Words{"ab", "ab"});
     CHECK(words(R"({"type": "Punctuation"})", "a,b!!") == Words{"a", ",", "b", "!", "!"});
@@ -128,7 +130,8 @@ TEST_CASE("text patterns, punctuation and white space") {
 // As the package has it: "first" is what begins where the text begins, not what begins the normalised text.
 TEST_CASE("Metaspace before what stands first") {
     const auto words = [](const std::string& normalizer, const std::string& text) {
-        const std::string first = R"({"type": "Metaspace", "replacement": "_", "prepend_scheme": "first", "split": false})";
+        const std::string first =
+            R"({"type": "Metaspace", "replacement": "_", "prepend_scheme": "first", "split": false})";
         return Tokenizer::parse(file(R"("normalizer": )" + normalizer + R"(, "pre_tokenizer": )" + first), "t.json")
             .words(text);
     };
@@ -136,7 +139,9 @@ TEST_CASE("Metaspace before what stands first") {
     const std::string strip = R"({"type": "Strip", "strip_left": true, "strip_right": true})";
     CHECK(words(strip, "ab ") == Words{"_ab"});
     CHECK(words(strip, " ab") == Words{"ab"});
-    CHECK(words(R"({"type": "StripAccents"})", "\xcc\x81" "ab") == Words{"ab"});
+    CHECK(words(R"({"type": "StripAccents"})",
+                "\xcc\x81"
+                "ab") == Words{"ab"});
     CHECK(words(replace("x", ""), "xab") == Words{"ab"});
     CHECK(words(replace("x", "b"), "xab") == Words{"_bab"});
     CHECK(words(R"({"type": "Prepend", "prepend": "b"})", "ab") == Words{"_bab"});
@@ -164,12 +169,16 @@ TEST_CASE("files that contradict themselves") {
     CHECK(tokens(added("<x>", 4)) == "no error");
     CHECK(tokens(added("a", 0)) == "no error");
     CHECK(tokens(added("<x>", 9)) ==
-          "t.json: \"added_tokens[0].id\": expected 4, the next free id, for \"<x>\", found 9: the package tokenizers up to "
-          "0.23.3 passes over the number in the file and makes it 4, later readers take 9; if the model was trained with 4, write 4 "
+          "t.json: \"added_tokens[0].id\": expected 4, the next free id, for \"<x>\", found 9: the package tokenizers "
+          "up to "
+          "0.23.3 passes over the number in the file and makes it 4, later readers take 9; if the model was trained "
+          "with 4, write 4 "
           "here; if it was with 9, put tokens that no text has, such as \"<unused_4>\", before it for the ids 4 to 8");
     CHECK(tokens(added("a", 4)) ==
-          "t.json: \"added_tokens[0].id\": expected 0, the id that the model's vocabulary gives \"a\", found 4: the package "
-          "tokenizers up to 0.23.3 passes over the number in the file and makes it 0, later readers take 4; if the model was trained "
+          "t.json: \"added_tokens[0].id\": expected 0, the id that the model's vocabulary gives \"a\", found 4: the "
+          "package "
+          "tokenizers up to 0.23.3 passes over the number in the file and makes it 0, later readers take 4; if the "
+          "model was trained "
           "with 0, write 0 here");
     CHECK(tokens(added("a", 0) + ", " + added("a", 0)) ==
           "t.json: \"added_tokens\": expected each token once, found \"a\" twice");

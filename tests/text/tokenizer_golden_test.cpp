@@ -118,7 +118,8 @@ TEST_CASE("directories that transformers reads otherwise") {
     std::size_t differ = 0;
     for (std::size_t i = 0; i < all.size(); ++i) {
         const auto row = all.element(i);
-        const std::string file = row.element(0).string(), type = row.element(1).string(), wanted = row.element(2).string();
+        const std::string file = row.element(0).string(), type = row.element(1).string(),
+                          wanted = row.element(2).string();
         CAPTURE(file);
         CAPTURE(type);
         CAPTURE(wanted);
@@ -128,8 +129,8 @@ TEST_CASE("directories that transformers reads otherwise") {
         io::Json names = io::Json::object();
         if (!wanted.empty()) names.set("tokenizer_class", wanted);
         test::set_content(scratch / "tokenizer_config.json", io::to_text(names));
-        const std::string said = text::transformers_difference(test::open_golden(file), scratch.path(),
-                                                               io::JsonView(config, "config.json"));
+        const std::string said =
+            text::transformers_difference(test::open_golden(file), scratch.path(), io::JsonView(config, "config.json"));
         if (!text::Regex::available && row.element(3).string() == "Qwen3_5Tokenizer") continue;
         CHECK(said.empty() != row.element(4).boolean());
         if (!said.empty()) CHECK(said.find("reads it as " + row.element(3).string()) != std::string::npos);

@@ -9,6 +9,7 @@
 TEST_CASE("without PCRE2") {
     CHECK(!hydralora::text::Regex::available);
     CHECK(test::message_of([] { hydralora::text::Regex regex("a+"); }) ==
-          "this build has no PCRE2, which it needs: install it (libpcre2-dev on Debian and Ubuntu) and configure again, or define "
+          "this build has no PCRE2, which it needs: install it (libpcre2-dev on Debian and Ubuntu) and configure "
+          "again, or define "
           "HYDRALORA_PCRE2 and link pcre2-8");
 }

@@ -44,8 +44,8 @@ inline void fuse(Tokens& tokens) {
 
 /// The only steps that can make their tokens longer.
 template <class Rule>
-requires(std::same_as<Rule, Replace> || std::same_as<Rule, ReplacePattern>)
-void apply(const Rule& step, Tokens& tokens, GrowthLimit& limit) {
+requires(std::same_as<Rule, Replace> || std::same_as<Rule, ReplacePattern>) void apply(const Rule& step, Tokens& tokens,
+                                                                                       GrowthLimit& limit) {
     limit.next_step();
     for (std::string& token : tokens) token = replaced(token, step, limit);
 }

@@ -14,8 +14,7 @@ class GrowthLimit {
 public:
     /// For what is made of `from` bytes by the `maker`, whose caller `does` so; both for the message.
     GrowthLimit(std::string_view maker, std::string_view does, std::size_t from)
-        : maker_(maker), does_(does), from_(from), most_(16 * from + 4096),
-          most_steps_(16'000 * from + 4'000'000) {}
+        : maker_(maker), does_(does), from_(from), most_(16 * from + 4096), most_steps_(16'000 * from + 4'000'000) {}
 
     void add(std::size_t bytes) {
         if (bytes > most_ - made_) [[unlikely]]

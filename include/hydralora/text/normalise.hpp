@@ -123,8 +123,8 @@ inline std::string apply(const Prepend& step, const std::string& text, GrowthLim
     return step.text + text;
 }
 template <class Rule>
-requires(std::same_as<Rule, Replace> || std::same_as<Rule, ReplacePattern>)
-std::string apply(const Rule& rule, const std::string& text, GrowthLimit& limit) {
+requires(std::same_as<Rule, Replace> || std::same_as<Rule, ReplacePattern>) std::string
+    apply(const Rule& rule, const std::string& text, GrowthLimit& limit) {
     return replaced(text, rule, limit);
 }
 inline std::string apply(const Lowercase&, const std::string& text, GrowthLimit& limit) {
@@ -154,9 +154,8 @@ template <class Step>
     } else if constexpr (std::same_as<Step, ReplacePattern>) {
         bool drops = false;
         if (step.to.empty())
-            step.pattern.each_match(text, limit, [&](std::size_t begin, std::size_t end) {
-                drops = drops || (begin == 0 && end > 0);
-            });
+            step.pattern.each_match(
+                text, limit, [&](std::size_t begin, std::size_t end) { drops = drops || (begin == 0 && end > 0); });
         return drops;
     } else {
         return false;
@@ -165,8 +164,7 @@ template <class Step>
 
 }  // namespace normalise_detail
 
-using NormaliserStep =
-    std::variant<UnicodeForm, Lowercase, StripSpace, StripAccents, Prepend, Replace, ReplacePattern>;
+using NormaliserStep = std::variant<UnicodeForm, Lowercase, StripSpace, StripAccents, Prepend, Replace, ReplacePattern>;
 
 /// The steps of a file's normalizer, in order.
 struct Normaliser {

@@ -22,6 +22,7 @@
 
 #include "../core/check.hpp"
 #include "../io/quote.hpp"
+#include "pattern_classes.hpp"
 #include "unicode.hpp"
 
 namespace hydralora::text {
@@ -29,70 +30,6 @@ namespace hydralora::text {
 namespace pattern_detail {
 
 inline constexpr std::size_t longest_pattern = 4096, deepest = 64, most_repeats = 65535;
-
-/// Members of classes, for between brackets.
-inline constexpr std::string_view spaces =
-    R"(\x{9}-\x{d}\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
-inline constexpr std::string_view word_characters =
-    R"(\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\x{24b6}-\x{24e9}\x{1f130}-\x{1f149}\x{1f150}-\x{1f169}\x{1f170}-\x{1f189})";
-/// Oniguruma counts these as well where \w does not stand between brackets.
-inline constexpr std::string_view more_word_characters = R"(\x{b2}\x{b3}\x{b9}\x{bc}-\x{be})";
-inline constexpr std::string_view hexadecimal = "0-9A-Fa-f";
-
-/// General categories by both names; two letters stand for themselves.
-struct Category {
-    std::string_view name, letters;
-};
-inline constexpr Category categories[] = {
-    {"letter", "L"},        {"uppercaseletter", "Lu"}, {"lowercaseletter", "Ll"}, {"titlecaseletter", "Lt"},
-    {"modifierletter", "Lm"}, {"otherletter", "Lo"},   {"mark", "M"},             {"nonspacingmark", "Mn"},
-    {"spacingmark", "Mc"},  {"enclosingmark", "Me"},   {"number", "N"},           {"decimalnumber", "Nd"},
-    {"letternumber", "Nl"}, {"othernumber", "No"},     {"punctuation", "P"},      {"symbol", "S"},
-    {"separator", "Z"},     {"control", "Cc"},         {"format", "Cf"},
-};
-inline constexpr std::string_view category_letters[] = {
-    "L",  "Lu", "Ll", "Lt", "Lm", "Lo", "M",  "Mn", "Mc", "Me", "N",  "Nd", "Nl", "No", "P",  "Pc", "Pd",
-    "Ps", "Pe", "Pi", "Pf", "Po", "S",  "Sm", "Sc", "Sk", "So", "Z",  "Zs", "Zl", "Zp", "Cc", "Cf", "Co",
-};
-/// Scripts whose characters later than Unicode 14 have older ones of the same kind, which stand in for them.
-inline constexpr std::string_view scripts[] = {
-    "Armenian", "Georgian", "Greek", "Han",  "Hangul", "Hebrew",
-    "Hiragana", "Katakana", "Khmer", "Tamil", "Thai",   "Tibetan",
-};
-
-/// A name without case, spaces and lines.
-[[nodiscard]] inline std::string plain_name(std::string_view name) {
-    std::string result;
-    for (const char c : name)
-        if (c != ' ' && c != '_' && c != '-') result += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    return result;
-}
-
-/// `\p{...}` in PCRE2's words, "" if the name is not known. `script_prefix`: whether the engine tells a script from what
-/// is used with it, as PCRE2 10.40 does.
-[[nodiscard]] inline std::string property(std::string_view name, bool negated, bool script_prefix) {
-    const std::string plain = plain_name(name), begin = negated ? "\\P{" : "\\p{";
-    for (const std::string_view letters : category_letters)
-        if (plain == plain_name(letters)) return begin + std::string(letters) + "}";
-    for (const Category& category : categories)
-        if (plain == category.name) return begin + std::string(category.letters) + "}";
-    for (const std::string_view script : scripts)
-        if (plain == plain_name(script)) return begin + (script_prefix ? "sc:" : "") + std::string(script) + "}";
-    return "";
-}
-
-[[nodiscard]] inline bool is_letter_or_digit(std::uint32_t c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-/// What a character is written as, in and out of brackets.
-[[nodiscard]] inline std::string literal(std::uint32_t code) {
-    static constexpr char digits[] = "0123456789abcdef";
-    if (is_letter_or_digit(code)) return {static_cast<char>(code)};
-    std::string hex;
-    for (; code != 0 || hex.empty(); code >>= 4) hex.insert(hex.begin(), digits[code & 15]);
-    return "\\x{" + hex + "}";
-}
 
 /// One pass over a pattern; `out` is what was read so far, said anew.
 class Translator {
@@ -311,26 +248,6 @@ private:
         return true;
     }
 
-    /// A set of characters: what stands between brackets, and patterns of one character besides.
-    struct Class {
-        std::string items;
-        std::vector<std::string> others;
-        bool negated = false;
-
-        [[nodiscard]] std::string as_pattern() const {
-            if (others.empty()) return (negated ? "[^" : "[") + items + "]";
-            std::string any = items.empty() ? "" : "[" + items + "]";
-            for (const std::string& other : others) any += (any.empty() ? "" : "|") + other;
-            return negated ? "(?:(?!" + any + ")(?s:.))" : "(?:" + any + ")";
-        }
-        void add(const Class& other) {
-            if (other.others.empty() && !other.negated)
-                items += other.items;
-            else
-                others.push_back(other.as_pattern());
-        }
-    };
-
     /// Behind "\": a class, or else a character.
     [[nodiscard]] bool class_escape(Class& found, std::uint32_t& code) {
         const std::uint32_t c = take_character();
@@ -340,17 +257,25 @@ private:
             return true;
         };
         switch (c) {
-        case 's':
-        case 'S': return is(spaces, c == 'S');
-        case 'w':
-        case 'W': return is(word_characters, c == 'W');
-        case 'd': return is("\\p{Nd}", false);
-        case 'D': return is("\\P{Nd}", false);
-        case 'h':
-        case 'H': return is(hexadecimal, c == 'H');
-        case 'p':
-        case 'P': return is(named_property(c == 'P'), false);
-        default: code = escaped_character(c); return false;
+            case 's':
+            case 'S':
+                return is(spaces, c == 'S');
+            case 'w':
+            case 'W':
+                return is(word_characters, c == 'W');
+            case 'd':
+                return is("\\p{Nd}", false);
+            case 'D':
+                return is("\\P{Nd}", false);
+            case 'h':
+            case 'H':
+                return is(hexadecimal, c == 'H');
+            case 'p':
+            case 'P':
+                return is(named_property(c == 'P'), false);
+            default:
+                code = escaped_character(c);
+                return false;
         }
     }
     [[nodiscard]] std::string named_property(bool negated) {
@@ -369,18 +294,27 @@ private:
     }
     [[nodiscard]] std::uint32_t escaped_character(std::uint32_t c) {
         switch (c) {
-        case 't': return '\t';
-        case 'n': return '\n';
-        case 'v': return '\v';
-        case 'f': return '\f';
-        case 'r': return '\r';
-        case 'a': return '\a';
-        case 'e': return 0x1b;
-        case 'u': return hexadecimal_digits(4, 4);
-        case 'x': break;
-        default:
-            if (is_letter_or_digit(c)) refuse(concat("\"\\", static_cast<char>(c), "\" is not supported"));
-            return c;
+            case 't':
+                return '\t';
+            case 'n':
+                return '\n';
+            case 'v':
+                return '\v';
+            case 'f':
+                return '\f';
+            case 'r':
+                return '\r';
+            case 'a':
+                return '\a';
+            case 'e':
+                return 0x1b;
+            case 'u':
+                return hexadecimal_digits(4, 4);
+            case 'x':
+                break;
+            default:
+                if (is_letter_or_digit(c)) refuse(concat("\"\\", static_cast<char>(c), "\" is not supported"));
+                return c;
         }
         if (take("{")) {
             const std::uint32_t code = hexadecimal_digits(1, 6);
@@ -435,17 +369,6 @@ private:
             if (operand.items.empty() && operand.others.empty()) refuse("a class without members");
         return intersection(std::move(operands), negated);
     }
-    [[nodiscard]] static Class intersection(std::vector<Class> operands, bool negated) {
-        Class result = std::move(operands.front());
-        if (operands.size() > 1) {
-            std::string all = "(?:";
-            for (std::size_t i = 1; i < operands.size(); ++i) all += "(?=" + operands[i].as_pattern() + ")";
-            all += result.as_pattern() + ")";
-            result = {"", {all}};
-        }
-        result.negated = negated;
-        return result;
-    }
     /// A character, a range, or what an escape stands for.
     void member(Class& here, bool first, bool& joined) {
         if (joined && !first && next_is("-") && !in_.substr(i_ + 1).starts_with("]")) refuse("\"-\" behind a class");
@@ -464,8 +387,7 @@ private:
             if (!one(escaped, high)) refuse("a range that ends with a class");
             if (high < low) refuse("a range whose ends are turned");
         }
-        if (ignore_case_ && high >= 0x80)
-            refuse("characters beyond ASCII where case is ignored are not supported");
+        if (ignore_case_ && high >= 0x80) refuse("characters beyond ASCII where case is ignored are not supported");
         here.items += literal(low);
         if (high > low) here.items += "-" + literal(high);
     }

@@ -46,8 +46,8 @@ struct Metaspace {
     Prepend prepend;
     bool split;
 };
-using PreTokenStep =
-    std::variant<SplitByPattern, Split, Digits, SplitPunctuation, SplitThreeDigits, PrefixSpace, ToByteLevel, Metaspace>;
+using PreTokenStep = std::variant<SplitByPattern, Split, Digits, SplitPunctuation, SplitThreeDigits, PrefixSpace,
+                                  ToByteLevel, Metaspace>;
 
 namespace words_detail {
 

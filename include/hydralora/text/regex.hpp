@@ -143,8 +143,9 @@ public:
                                                      regex_detail::compile(translated, PCRE2_ANCHORED)});
 #else
         static_cast<void>(pattern);
-        fail("this build has no PCRE2, which it needs: install it (libpcre2-dev on Debian and Ubuntu) and configure "
-             "again, or define HYDRALORA_PCRE2 and link pcre2-8");
+        fail(
+            "this build has no PCRE2, which it needs: install it (libpcre2-dev on Debian and Ubuntu) and configure "
+            "again, or define HYDRALORA_PCRE2 and link pcre2-8");
 #endif
     }
 

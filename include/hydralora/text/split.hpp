@@ -101,7 +101,7 @@ void each_match(std::string_view text, WordsAndSigns, GrowthLimit&, Take&& take)
     std::vector<SplitPiece> pieces;
     bool previous = false;
     for (const auto& [begin, end, match] : parts) {
-        const bool joins = split.behaviour == SplitBehaviour::contiguous ? match == previous
+        const bool joins = split.behaviour == SplitBehaviour::contiguous                          ? match == previous
                            : split.behaviour == SplitBehaviour::merged_with_previous || backwards ? match && !previous
                                                                                                   : false;
         previous = match;

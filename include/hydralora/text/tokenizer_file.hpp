@@ -104,13 +104,13 @@ inline constexpr std::size_t most_added = std::size_t{1} << 16, most_added_bytes
 /// Says both readings of an added token's id, and what makes them one.
 [[noreturn]] inline void refuse_id(const JsonView& json, const AddedToken& token, std::int32_t id, bool in_model) {
     const std::string name = in_quotes(token.content);
-    const std::string given = in_model ? concat("the id that the model's vocabulary gives ", name)
-                                       : concat("the next free id, for ", name);
-    const std::string remedy = in_model || token.id < id
-                                   ? std::string()
-                                   : concat("; if it was with ", token.id, ", put tokens that no text has, such as ",
-                                            in_quotes(concat("<unused_", id, ">")), ", before it for the ids ", id,
-                                            " to ", token.id - 1);
+    const std::string given =
+        in_model ? concat("the id that the model's vocabulary gives ", name) : concat("the next free id, for ", name);
+    const std::string remedy =
+        in_model || token.id < id
+            ? std::string()
+            : concat("; if it was with ", token.id, ", put tokens that no text has, such as ",
+                     in_quotes(concat("<unused_", id, ">")), ", before it for the ids ", id, " to ", token.id - 1);
     fail(json.where(), ": expected ", id, ", ", given, ", found ", token.id,
          ": the package tokenizers up to 0.23.3 passes over the number in the file and makes it ", id,
          ", later readers take ", token.id, "; if the model was trained with ", id, ", write ", id, " here", remedy);

@@ -29,6 +29,14 @@ inline constexpr std::string_view nfc_step = R"({"type": "NFC"})";
 inline constexpr std::string_view gpt2_steps = R"({"type": "ByteLevel", "add_prefix_space": false})";
 inline constexpr std::string_view metaspace_steps =
     R"({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false})";
+inline constexpr std::string_view qwen2_steps =
+    R"({"type": "Sequence", "pretokenizers": [{"type": "Split", "behavior": "Isolated", "invert": false, "pattern": {"Regex":)"
+    R"("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|)"
+    R"(\\s+(?!\\S)|\\s+"}}, {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]})";
+inline constexpr std::string_view qwen3_5_steps =
+    R"({"type": "Sequence", "pretokenizers": [{"type": "Split", "behavior": "Isolated", "invert": false, "pattern": {"Regex":)"
+    R"("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|)"
+    R"(\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"}}, {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]})";
 inline constexpr Class classes[] = {
     {"GPT2Tokenizer", nothing, gpt2_steps},
     {"GPTNeoXTokenizer", nfc_step, gpt2_steps},
@@ -38,12 +46,8 @@ inline constexpr Class classes[] = {
     {"CohereTokenizer", nfc_step,
      R"({"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": true},
          {"type": "ByteLevel", "add_prefix_space": false}]})"},
-    {"Qwen2Tokenizer", nfc_step,
-     R"({"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"},
-         "behavior": "Isolated", "invert": false}, {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]})"},
-    {"Qwen3_5Tokenizer", nfc_step,
-     R"({"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"},
-         "behavior": "Isolated", "invert": false}, {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]})"},
+    {"Qwen2Tokenizer", nfc_step, qwen2_steps},
+    {"Qwen3_5Tokenizer", nfc_step, qwen3_5_steps},
     {"GemmaTokenizer", R"({"type": "Replace", "pattern": {"String": " "}, "content": "▁"})",
      R"({"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": false})"},
 };
@@ -67,7 +71,8 @@ inline constexpr Class classes[] = {
 
 /// Numbers, contractions, white space, scripts, marks and signs, which classes cut differently.
 inline constexpr std::string_view probe =
-    "Hello world's 12345 x=1,234.5;  \n\n DON'T\tfoo_bar!!\r\n  caf\u00e9 e\u0301 \u4e2d\u6587123 \u00bd\u0915\u093f /* */";
+    "Hello world's 12345 x=1,234.5;  \n\n DON'T\tfoo_bar!!\r\n  caf\u00e9 e\u0301 \u4e2d\u6587123 \u00bd\u0915\u093f "
+    "/* */";
 
 [[nodiscard]] inline std::vector<std::string> words_of(const Class& known) {
     const auto parsed = [](std::string_view text) { return io::parse_json(text, "transformers"); };
@@ -95,11 +100,12 @@ inline constexpr std::string_view probe =
     for (const Class& known : classes) {
         if (known.name != taken || (!Regex::available && taken == "Qwen3_5Tokenizer")) continue;
         if (words_of(known) == tokenizer.words(probe)) return "";
-        return concat(path.string(), ": transformers 5.24 reads it as ", taken,
-                      ", which puts a normalizer and a pre-tokenizer of its own in the place of the file's, and its ids of "
-                      "some texts differ from those here, which follow the file; for the file's there too, set "
-                      "tokenizer_class in tokenizer_config.json to TokenizersBackend",
-                      model_type == "qwen2" ? " and load it by that class: AutoTokenizer takes its own for qwen2" : "");
+        return concat(
+            path.string(), ": transformers 5.24 reads it as ", taken,
+            ", which puts a normalizer and a pre-tokenizer of its own in the place of the file's, and its ids of "
+            "some texts differ from those here, which follow the file; for the file's there too, set "
+            "tokenizer_class in tokenizer_config.json to TokenizersBackend",
+            model_type == "qwen2" ? " and load it by that class: AutoTokenizer takes its own for qwen2" : "");
     }
     return "";
 }
