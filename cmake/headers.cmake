@@ -216,8 +216,11 @@ set(HYDRALORA_HEADERS
     # text
     hydralora/text/added_tokens.hpp
     hydralora/text/bpe.hpp
+    hydralora/text/byte_alphabet.hpp
+    hydralora/text/case_tables.hpp
     hydralora/text/chat_format.hpp
     hydralora/text/chat_template.hpp
+    hydralora/text/compatibility_tables.hpp
     hydralora/text/control_tokens.hpp
     hydralora/text/decode.hpp
     hydralora/text/format_templates.hpp
@@ -246,16 +249,24 @@ set(HYDRALORA_HEADERS
     hydralora/text/jinja/value.hpp
     hydralora/text/join_symbols.hpp
     hydralora/text/normalise.hpp
+    hydralora/text/pattern_classes.hpp
+    hydralora/text/pattern_dialect.hpp
+    hydralora/text/pattern_tables.hpp
     hydralora/text/pre_tokenise.hpp
+    hydralora/text/regex.hpp
     hydralora/text/scored_merges.hpp
+    hydralora/text/split.hpp
     hydralora/text/tokenizer.hpp
     hydralora/text/tokenizer_file.hpp
     hydralora/text/tokenizer_gguf.hpp
     hydralora/text/tokenizer_parts.hpp
     hydralora/text/tokenizer_steps.hpp
+    hydralora/text/transformers_classes.hpp
     hydralora/text/unicode.hpp
+    hydralora/text/unicode_forms.hpp
     hydralora/text/unicode_tables.hpp
     hydralora/text/vocabulary.hpp
     hydralora/text/white_space.hpp
+    hydralora/text/word_scanners.hpp
     # thrust
 )

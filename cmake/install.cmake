@@ -31,6 +31,7 @@ write_basic_package_version_file(
 install(
     FILES "${PROJECT_BINARY_DIR}/hydraloraConfig.cmake" "${PROJECT_BINARY_DIR}/hydraloraConfigVersion.cmake"
         "${PROJECT_SOURCE_DIR}/cmake/hydraloraCompiled.cmake" "${PROJECT_SOURCE_DIR}/cmake/hydraloraThrust.cmake"
+        "${PROJECT_SOURCE_DIR}/cmake/hydraloraPcre2.cmake"
         "${PROJECT_SOURCE_DIR}/cmake/hydraloraCudnn.cmake"
     DESTINATION "${package_dir}")
 

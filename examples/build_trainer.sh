@@ -7,6 +7,7 @@ install_dependencies \
     "cmake:cmake:configures the build" \
     "Eigen/Core:libeigen3-dev:matrix products on the CPU" \
     "nlohmann/json.hpp:nlohmann-json3-dev:reads model and adapter files" \
+    "?pcre2.h:libpcre2-dev:regular expressions of tokenizers other than GPT-2's, Llama 3's and Qwen2's" \
     "CLI/CLI.hpp:libcli11-dev:command line of the trainer"
 
 cuda=OFF  # compiling for a GPU takes minutes

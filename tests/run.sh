@@ -44,6 +44,7 @@ install_dependencies "${thrust[@]}" \
     "Eigen/Core:libeigen3-dev:matrix products on the CPU" \
     "doctest/doctest.h:doctest-dev:test framework" \
     "nlohmann/json.hpp:nlohmann-json3-dev:reads model and checkpoint files" \
+    "?pcre2.h:libpcre2-dev:regular expressions of tokenizers other than GPT-2's, Llama 3's and Qwen2's" \
     "?CLI/CLI.hpp:libcli11-dev:command line of the trainer in examples/hydra" \
     "?clang++:clang:second compiler for the check that every header compiles alone, and of the fuzz tests" \
     "?libclang_rt.fuzzer:libclang-rt-dev:fuzz tests" \

@@ -84,6 +84,7 @@ BaseModel load_base(HostBackend& be, const std::filesystem::path& path, Index po
         base.vocabulary = vocabulary_of(path);
     }
     for (const std::string& note : base.files.notes) std::fprintf(stderr, "Note: %s\n", note.c_str());
+    if (!base.vocabulary.note().empty()) std::fprintf(stderr, "Note: %s\n", base.vocabulary.note().c_str());
     base.config = base.files.config;
     base.config.max_positions = planned_positions(base.config.max_positions, positions);
     base.name = path.string();

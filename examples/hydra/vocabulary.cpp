@@ -8,6 +8,7 @@
 #include <hydralora/io/json.hpp>
 #include <hydralora/io/quote.hpp>
 #include <hydralora/text/tokenizer_gguf.hpp>
+#include <hydralora/text/transformers_classes.hpp>
 
 #include "own_template.hpp"
 
@@ -246,6 +247,7 @@ Vocabulary load_vocabulary(const std::filesystem::path& directory, const io::Jso
 
     ModelTokens tokens;
     tokens.directory = directory.string();
+    tokens.note = text::transformers_difference(tokenizer, directory, config);
     tokens.model_size = config["vocab_size"].integer(1, most_tokens);
     tokens.stops = token_ids(config["eos_token_id"]);
     for (const std::int32_t id : token_ids(generation["eos_token_id"]))

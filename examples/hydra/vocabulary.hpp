@@ -51,6 +51,7 @@ struct ModelTokens {
     hydralora::Index model_size = byte_vocabulary;                 ///< vocab_size: rows of the embedding
     std::string directory{};                                       ///< or file, for messages
     VocabularyPlaces places = directory_places;                    ///< in it
+    std::string note{};  ///< how transformers reads it otherwise, "" if it does not
 };
 
 class Vocabulary {
@@ -62,6 +63,8 @@ public:
     /// Of a model without a tokenizer: every use throws `why`.
     [[nodiscard]] static Vocabulary absent(std::string why);
 
+    /// For the user: what others read otherwise than this does; "" if nothing.
+    [[nodiscard]] const std::string& note() const { return tokens_.note; }
     [[nodiscard]] bool is_bytes() const { return !tokenizer_ && absent_.empty(); }
     [[nodiscard]] bool is_present() const { return absent_.empty(); }
     /// Throws if there is none.

@@ -166,6 +166,13 @@ llama3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[
 qwen2 = llama3.replace("{1,3}", "")
 
 
+deepseek = (r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^" "\r\n" r"\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+["
+            "\r\n" r"]*|\s*[" "\r\n" r"]+|\s+(?!\S)|\s+")
+cased = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]%s[\p{Ll}\p{Lm}\p{Lo}\p{M}]%s(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+o200k = "|".join([cased % ("*", "+"), cased % ("+", "*"), r"\p{N}{1,3}", r" ?[^\s\p{L}\p{N}]+[\r\n/]*", r"\s*[\r\n]+",
+                  r"\s+(?!\S)", r"\s+"])
+
+
 def split(pattern, **more):
     return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False, **more}
 
@@ -289,6 +296,29 @@ def families():
                          decoder=metaspace("never", False), model=model)
 
 
+    pre = sequence("pretokenizers", split(r"\p{N}{1,3}"), split("[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+"), split(deepseek),
+                   byte_level(regex=False))
+    v, m = trained(1300, None, pre, [], bytes_)
+    yield "deepseek", build(v, m, [added("<|endoftext|>")], normalizer=sequence("normalizers"), pre_tokenizer=pre, decoder=bl)
+    pre = sequence("pretokenizers", split(o200k), byte_level(regex=False))
+    v, m = trained(1300, None, pre, [], bytes_)
+    yield "o200k", build(v, m, [added("<|endoftext|>")], pre_tokenizer=pre, decoder=bl)
+    v, m = trained(1200, {"type": "NFKC"}, byte_level(), ["<EOT>"], bytes_)
+    yield "claude", build(v, m, [added("<EOT>"), added("\ufb01x", special=False, normalized=True)],
+                          normalizer={"type": "NFKC"}, pre_tokenizer=byte_level(), decoder=bl)
+    folded = sequence("normalizers", {"type": "NFKD"}, {"type": "StripAccents"}, {"type": "Lowercase"},
+                      {"type": "Strip", "strip_left": True, "strip_right": True},
+                      {"type": "Replace", "pattern": {"Regex": r"(\d)|\s{2,}"}, "content": "0 "})
+    pre = sequence("pretokenizers", {"type": "WhitespaceSplit"}, {"type": "Punctuation", "behavior": "MergedWithNext"},
+                   {"type": "Split", "pattern": {"String": "0"}, "behavior": "Contiguous", "invert": False},
+                   metaspace("never", False))
+    v, m = trained(900, folded, pre, ["<unk>"], [])
+    yield "folded", build(v, m, [added("<unk>"), added("Word", special=False, normalized=True)], normalizer=folded,
+                          pre_tokenizer=pre, model={"unk_token": "<unk>"},
+                          decoder=sequence("decoders", {"type": "Replace", "pattern": {"Regex": "[aeiou]+"}, "content": "_"},
+                                           {"type": "Fuse"}))
+
+
 def sweeps():
     """Merges of a, 1 and ! with any byte show whether a character stands in the same word as them."""
     bytes_ = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -301,6 +331,15 @@ def sweeps():
     yield "digits", build(vocab, merges, beside, pre_tokenizer=sequence(
         "pretokenizers", {"type": "Digits", "individual_digits": False}, byte_level(regex=False)))
     yield "nfc", build(vocab, merges, beside, normalizer={"type": "NFC"}, pre_tokenizer=byte_level(regex=False))
+    yield "nfkd", build(vocab, merges, beside, normalizer={"type": "NFKD"}, pre_tokenizer=byte_level(regex=False))
+    yield "nfkc", build(vocab, merges, beside, normalizer={"type": "NFKC"}, pre_tokenizer=byte_level(regex=False))
+    yield "nfd", build(vocab, merges, beside, normalizer={"type": "NFD"}, pre_tokenizer=byte_level(regex=False))
+    yield "lower", build(vocab, merges, beside, normalizer={"type": "Lowercase"}, pre_tokenizer=byte_level(regex=False))
+    yield "accents", build(vocab, merges, beside, normalizer={"type": "StripAccents"}, pre_tokenizer=byte_level(regex=False))
+    yield "punctuation", build(vocab, merges, beside, pre_tokenizer=sequence(
+        "pretokenizers", {"type": "Punctuation", "behavior": "Isolated"}, byte_level(regex=False)))
+    yield "whitespace", build(vocab, merges, beside, pre_tokenizer=sequence(
+        "pretokenizers", {"type": "Whitespace"}, byte_level(regex=False)))
 
 
 def sweep_text(block):
@@ -355,4 +394,5 @@ def main():
         print("sweep", name)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,11 @@
 // Every text of the golden files gives the ids and the decoded text that the Python package gives.
 #include "golden_tokenizers.hpp"
 
+#include <hydralora/text/transformers_classes.hpp>
+
 #include <doctest/doctest.h>
+
+#include "io/scratch.hpp"
 
 namespace text_tokenizer_golden_test {
 
@@ -60,8 +64,9 @@ TEST_CASE("20,000 texts: ids and decoded text of the package") {
     const auto texts = test::golden_texts();
     REQUIRE(texts.size() == 20000);
     for (const std::string name : {"gpt2", "gpt2_prefix", "llama3", "qwen2", "smollm2", "llama2", "llama2_normalized",
-                                   "mistral", "metaspace", "plain"}) {
+                                   "mistral", "metaspace", "plain", "claude", "o200k", "deepseek", "folded"}) {
         CAPTURE(name);
+        if (!text::Regex::available && (name == "o200k" || name == "deepseek" || name == "folded")) continue;
         const Tokenizer tokenizer = test::open_golden(name);
         test::Record record(name + ".bin");
         check_encoding(record, tokenizer, texts, Specials::as_text);
@@ -105,6 +110,35 @@ TEST_CASE("the ids that the post-processor puts around a text") {
     CHECK(llama2.find("</s>") == 2);
     CHECK(llama2.find("\xe2\x96\x81") != std::nullopt);
     CHECK(!llama2.find("<|eot_id|>"));
+}
+
+// golden/make_classes.py: the class that AutoTokenizer took, and whether it cut a text otherwise than the file says.
+TEST_CASE("directories that transformers reads otherwise") {
+    const io::Json rows = io::read_json(test::golden("classes.json"));
+    const io::JsonView all(rows, "classes.json");
+    const test::ScratchDirectory scratch;
+    std::size_t differ = 0;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        const auto row = all.element(i);
+        const std::string file = row.element(0).string(), type = row.element(1).string(),
+                          wanted = row.element(2).string();
+        CAPTURE(file);
+        CAPTURE(type);
+        CAPTURE(wanted);
+        std::filesystem::copy_file(test::golden(file + ".json"), scratch / "tokenizer.json",
+                                   std::filesystem::copy_options::overwrite_existing);
+        const io::Json config = io::Json::object().set("model_type", type);
+        io::Json names = io::Json::object();
+        if (!wanted.empty()) names.set("tokenizer_class", wanted);
+        test::set_content(scratch / "tokenizer_config.json", io::to_text(names));
+        const std::string said =
+            text::transformers_difference(test::open_golden(file), scratch.path(), io::JsonView(config, "config.json"));
+        if (!text::Regex::available && row.element(3).string() == "Qwen3_5Tokenizer") continue;
+        CHECK(said.empty() != row.element(4).boolean());
+        if (!said.empty()) CHECK(said.find("reads it as " + row.element(3).string()) != std::string::npos);
+        differ += !said.empty();
+    }
+    CHECK(differ > 100);
 }
 
 }  // namespace text_tokenizer_golden_test

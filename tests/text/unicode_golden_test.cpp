@@ -1,5 +1,5 @@
 // Every code point, in words beside a letter, a digit, a sign, added tokens and marks: the classes of the scanners, of
-// added tokens and NFC are those of the Python package.
+// added tokens and the normalizers are those of the Python package.
 #include "golden_tokenizers.hpp"
 
 #include <doctest/doctest.h>
@@ -28,7 +28,9 @@ std::string sweep_text(std::uint32_t block) {
 TEST_CASE("all code points") {
     std::vector<text::Tokenizer> tokenizers;
     std::vector<test::Record> records;
-    for (const std::string name : {"sweep_gpt2", "sweep_llama3", "sweep_digits", "sweep_nfc"}) {
+    for (const std::string name :
+         {"sweep_gpt2", "sweep_llama3", "sweep_digits", "sweep_punctuation", "sweep_whitespace", "sweep_nfc",
+          "sweep_nfd", "sweep_nfkc", "sweep_nfkd", "sweep_lower", "sweep_accents"}) {
         tokenizers.push_back(test::open_golden(name));
         records.emplace_back(name + ".bin");
     }

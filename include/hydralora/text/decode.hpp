@@ -1,7 +1,7 @@
 // From tokens back to text.
 #pragma once
 
-#include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -9,9 +9,9 @@
 #include <variant>
 #include <vector>
 
+#include "byte_alphabet.hpp"
 #include "growth_limit.hpp"
 #include "normalise.hpp"
-#include "pre_tokenise.hpp"
 
 namespace hydralora::text {
 
@@ -30,7 +30,7 @@ struct FromMetaspace {
     std::string replacement;
     bool prepended;
 };
-using DecodeStep = std::variant<Replace, ByteFallback, Fuse, Strip, FromByteLevel, FromMetaspace>;
+using DecodeStep = std::variant<Replace, ReplacePattern, ByteFallback, Fuse, Strip, FromByteLevel, FromMetaspace>;
 
 namespace decode_detail {
 
@@ -42,10 +42,12 @@ inline void fuse(Tokens& tokens) {
     tokens.assign(1, std::move(all));
 }
 
-/// The only step that can make its tokens longer.
-inline void apply(const Replace& step, Tokens& tokens, GrowthLimit& limit) {
+/// The only steps that can make their tokens longer.
+template <class Rule>
+requires(std::same_as<Rule, Replace> || std::same_as<Rule, ReplacePattern>) void apply(const Rule& step, Tokens& tokens,
+                                                                                       GrowthLimit& limit) {
     limit.next_step();
-    for (std::string& token : tokens) token = replaced(token, step, [&](std::size_t bytes) { limit.add(bytes); });
+    for (std::string& token : tokens) token = replaced(token, step, limit);
 }
 
 /// The byte of <0xHH>, -1 for other tokens.

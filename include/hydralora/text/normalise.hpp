@@ -1,7 +1,8 @@
-// What happens to a text before it is cut: canonical composition (NFC), replacements, a prefix.
+// What happens to a text before it is cut: Unicode's forms, small letters, white space and accents off, replacements.
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -11,140 +12,22 @@
 #include <variant>
 #include <vector>
 
-#include "../core/check.hpp"
+#include "case_tables.hpp"
 #include "growth_limit.hpp"
+#include "regex.hpp"
 #include "unicode.hpp"
+#include "unicode_forms.hpp"
 
 namespace hydralora::text {
 
-namespace nfc_detail {
-
-// Hangul syllables are computed (The Unicode Standard, section 3.12).
-inline constexpr std::uint32_t syllables = 0xac00, leads = 0x1100, vowels = 0x1161, tails = 0x11a7;
-inline constexpr std::uint32_t lead_count = 19, vowel_count = 21, tail_count = 28;
-inline constexpr std::uint32_t syllable_count = lead_count * vowel_count * tail_count;
-
-/// A character in canonical order: its class and, for bytes that are no character, the byte.
-struct Item {
-    std::uint32_t code, combining_class;
+/// Every character for itself: no final sigma.
+struct Lowercase {};
+/// White space at the ends.
+struct StripSpace {
+    bool left, right;
 };
-/// Invalid bytes travel through as codes of their own above the last character.
-inline constexpr std::uint32_t first_byte = no_character;
-
-inline void append(std::string& text, std::uint32_t code) {
-    if (code >= first_byte)
-        text += static_cast<char>(static_cast<unsigned char>(code - first_byte));
-    else
-        append_utf8(text, code);
-}
-
-/// Appends the full canonical decomposition, not yet in order.
-inline void decompose(std::uint32_t code, std::vector<Item>& items) {
-    const auto put = [&](std::uint32_t c) { items.push_back({c, combining_class(c)}); };
-    if (code - syllables < syllable_count) {
-        const std::uint32_t index = code - syllables, tail = index % tail_count;
-        put(leads + index / (vowel_count * tail_count));
-        put(vowels + index / tail_count % vowel_count);
-        if (tail != 0) put(tails + tail);
-        return;
-    }
-    // Only the first of a pair decomposes further, so the seconds wait in reverse; no chain is longer than three.
-    std::uint32_t seconds[4] = {};
-    std::size_t waiting = 0;
-    while (waiting < 4) {
-        const auto* const end = std::end(tables::decompositions);
-        const auto* const found = std::lower_bound(std::begin(tables::decompositions), end, code,
-                                                   [](const auto& d, std::uint32_t c) { return d.from < c; });
-        if (found == end || found->from != code) break;
-        code = found->first;
-        if (found->second != 0) seconds[waiting++] = found->second;
-    }
-    put(code);
-    while (waiting > 0) put(seconds[--waiting]);
-}
-
-/// The character that two make together, 0 if none.
-[[nodiscard]] inline std::uint32_t compose(std::uint32_t a, std::uint32_t b) {
-    if (a - leads < lead_count && b - vowels < vowel_count)
-        return syllables + ((a - leads) * vowel_count + (b - vowels)) * tail_count;
-    if (a - syllables < syllable_count && (a - syllables) % tail_count == 0 && b - tails - 1 < tail_count - 1)
-        return a + (b - tails);
-    const auto pair = [](std::uint16_t i) {
-        return std::pair(tables::decompositions[i].first, tables::decompositions[i].second);
-    };
-    const auto* const end = std::end(tables::compositions);
-    const auto* const found = std::lower_bound(std::begin(tables::compositions), end, std::pair(a, b),
-                                               [&](std::uint16_t i, const auto& wanted) { return pair(i) < wanted; });
-    return found == end || pair(*found) != std::pair(a, b) ? 0 : tables::decompositions[*found].from;
-}
-
-/// Orders the marks of each starter and puts together what composes (The Unicode Standard, section 3.11).
-inline void compose_all(std::vector<Item>& items) {
-    for (std::size_t i = 0; i < items.size();) {
-        std::size_t end = i;
-        while (end < items.size() && items[end].combining_class != 0) ++end;
-        std::stable_sort(items.begin() + static_cast<std::ptrdiff_t>(i),
-                         items.begin() + static_cast<std::ptrdiff_t>(end),
-                         [](const Item& a, const Item& b) { return a.combining_class < b.combining_class; });
-        i = std::max(end, i + 1);
-    }
-    constexpr std::size_t none = ~std::size_t{0};
-    std::size_t starter = none, kept = 0;
-    std::uint32_t last_class = 0;  // of the last kept item after the starter
-    for (const Item item : items) {
-        const bool adjacent = starter != none && kept == starter + 1;
-        const bool blocked = !adjacent && last_class >= item.combining_class;
-        if (starter != none && !blocked) {
-            if (const std::uint32_t code = compose(items[starter].code, item.code); code != 0) {
-                items[starter].code = code;
-                continue;
-            }
-        }
-        if (item.combining_class == 0) starter = kept;
-        last_class = item.combining_class;
-        items[kept++] = item;
-    }
-    items.resize(kept);
-}
-
-}  // namespace nfc_detail
-
-/// Normalization Form C as the Python package `tokenizers` has it (Unicode 9). Bytes that are no character stay.
-[[nodiscard]] inline std::string nfc(std::string_view text) {
-    std::string result;
-    result.reserve(text.size());
-    std::vector<nfc_detail::Item> items;
-    for (std::size_t i = 0; i < text.size();) {
-        // Nothing below U+0300 changes unless a later mark follows.
-        items.clear();
-        std::size_t end = i;
-        while (end < text.size()) {
-            const Character c = character_at(text, end);
-            const bool plain = c.code < 0x300;
-            if (plain && end > i) break;
-            end += c.bytes;
-            if (plain && (end == text.size() || static_cast<unsigned char>(text[end]) < 0xcc)) break;
-        }
-        if (end - i <= 2 && character_at(text, i).code < 0x300) {
-            result += text.substr(i, end - i);
-            i = end;
-            continue;
-        }
-        while (i < end) {
-            const Character c = character_at(text, i);
-            if (c.code == no_character)
-                items.push_back({nfc_detail::first_byte + static_cast<unsigned char>(text[i]), 0});
-            else
-                nfc_detail::decompose(c.code, items);
-            i += c.bytes;
-        }
-        nfc_detail::compose_all(items);
-        for (const nfc_detail::Item& item : items) nfc_detail::append(result, item.code);
-    }
-    return result;
-}
-
-struct Nfc {};
+/// Marks, which stand apart once a text is decomposed.
+struct StripAccents {};
 /// Puts a text before every piece that is not empty.
 struct Prepend {
     std::string text;
@@ -171,33 +54,144 @@ template <class Count>
     return replaced(text, rule, [](std::size_t) {});
 }
 
+/// What a regular expression matches becomes a text.
+struct ReplacePattern {
+    Regex pattern;
+    std::string to;
+};
+/// Bytes that are written count as made.
+[[nodiscard]] inline std::string replaced(std::string_view text, const ReplacePattern& rule, GrowthLimit& limit) {
+    std::string result;
+    std::size_t done = 0;
+    const auto copy_to = [&](std::size_t end) {
+        limit.add(end - done);
+        result += text.substr(done, end - done);
+    };
+    rule.pattern.each_match(text, limit, [&](std::size_t begin, std::size_t end) {
+        copy_to(begin);
+        limit.add(rule.to.size());
+        result += rule.to;
+        done = end;
+    });
+    copy_to(text.size());
+    return result;
+}
+[[nodiscard]] inline std::string replaced(std::string_view text, const Replace& rule, GrowthLimit& limit) {
+    return replaced(text, rule, [&](std::size_t bytes) { limit.add(bytes); });
+}
+
+[[nodiscard]] inline std::string lower_case(std::string_view text) {
+    std::string result;
+    result.reserve(text.size());
+    for (std::size_t i = 0; i < text.size();) {
+        const Character c = character_at(text, i);
+        const auto* const run = std::upper_bound(std::begin(tables::lower_case), std::end(tables::lower_case), c.code,
+                                                 [](std::uint32_t code, const auto& r) { return code < r.first; });
+        if (c.code == 0x130) {
+            result += "i\xcc\x87";
+        } else if (run != std::begin(tables::lower_case) && c.code <= run[-1].last &&
+                   (c.code - run[-1].first) % static_cast<std::uint32_t>(run[-1].step) == 0) {
+            append_utf8(result, c.code + static_cast<std::uint32_t>(run[-1].delta));
+        } else {
+            result += text.substr(i, c.bytes);
+        }
+        i += c.bytes;
+    }
+    return result;
+}
+[[nodiscard]] inline std::string without_accents(std::string_view text) {
+    std::string result;
+    result.reserve(text.size());
+    for (std::size_t i = 0; i < text.size();) {
+        const Character c = character_at(text, i);
+        if ((properties(c.code) & accent) == 0) result += text.substr(i, c.bytes);
+        i += c.bytes;
+    }
+    return result;
+}
+
+namespace normalise_detail {
+
+inline std::string apply(UnicodeForm form, const std::string& text, GrowthLimit& limit) {
+    std::string result = to_form(text, form);  // at most eleven times the bytes
+    limit.add(result.size());
+    return result;
+}
+inline std::string apply(const Prepend& step, const std::string& text, GrowthLimit& limit) {
+    if (text.empty()) return text;
+    limit.add(step.text.size() + text.size());
+    return step.text + text;
+}
+template <class Rule>
+requires(std::same_as<Rule, Replace> || std::same_as<Rule, ReplacePattern>) std::string
+    apply(const Rule& rule, const std::string& text, GrowthLimit& limit) {
+    return replaced(text, rule, limit);
+}
+inline std::string apply(const Lowercase&, const std::string& text, GrowthLimit& limit) {
+    std::string result = lower_case(text);  // at most half as much again
+    limit.add(result.size());
+    return result;
+}
+inline std::string apply(const StripAccents&, const std::string& text, GrowthLimit&) { return without_accents(text); }
+inline std::string apply(const StripSpace& step, const std::string& text, GrowthLimit&) {
+    std::size_t begin = 0, end = text.size();
+    const auto is_space = [](Character c) { return (properties(c.code) & space) != 0; };
+    while (step.left && begin < end && is_space(character_at(text, begin))) begin += character_at(text, begin).bytes;
+    while (step.right && end > begin && is_space(character_before(text, end))) end -= character_before(text, end).bytes;
+    return text.substr(begin, end - begin);
+}
+
+/// Whether a step takes off what a text begins with.
+template <class Step>
+[[nodiscard]] bool drops_start(const Step& step, std::string_view text, GrowthLimit& limit) {
+    if (text.empty()) return false;
+    if constexpr (std::same_as<Step, StripSpace>) {
+        return step.left && (properties(character_at(text, 0).code) & space) != 0;
+    } else if constexpr (std::same_as<Step, StripAccents>) {
+        return (properties(character_at(text, 0).code) & accent) != 0;
+    } else if constexpr (std::same_as<Step, Replace>) {
+        return step.to.empty() && text.starts_with(step.from);
+    } else if constexpr (std::same_as<Step, ReplacePattern>) {
+        bool drops = false;
+        if (step.to.empty())
+            step.pattern.each_match(
+                text, limit, [&](std::size_t begin, std::size_t end) { drops = drops || (begin == 0 && end > 0); });
+        return drops;
+    } else {
+        return false;
+    }
+}
+
+}  // namespace normalise_detail
+
+using NormaliserStep = std::variant<UnicodeForm, Lowercase, StripSpace, StripAccents, Prepend, Replace, ReplacePattern>;
+
 /// The steps of a file's normalizer, in order.
 struct Normaliser {
-    std::vector<std::variant<Nfc, Prepend, Replace>> steps;
+    std::vector<NormaliserStep> steps;
 
     [[nodiscard]] static GrowthLimit limit(std::size_t bytes) { return {"the normaliser", "encode", bytes}; }
 
-    /// One `limit` serves all pieces of a text.
-    [[nodiscard]] std::string operator()(std::string_view text, GrowthLimit& limit) const {
+    /// One `limit` serves all pieces of a text. `from_start` becomes false where the result begins behind the beginning of
+    /// the text.
+    [[nodiscard]] std::string operator()(std::string_view text, GrowthLimit& limit, bool& from_start) const {
         std::string result(text);
-        for (const auto& step : steps) {
+        for (const NormaliserStep& step : steps) {
             limit.next_step();
-            if (std::holds_alternative<Nfc>(step)) {
-                result = nfc(result);  // at most three times the bytes
-                limit.add(result.size());
-            } else if (const auto* prefix = std::get_if<Prepend>(&step); prefix != nullptr && !result.empty()) {
-                limit.add(prefix->text.size() + result.size());
-                result.insert(0, prefix->text);
-            } else if (const auto* rule = std::get_if<Replace>(&step)) {
-                result = replaced(result, *rule, [&](std::size_t bytes) { limit.add(bytes); });
-            }
+            std::visit(
+                [&](const auto& s) {
+                    if (normalise_detail::drops_start(s, result, limit)) from_start = false;
+                    result = normalise_detail::apply(s, result, limit);
+                },
+                step);
         }
         limit.keep();
         return result;
     }
     [[nodiscard]] std::string operator()(std::string_view text) const {
         GrowthLimit alone = limit(text.size());
-        return (*this)(text, alone);
+        bool from_start = true;
+        return (*this)(text, alone, from_start);
     }
 };
 

@@ -1,5 +1,5 @@
-// Cutting a text into words before the merges. The regular expressions of the known families are written out as
-// scanners: one pass, no recursion, and what a pattern matches does not depend on an engine.
+// Cutting a text into words before the merges: by the regular expressions of the known families (word_scanners.hpp), by
+// any others (regex.hpp), by kinds of characters.
 #pragma once
 
 #include <algorithm>
@@ -12,149 +12,13 @@
 #include <variant>
 #include <vector>
 
+#include "byte_alphabet.hpp"
 #include "growth_limit.hpp"
-#include "normalise.hpp"
+#include "split.hpp"
 #include "unicode.hpp"
+#include "word_scanners.hpp"
 
 namespace hydralora::text {
-
-/// A known regular expression, by the family that brought it.
-enum class Pattern { gpt2, llama3, qwen2 };
-
-struct NamedPattern {
-    Pattern pattern;
-    std::string_view text;
-};
-/// As they stand in files. A file's pattern must be one of these to the letter.
-inline constexpr NamedPattern known_patterns[] = {
-    {Pattern::gpt2, R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)"},
-    {Pattern::llama3, R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|)"
-                      R"(\s*[\r\n]+|\s+(?!\S)|\s+)"},
-    {Pattern::qwen2, R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|)"
-                     R"(\s*[\r\n]+|\s+(?!\S)|\s+)"},
-};
-
-namespace scan_detail {
-
-inline constexpr std::uint32_t visible = letter | number | space;  // the classes that the patterns tell apart
-
-/// The class of the character at i: letter, number, space or 0; beyond the end none of them.
-inline constexpr std::uint32_t beyond = ~0u;
-struct Seen {
-    std::uint32_t kind, bytes;
-};
-[[nodiscard]] inline Seen see(std::string_view text, std::size_t i) {
-    if (i >= text.size()) return {beyond, 0};
-    const Character c = character_at(text, i);
-    return {properties(c.code) & visible, c.bytes};
-}
-/// The end of the run of that class that begins at i.
-[[nodiscard]] inline std::size_t run(std::string_view text, std::size_t i, std::uint32_t kind) {
-    for (Seen seen = see(text, i); seen.kind == kind; seen = see(text, i)) i += seen.bytes;
-    return i;
-}
-[[nodiscard]] inline bool is_break(std::string_view text, std::size_t i) {
-    return i < text.size() && (text[i] == '\r' || text[i] == '\n');
-}
-
-enum class Case { exact, ignored };
-
-/// The end of 's 't 're 've 'm 'll 'd at i, or i.
-[[nodiscard]] inline std::size_t contraction(std::string_view text, std::size_t i, Case letters) {
-    const auto at = [&](std::size_t k) {
-        const char c = i + k < text.size() ? text[i + k] : '\0';
-        return letters == Case::ignored && c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    };
-    if (at(0) != '\'') return i;
-    const char a = at(1), b = at(2);
-    if (a == 's' || a == 't' || a == 'm' || a == 'd') return i + 2;
-    if ((a == 'r' && b == 'e') || (a == 'v' && b == 'e') || (a == 'l' && b == 'l')) return i + 3;
-    // U+017F, the long s, is an s where case does not count.
-    if (letters == Case::ignored && a == '\xc5' && b == '\xbf') return i + 3;
-    return i;
-}
-
-/// \s+(?!\S)|\s+ for the run of white space [i, end): the last one is left to the word that follows.
-[[nodiscard]] inline std::size_t white_space(std::string_view text, std::size_t i, std::size_t end) {
-    if (end == text.size()) return end;
-    const std::size_t last = end - character_before(text, end).bytes;
-    return last > i ? last : end;
-}
-
-[[nodiscard]] inline std::size_t gpt2(std::string_view text, std::size_t i) {
-    if (const std::size_t end = contraction(text, i, Case::exact); end > i) return end;
-    const std::size_t begin = text[i] == ' ' ? i + 1 : i;
-    const std::uint32_t kind = see(text, begin).kind;
-    if (kind != space && kind != beyond) return run(text, begin, kind);
-    return white_space(text, i, run(text, i, space));
-}
-
-[[nodiscard]] inline std::size_t llama3(std::string_view text, std::size_t i, int digits) {
-    if (const std::size_t end = contraction(text, i, Case::ignored); end > i) return end;
-    const Seen first = see(text, i);
-    if (first.kind == letter) return run(text, i, letter);
-    if (first.kind == number) {
-        std::size_t end = i + first.bytes;
-        for (int n = 1; n < digits; ++n) {
-            const Seen next = see(text, end);
-            if (next.kind != number) break;
-            end += next.bytes;
-        }
-        return end;
-    }
-    if (!is_break(text, i) && see(text, i + first.bytes).kind == letter) return run(text, i + first.bytes, letter);
-    const std::size_t begin = text[i] == ' ' ? i + 1 : i;
-    if (see(text, begin).kind == 0) {
-        std::size_t end = run(text, begin, 0);
-        while (is_break(text, end)) ++end;
-        return end;
-    }
-    const std::size_t end = run(text, i, space);
-    for (std::size_t last = end; last > i; --last)
-        if (is_break(text, last - 1)) return last;
-    return white_space(text, i, end);
-}
-
-}  // namespace scan_detail
-
-/// The end of the pattern's match that begins at text[i]. Each of them matches any character.
-[[nodiscard]] inline std::size_t match_end(Pattern pattern, std::string_view text, std::size_t i) {
-    if (pattern == Pattern::gpt2) return scan_detail::gpt2(text, i);
-    return scan_detail::llama3(text, i, pattern == Pattern::llama3 ? 3 : 1);
-}
-
-/// The 256 characters that stand for bytes in byte-level vocabularies: printable Latin-1 for itself, then U+0100 on.
-inline constexpr auto byte_alphabet = [] {
-    std::array<std::uint32_t, 256> result{};
-    std::uint32_t next = 0x100;
-    for (std::uint32_t b = 0; b < 256; ++b) result[b] = (b > 0x20 && b < 0x7f) || (b > 0xa0 && b != 0xad) ? b : next++;
-    return result;
-}();
-
-[[nodiscard]] inline std::string to_byte_alphabet(std::string_view bytes) {
-    std::string result;
-    result.reserve(bytes.size() * 3 / 2);
-    for (const char byte : bytes) append_utf8(result, byte_alphabet[static_cast<unsigned char>(byte)]);
-    return result;
-}
-
-/// The bytes that a token of a byte-level vocabulary stands for; other tokens as they are.
-[[nodiscard]] inline std::string from_byte_alphabet(std::string_view token) {
-    static constexpr auto bytes = [] {
-        std::array<std::int16_t, 0x144> result{};
-        for (auto& byte : result) byte = -1;
-        for (std::size_t b = 0; b < 256; ++b) result[byte_alphabet[b]] = static_cast<std::int16_t>(b);
-        return result;
-    }();
-    std::string result;
-    for (std::size_t i = 0; i < token.size();) {
-        const Character c = character_at(token, i);
-        if (c.code >= bytes.size() || bytes[c.code] < 0) return std::string(token);
-        result += static_cast<char>(static_cast<unsigned char>(bytes[c.code]));
-        i += c.bytes;
-    }
-    return result;
-}
 
 /// Words, side by side in one text.
 struct Words {
@@ -163,6 +27,7 @@ struct Words {
     bool at_start = true;  // whether the first word begins where the whole text began
 };
 
+/// Cuts behind every match of a pattern that matches any character.
 struct SplitByPattern {
     Pattern pattern;
 };
@@ -181,8 +46,8 @@ struct Metaspace {
     Prepend prepend;
     bool split;
 };
-using PreTokenStep =
-    std::variant<SplitByPattern, Digits, SplitPunctuation, SplitThreeDigits, PrefixSpace, ToByteLevel, Metaspace>;
+using PreTokenStep = std::variant<SplitByPattern, Split, Digits, SplitPunctuation, SplitThreeDigits, PrefixSpace,
+                                  ToByteLevel, Metaspace>;
 
 namespace words_detail {
 
@@ -217,6 +82,28 @@ void change(Words& words, GrowthLimit& limit, Change&& changed) {
 
 inline void apply(const SplitByPattern& step, Words& words, GrowthLimit&) {
     cut(words, [&](std::string_view word, std::size_t i) { return match_end(step.pattern, word, i); });
+}
+
+/// The pieces of every word, of which what is removed is text of no word.
+inline void apply(const Split& step, Words& words, GrowthLimit& limit) {
+    std::vector<std::size_t> ends;
+    std::string kept;
+    std::size_t begin = 0;
+    bool at_start = words.at_start && !words.ends.empty();
+    const bool removes = step.behaviour == SplitBehaviour::removed;
+    for (const std::size_t end : words.ends) {
+        const auto word = std::string_view(words.text).substr(begin, end - begin);
+        for (const SplitPiece& piece : split_pieces(word, step, limit)) {
+            if (piece.begin == piece.end) continue;
+            if (removes && !piece.removed) kept += word.substr(piece.begin, piece.end - piece.begin);
+            if (!piece.removed) ends.push_back(removes ? kept.size() : begin + piece.end);
+            if (piece.removed && ends.empty()) at_start = false;
+        }
+        begin = end;
+    }
+    if (removes) words.text = std::move(kept);
+    words.ends = std::move(ends);
+    words.at_start = at_start;
 }
 
 /// Cuts between characters that are `special` and those that are not, and, if `single`, between all that are.

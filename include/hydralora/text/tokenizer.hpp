@@ -70,8 +70,9 @@ public:
                 ids.push_back(piece.token->id);
                 continue;
             }
+            bool at_start = position == Position::first && piece.begin == 0;
             const std::string normal =
-                parts_->normaliser(text.substr(piece.begin, piece.end - piece.begin), normal_limit);
+                parts_->normaliser(text.substr(piece.begin, piece.end - piece.begin), normal_limit, at_start);
             for (const auto& part : parts_->normalised.split(normal, plain)) {
                 if (part.token != nullptr) {
                     ids.push_back(part.token->id);
@@ -79,7 +80,7 @@ public:
                 }
                 words.text = normal.substr(part.begin, part.end - part.begin);
                 words.ends.assign(1, words.text.size());
-                words.at_start = position == Position::first && piece.begin == 0 && part.begin == 0;
+                words.at_start = at_start && part.begin == 0;
                 parts_->pre_tokeniser(words, words_limit);
                 std::size_t begin = 0;
                 for (const std::size_t end : words.ends) {
@@ -110,6 +111,23 @@ public:
             tokens.emplace_back(added != nullptr ? std::string_view(added->pattern) : vocabulary().content(slot));
         }
         return parts_->decoder(std::move(tokens));
+    }
+
+    /// The words that a text without added tokens is cut into, as its model sees them: normalised, in the byte alphabet where
+    /// the file says so.
+    [[nodiscard]] std::vector<std::string> words(std::string_view text) const {
+        GrowthLimit normal_limit = Normaliser::limit(text.size()), words_limit = PreTokeniser::limit(text.size());
+        Words words;
+        words.text = parts_->normaliser(text, normal_limit, words.at_start);
+        words.ends.assign(1, words.text.size());
+        parts_->pre_tokeniser(words, words_limit);
+        std::vector<std::string> result;
+        std::size_t begin = 0;
+        for (const std::size_t end : words.ends) {
+            result.push_back(words.text.substr(begin, end - begin));
+            begin = end;
+        }
+        return result;
     }
 
     /// The added tokens, by id.

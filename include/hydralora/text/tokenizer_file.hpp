@@ -101,6 +101,21 @@ inline constexpr std::size_t most_added = std::size_t{1} << 16, most_added_bytes
     return Bpe(std::move(vocabulary), std::move(merges), std::move(options));
 }
 
+/// Says both readings of an added token's id, and what makes them one.
+[[noreturn]] inline void refuse_id(const JsonView& json, const AddedToken& token, std::int32_t id, bool in_model) {
+    const std::string name = in_quotes(token.content);
+    const std::string given =
+        in_model ? concat("the id that the model's vocabulary gives ", name) : concat("the next free id, for ", name);
+    const std::string remedy =
+        in_model || token.id < id
+            ? std::string()
+            : concat("; if it was with ", token.id, ", put tokens that no text has, such as ",
+                     in_quotes(concat("<unused_", id, ">")), ", before it for the ids ", id, " to ", token.id - 1);
+    fail(json.where(), ": expected ", id, ", ", given, ", found ", token.id,
+         ": the package tokenizers up to 0.23.3 passes over the number in the file and makes it ", id,
+         ", later readers take ", token.id, "; if the model was trained with ", id, ", write ", id, " here", remedy);
+}
+
 /// The added tokens in the order of the file. The package gives a token the id that its content has in the model, else
 /// the next free one, whatever the file says; where the two differ there is no right answer.
 [[nodiscard]] inline std::vector<AddedToken> read_added_tokens(const JsonView& json, const Vocabulary& vocabulary) {
@@ -126,11 +141,7 @@ inline constexpr std::size_t most_added = std::size_t{1} << 16, most_added_bytes
 
         const std::uint32_t slot = vocabulary.find(token.content);
         const std::int32_t id = slot == Vocabulary::none ? next : vocabulary.id(slot);
-        if (token.id != id)
-            item["id"].refuse(
-                slot == Vocabulary::none
-                    ? concat(id, ", the next free id, for ", in_quotes(token.content))
-                    : concat(id, ", the id that the model's vocabulary gives ", in_quotes(token.content)));
+        if (token.id != id) refuse_id(item["id"], token, id, slot != Vocabulary::none);
         if (slot == Vocabulary::none && vocabulary.slot_of(id) != Vocabulary::none)
             item["id"].refuse("an id that the model's vocabulary does not use: its ids have gaps");
         if (id >= next) next = id + 1;

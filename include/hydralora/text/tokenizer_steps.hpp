@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "../core/check.hpp"
 #include "../core/view.hpp"
@@ -14,6 +15,8 @@
 #include "decode.hpp"
 #include "normalise.hpp"
 #include "pre_tokenise.hpp"
+#include "regex.hpp"
+#include "split.hpp"
 #include "unicode.hpp"
 
 namespace hydralora::text {
@@ -59,43 +62,83 @@ void each_step(const JsonView& part, std::string_view list, Read&& read) {
     for (std::size_t i = 0; i < steps.size(); ++i) each_step(steps.element(i), list, read);
 }
 
-[[nodiscard]] inline Replace replacement(const JsonView& part) {
-    const JsonView pattern = part["pattern"];
-    if (pattern["Regex"].exists())
-        fail(pattern.where(), ": the regular expression ", in_quotes(pattern["Regex"].string()), " of a ",
-             in_quotes("Replace"), " is not supported, expected a ", in_quotes("String"));
-    return {short_text(pattern["String"]), short_text(part["content"], 0)};
+/// The pattern of a part; errors name it and its place.
+[[nodiscard]] inline Regex read_regex(const JsonView& pattern) {
+    const std::string& text = pattern["Regex"].string();
+    try {
+        return Regex(text);
+    } catch (const Error& error) {
+        fail(pattern.where(), ": the regular expression ", in_quotes(text, 300), ": ", error.what());
+    }
+}
+/// Whether it is a regular expression; else it is a text.
+[[nodiscard]] inline bool is_regex(const JsonView& pattern) {
+    if (pattern["Regex"].exists() == pattern["String"].exists())
+        fail(pattern.where(), ": expected ", in_quotes("Regex"), " or ", in_quotes("String"), ", found ",
+             pattern["Regex"].exists() ? "both" : "neither");
+    return pattern["Regex"].exists();
 }
 
+/// `Replace` of a normalizer or a decoder.
+template <class Step>
+[[nodiscard]] Step replacement(const JsonView& part) {
+    const JsonView pattern = part["pattern"];
+    std::string to = short_text(part["content"], 0);
+    if (is_regex(pattern)) return ReplacePattern{read_regex(pattern), std::move(to)};
+    return Replace{short_text(pattern["String"]), std::move(to)};
+}
+
+[[nodiscard]] inline NormaliserStep read_normaliser_step(const JsonView& part) {
+    if (is(part, "NFC")) return UnicodeForm::c;
+    if (is(part, "NFD")) return UnicodeForm::d;
+    if (is(part, "NFKC")) return UnicodeForm::kc;
+    if (is(part, "NFKD")) return UnicodeForm::kd;
+    if (is(part, "Lowercase")) return Lowercase{};
+    if (is(part, "Strip")) return StripSpace{part["strip_left"].boolean(), part["strip_right"].boolean()};
+    if (is(part, "StripAccents")) return StripAccents{};
+    if (is(part, "Prepend")) return Prepend{short_text(part["prepend"], 0)};
+    if (is(part, "Replace")) return replacement<NormaliserStep>(part);
+    refuse(part, "normalizer",
+           "NFC, NFD, NFKC, NFKD, Lowercase, Strip, StripAccents, Prepend, Replace or a Sequence of them");
+}
 [[nodiscard]] inline Normaliser read_normaliser(const JsonView& json) {
     Normaliser result;
     each_step(json, "normalizers", [&](const JsonView& part) {
-        if (is(part, "NFC"))
-            result.steps.push_back(Nfc{});
-        else if (is(part, "Prepend"))
-            result.steps.push_back(Prepend{short_text(part["prepend"], 0)});
-        else if (is(part, "Replace"))
-            result.steps.push_back(replacement(part));
-        else
-            refuse(part, "normalizer", "NFC, Prepend, Replace or a Sequence of them");
+        result.steps.push_back(read_normaliser_step(part));
         check(result.steps.size() <= most_steps, part.where(), ": expected at most ", most_steps, " steps, found more");
     });
     return result;
 }
 
-[[nodiscard]] inline Pattern read_pattern(const JsonView& split) {
-    const JsonView pattern = split["pattern"];
-    if (!pattern["Regex"].exists())
-        fail(pattern.where(), ": expected ", in_quotes("Regex"), " with a known regular expression, found none");
-    // Every character is part of a match, so that these two say the same.
-    const std::string& behaviour = split["behavior"].one_of({"Isolated", "Removed"});
-    if (split["invert"].boolean() != (behaviour == "Removed"))
-        split["invert"].refuse(behaviour == "Removed" ? "true with Removed" : "false with Isolated");
+[[nodiscard]] inline SplitBehaviour read_behaviour(const JsonView& json) {
+    const std::string& name =
+        json.one_of({"Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous"});
+    return name == "Isolated"             ? SplitBehaviour::isolated
+           : name == "Removed"            ? SplitBehaviour::removed
+           : name == "MergedWithPrevious" ? SplitBehaviour::merged_with_previous
+           : name == "MergedWithNext"     ? SplitBehaviour::merged_with_next
+                                          : SplitBehaviour::contiguous;
+}
+
+[[nodiscard]] inline PreTokenStep read_split(const JsonView& part) {
+    const JsonView pattern = part["pattern"];
+    Split split{"", read_behaviour(part["behavior"]), part["invert"].boolean()};
+    if (!is_regex(pattern)) {
+        split.matcher = short_text(pattern["String"]);
+        return split;
+    }
     const std::string& text = pattern["Regex"].string();
     for (const NamedPattern& known : known_patterns)
-        if (known.text == text) return known.pattern;
-    fail(pattern.where(), ": the regular expression ", in_quotes(text, 300),
-         " is not known, expected that of GPT-2, Llama 3 or Qwen2");
+        if (known.text == text) {
+            // Every character is part of a match.
+            if (split.behaviour == SplitBehaviour::isolated ||
+                (split.behaviour == SplitBehaviour::removed && split.inverted))
+                return SplitByPattern{known.pattern};
+            split.matcher = known.pattern;
+            return split;
+        }
+    split.matcher = read_regex(pattern);
+    return split;
 }
 
 [[nodiscard]] inline std::pair<std::string, Metaspace::Prepend> read_metaspace(const JsonView& part) {
@@ -111,25 +154,37 @@ void each_step(const JsonView& part, std::string_view list, Read&& read) {
     return {one_character(part["replacement"]), scheme};
 }
 
+/// Appends the steps of one part.
+inline void read_pre_token_steps(const JsonView& part, std::vector<PreTokenStep>& steps) {
+    if (is(part, "Split")) {
+        steps.push_back(read_split(part));
+    } else if (is(part, "Digits")) {
+        steps.push_back(part["individual_digits"].boolean() ? Digits::single : Digits::together);
+    } else if (is(part, "Punctuation")) {
+        const JsonView behaviour = part["behavior"];
+        steps.push_back(Split{CharacterKind::punctuation,
+                              behaviour.exists() ? read_behaviour(behaviour) : SplitBehaviour::isolated});
+    } else if (is(part, "Whitespace")) {
+        steps.push_back(Split{WordsAndSigns{}, SplitBehaviour::removed, true});
+    } else if (is(part, "WhitespaceSplit")) {
+        steps.push_back(Split{CharacterKind::white_space, SplitBehaviour::removed});
+    } else if (is(part, "ByteLevel")) {
+        if (part["add_prefix_space"].boolean()) steps.push_back(PrefixSpace{});
+        if (flag(part["use_regex"], true)) steps.push_back(SplitByPattern{Pattern::gpt2});
+        steps.push_back(ToByteLevel{});
+    } else if (is(part, "Metaspace")) {
+        auto [character, prepend] = read_metaspace(part);
+        steps.push_back(Metaspace{std::move(character), prepend, flag(part["split"], true)});
+    } else {
+        refuse(part, "pre_tokenizer",
+               "ByteLevel, Digits, Metaspace, Punctuation, Split, Whitespace, WhitespaceSplit or a Sequence of them");
+    }
+}
 [[nodiscard]] inline PreTokeniser read_pre_tokeniser(const JsonView& json) {
     PreTokeniser result;
     each_step(json, "pretokenizers", [&](const JsonView& part) {
-        auto& steps = result.steps;
-        if (is(part, "Split")) {
-            steps.push_back(SplitByPattern{read_pattern(part)});
-        } else if (is(part, "Digits")) {
-            steps.push_back(part["individual_digits"].boolean() ? Digits::single : Digits::together);
-        } else if (is(part, "ByteLevel")) {
-            if (part["add_prefix_space"].boolean()) steps.push_back(PrefixSpace{});
-            if (flag(part["use_regex"], true)) steps.push_back(SplitByPattern{Pattern::gpt2});
-            steps.push_back(ToByteLevel{});
-        } else if (is(part, "Metaspace")) {
-            auto [character, prepend] = read_metaspace(part);
-            steps.push_back(Metaspace{std::move(character), prepend, flag(part["split"], true)});
-        } else {
-            refuse(part, "pre_tokenizer", "ByteLevel, Digits, Metaspace, Split or a Sequence of them");
-        }
-        check(steps.size() <= most_steps, part.where(), ": expected at most ", most_steps, " steps, found more");
+        read_pre_token_steps(part, result.steps);
+        check(result.steps.size() <= most_steps, part.where(), ": expected at most ", most_steps, " steps, found more");
     });
     return result;
 }
@@ -139,7 +194,7 @@ void each_step(const JsonView& part, std::string_view list, Read&& read) {
     each_step(json, "decoders", [&](const JsonView& part) {
         auto& steps = result.steps;
         if (is(part, "Replace")) {
-            steps.push_back(replacement(part));
+            steps.push_back(replacement<DecodeStep>(part));
         } else if (is(part, "ByteFallback")) {
             steps.push_back(ByteFallback{});
         } else if (is(part, "Fuse")) {

@@ -70,7 +70,16 @@ inline void append_utf8(std::string& text, std::uint32_t code) {
 }
 
 /// Properties of a character, as bits; a byte that is no character has none.
-enum Property : std::uint32_t { letter = 1, number = 2, space = 4, word = 8, digit = 16, punctuation = 32 };
+enum Property : std::uint32_t {
+    letter = 1,
+    number = 2,
+    space = 4,
+    word = 8,
+    digit = 16,
+    punctuation = 32,
+    accent = 64,
+    sign = 128
+};
 
 namespace unicode_detail {
 
