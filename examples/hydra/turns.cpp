@@ -67,6 +67,8 @@ private:
                        "; name it so, or leave the conversation out");
         }
         made_.speaker = found->second;
+        // A name of its own is for the model's template; under "from" it is ShareGPT's, which no template knows.
+        if (*name == "role" && (made_.speaker == Speaker::system || made_.speaker == Speaker::tool)) made_.role = role_;
     }
 
     void read_key(const std::string& name, const RecordValue& value, TurnKey use) {

@@ -515,6 +515,52 @@ TEST_CASE(
     CHECK(test::message_of([&] { static_cast<void>(marking.conversation(turns)); }).find("turn 2 is masked") == 0);
 }
 
+namespace {
+
+std::string trained_of(const char* source, const Conversation& turns) {
+    const RenderedChat made = ChatTemplate(source).conversation(turns);
+    std::string text;
+    made.text.each_run([&](std::size_t begin, std::size_t end, jinja::Origin origin) {
+        if ((origin & jinja::generated) != 0) text += made.text.bytes().substr(begin, end - begin);
+    });
+    return text;
+}
+
+}  // namespace
+
+TEST_CASE("templates that write earlier turns in another way for the prompt: no other's words are trained") {
+    CHECK(trained_of("{% for m in messages %}{% if m.role == 'user' %}[I] {% if loop.last %}SYS {% endif %}{{ m.content }}[/I]"
+                     "{% else %} {{ m.content }}</s>{% endif %}{% endfor %}",
+                     {{Speaker::user, "code"}, {Speaker::assistant, "yo"}}) == " yo</s>");
+    const char* asked = "{% if add_generation_prompt %}<assistant>{% endif %}";
+    const std::string each = "<{{ m.role }}>{{ m.content }}{% endfor %}";
+    const std::string counts = "Turns: {{ messages|length }} {% for m in messages %}" + each + asked;
+    CHECK(trained_of(counts.c_str(), {{Speaker::user, "secret"}, {Speaker::assistant, "yo"}}) == "yo");
+    const std::string window = "{% for m in messages[-2:] %}" + each + asked;
+    CHECK(trained_of(window.c_str(), {{Speaker::user, "a"}, {Speaker::assistant, "b"}, {Speaker::user, "c"},
+                                      {Speaker::assistant, "d"}}) == "d");
+}
+
+TEST_CASE("templates that mark what is trained: turns that are masked are read alone") {
+    const char* marks =
+        "{% for m in messages %}{% if m.role == 'user' %}<u>{{ m.content }}{% else %}<a>{% generation %}{{ m.content }};"
+        "{% endgeneration %}{% endif %}{% endfor %}";
+    Conversation turns{{Speaker::user, "1"}, {Speaker::assistant, "bad"}, {Speaker::user, "2"}, {Speaker::assistant, "good"}};
+    CHECK(trained_of(marks, turns) == "bad;good;");
+    turns[1].loss = Loss::masked;
+    CHECK(trained_of(marks, turns) == "good;");
+    CHECK(ChatTemplate(marks).conversation(turns).text.bytes() == "<u>1<a>bad;<u>2<a>good;");
+    CHECK(ChatTemplate(marks).conversation(turns).untrained.empty());
+}
+
+TEST_CASE("templates are told a turn's own name of its role") {
+    Conversation turns{{Speaker::system, "s"}, {Speaker::user, "q"}};
+    const ChatTemplate chat("{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}");
+    CHECK(chat.text(turns, Ending::as_it_is).bytes() == "<system>s<user>q");
+    turns[0].role = "developer";
+    CHECK(chat.text(turns, Ending::as_it_is).bytes() == "<developer>s<user>q");
+}
+
 TEST_CASE("templates: what is read, and what is not") {
     const auto tools = io::Json::array({io::Json::object({{"name", "f"}})});
     Conversation turns{{U, "q"}, {A, "a"}};

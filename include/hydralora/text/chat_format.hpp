@@ -33,6 +33,7 @@ struct Turn {
     std::string name = {};        ///< of a tool's turn: the function that answers; "": not said
     std::string call = {};        ///< of a tool's turn: the id of the call that it answers; "": not said
     Loss loss = Loss::trained;    ///< masked: an assistant's turn that is read, not learnt
+    std::string role = {};        ///< what a model's own template is told instead of the speaker's name; "": that name
 };
 using Conversation = std::vector<Turn>;
 

@@ -70,7 +70,7 @@ inline std::vector<Message> messages_of(std::span<const Turn> turns) {
 
 inline jinja::Value value_of(jinja::Context& cx, const Message& message, jinja::Origin origin, const Shown& shown) {
     const Turn& turn = *message.turn;
-    const std::string_view role = enum_name(turn.speaker, speaker_names);
+    const std::string_view role = turn.role.empty() ? enum_name(turn.speaker, speaker_names) : turn.role;
     std::vector<std::pair<jinja::Value, jinja::Value>> members{
         {"role", jinja::Text(role)}, {"content", jinja::Text(chat_detail::with_input(turn), origin)}};
     const auto member = [&](std::string_view key, const std::string& value) {
@@ -108,14 +108,13 @@ public:
     /// adds to a prompt of the turns before it, up to the token that ends it.
     [[nodiscard]] RenderedChat conversation(const Conversation& turns, const io::Json& tools = {}) const {
         check(!turns.empty(), "expected a conversation of at least one turn, found none");
-        for (std::size_t i = 0; marks_ && i < turns.size(); ++i)
-            check(turns[i].loss == Loss::trained, "turn ", i + 1,
-                  " is masked, and the model's chat template marks itself what is trained; choose a format that is "
-                  "built in, or leave the conversation out");
         const Record record{chat_template_detail::messages_of(turns), tools};
         RenderedChat result{rendered(record, turns.size(), Ending::as_it_is)};
         note_unread(result, record);
-        if (!marks_) mark_trained(result, record);
+        if (marks_)
+            unmark_masked(result, turns);
+        else
+            mark_trained(result, record);
         note_missing(result, turns);
         return result;
     }
@@ -164,11 +163,11 @@ private:
     }
 
     /// The text, or none where the template refuses what it is shown.
-    [[nodiscard]] std::optional<std::string> attempt(const Record& record, std::size_t turns, Ending ending,
+    [[nodiscard]] std::optional<jinja::Text> attempt(const Record& record, std::size_t turns, Ending ending,
                                                      const Shown& shown = {}) const {
         if (turns == 0) return std::nullopt;
         try {
-            return rendered(record, turns, ending, shown).bytes();
+            return rendered(record, turns, ending, shown);
         } catch (const jinja::TemplateError& error) {
             if (error.fault == jinja::Fault::limit) throw;
             return std::nullopt;
@@ -190,12 +189,35 @@ private:
         return static_cast<std::size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
     }
 
+    /// Behind the last byte before `end` that is neither the template's nor of the turn.
+    static std::size_t behind_others(const jinja::Text& text, std::size_t end, std::size_t turn) {
+        std::size_t behind = 0;
+        text.each_run([&](std::size_t begin, std::size_t stop, jinja::Origin origin) {
+            const std::size_t source = jinja::source_of(origin);
+            if (begin < end && source != 0 && source != turn + 1) behind = std::min(stop, end);
+        });
+        return behind;
+    }
+    /// Where the turn goes on behind its prompt. Where the template wrote the turns before it in another way for the prompt,
+    /// behind what the prompt has after the last word of another's, so that no other's words are trained.
+    static std::size_t behind_prompt(const jinja::Text& prompt, const jinja::Text& text, std::size_t turn,
+                                     std::size_t first_word) {
+        const std::string_view bytes = text.bytes(), asked = prompt.bytes();
+        const std::size_t same = std::min(common(asked, bytes), first_word);
+        const std::size_t others = behind_others(text, first_word, turn);
+        const std::size_t others_asked = behind_others(prompt, asked.size(), turn);
+        if (same >= others && same >= others_asked) return same;
+        const std::size_t opening = asked.size() - others_asked;
+        const bool opens = first_word - others >= opening && bytes.substr(others, opening) == asked.substr(others_asked);
+        return opens ? others + opening : first_word;
+    }
+
     /// A turn of the assistant as the last of a conversation.
     struct LastTurn {
         jinja::Text text;
         Span trained;
         std::optional<Span> words;
-        std::optional<std::string> prompt;  ///< that it answers; none where the template refuses it
+        std::optional<jinja::Text> prompt;  ///< that it answers; none where the template refuses it
     };
     [[nodiscard]] LastTurn as_last(const Record& record, std::size_t i, const jinja::Text& whole) const {
         LastTurn last;
@@ -204,7 +226,7 @@ private:
         last.prompt = attempt(record, i, Ending::for_assistant);
         const std::string& bytes = last.text.bytes();
         const std::size_t first_word = last.words ? last.words->begin : bytes.size();
-        last.trained.begin = last.prompt ? std::min(common(*last.prompt, bytes), first_word) : first_word;
+        last.trained.begin = last.prompt ? behind_prompt(*last.prompt, last.text, i, first_word) : first_word;
         // White space behind what ends the turn is the template's; where nothing else ends it, it is the end.
         const std::size_t last_word = last.words ? last.words->end : last.trained.begin;
         const std::string_view tail = std::string_view(bytes).substr(last_word);
@@ -215,7 +237,7 @@ private:
     /// What a prompt adds to the turns before it.
     [[nodiscard]] std::string opening(const Record& record, std::size_t i, const LastTurn& last) const {
         const auto before = last.prompt ? attempt(record, i, Ending::as_it_is) : std::nullopt;
-        return before ? last.prompt->substr(common(*last.prompt, *before)) : "";
+        return before ? last.prompt->bytes().substr(common(last.prompt->bytes(), before->bytes())) : "";
     }
 
     /// The same turn in the whole conversation, where the template may write it in another way.
@@ -260,10 +282,42 @@ private:
         result.text.append(whole, done, whole.size());
     }
 
+    /// What the template marks of turns that are masked is not trained.
+    static void unmark_masked(RenderedChat& result, const Conversation& turns) {
+        struct Region {
+            Span span;
+            std::size_t masked = 0, trained = 0;  // turns, from 1; 0: none
+        };
+        std::vector<Region> regions;
+        result.text.each_run([&](std::size_t begin, std::size_t end, jinja::Origin origin) {
+            if ((origin & jinja::generated) == 0) return;
+            if (regions.empty() || regions.back().span.end != begin) regions.push_back({{begin, end}});
+            Region& region = regions.back();
+            region.span.end = end;
+            const std::size_t source = jinja::source_of(origin);
+            if (source == 0 || source > turns.size()) return;
+            (turns[source - 1].loss == Loss::masked ? region.masked : region.trained) = source;
+        });
+        const jinja::Text whole = std::exchange(result.text, {});
+        std::size_t done = 0;
+        for (const Region& region : regions) {
+            if (region.masked == 0) continue;
+            check(region.trained == 0, "turn ", region.masked, " is masked, and the model's chat template marks it as trained together with turn ",
+                  region.trained, "; choose a format that is built in, or leave the conversation out");
+            result.text.append(whole, done, region.span.begin);
+            jinja::Text read = whole.slice(region.span.begin, region.span.end);
+            read.mark_generated(false);
+            result.text.append(read);
+            done = region.span.end;
+        }
+        result.text.append(whole, done, whole.size());
+    }
+
     /// What the template nowhere writes: its text is the same without. What it refuses without, it has looked at.
     void note_unread(RenderedChat& result, const Record& record) const {
         const auto same_without = [&](const Shown& shown) {
-            return attempt(record, record.messages.size(), Ending::as_it_is, shown) == result.text.bytes();
+            const auto text = attempt(record, record.messages.size(), Ending::as_it_is, shown);
+            return text && text->bytes() == result.text.bytes();
         };
         const auto note = [&](const Shown& shown, auto&& has) {
             std::vector<std::size_t> having;

@@ -99,10 +99,11 @@ public:
         for (char& c : result.bytes_) c = map(c);
         return result;
     }
-    /// All of it stands inside a generation block.
-    void mark_generated() {
-        only_ |= generated;
-        for (Run& run : runs_) run.origin |= generated;
+    /// All of it stands inside a generation block, or none of it.
+    void mark_generated(bool inside = true) {
+        const auto marked = [inside](Origin origin) { return inside ? origin | generated : origin & ~generated; };
+        only_ = marked(only_);
+        for (Run& run : runs_) run.origin = marked(run.origin);
     }
 
 private:
