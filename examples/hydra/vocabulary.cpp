@@ -212,7 +212,8 @@ std::optional<TemplateFound> read_template(const std::filesystem::path& director
     return TemplateFound{std::string(file.text()), path.string()};
 }
 
-/// The names that templates know tokens by: of tokenizer_config.json or, where that has none, special_tokens_map.json.
+/// The names that templates know tokens by: of tokenizer_config.json or, where that has none, special_tokens_map.json; and those
+/// that a model brings in "extra_special_tokens".
 std::vector<std::pair<std::string, std::string>> spellings_of(const io::JsonView& names, const io::JsonView& map) {
     std::vector<std::pair<std::string, std::string>> spellings;
     for (const char* name :
@@ -220,6 +221,13 @@ std::vector<std::pair<std::string, std::string>> spellings_of(const io::JsonView
         const io::JsonView value = names[name].exists() ? names[name] : map[name];
         if (value.exists())
             spellings.emplace_back(name, value.value().is_object() ? value["content"].string() : value.string());
+    }
+    const io::JsonView extra = names["extra_special_tokens"];  // a list of them names none
+    if (!extra.exists() || !extra.value().is_object()) return spellings;
+    for (const auto& member : extra.object()) {
+        const io::JsonView value = extra[member.first];
+        if (value.exists())
+            spellings.emplace_back(member.first, value.value().is_object() ? value["content"].string() : value.string());
     }
     return spellings;
 }

@@ -509,6 +509,17 @@ TEST_CASE("data: turns that the model's template leaves out are counted") {
               "chat_template.jinja: line 1, column 121: the template refuses: \"not no\""));
 }
 
+TEST_CASE("vocabulary: templates know the tokens that a model names besides") {
+    const Model model("chat_chatml");
+    model.write("tokenizer_config.json", R"({"eos_token": "<|im_end|>", "extra_special_tokens": {"image_token": "<|im_start|>"}})");
+    model.write("chat_template.jinja", "{{ image_token }}{% for m in messages %}{{ m.content }}{{ eos_token }}{% endfor %}");
+    const Vocabulary vocabulary = open(model.folder.path());
+    const Conversation turns{{hydralora::text::Speaker::user, "hi"}, {hydralora::text::Speaker::assistant, "yo"}};
+    const Document made = document_of(vocabulary, *vocabulary.chat_format(""),
+                                      written(vocabulary, *vocabulary.chat_format(""), turns, {}).segments);
+    CHECK(made.ids.front() == 1);  // "<|im_start|>" of that tokenizer
+}
+
 TEST_CASE("vocabulary: what is missing is named") {
     const Model model("chat_chatml");
     const std::string path = model.folder.path().string();
