@@ -56,7 +56,13 @@ private:
         if (!field_.empty() && name == field_) return RecordKey::harmless;
         if (const std::string_view meant = record_key_meant(name); !meant.empty() && !record_.elements[i].is_empty())
             desk_.fail(at, "found the key ", in_quotes(name), ", which is not read; write ", in_quotes(meant));
-        return record_key(name);
+        const RecordKey key = record_key(name);
+        const bool list = key == RecordKey::history || key == RecordKey::tools || key == RecordKey::functions;
+        return list && is_text_of_none(record_.elements[i]) ? RecordKey::harmless : key;
+    }
+    /// "[]" as a text, which writers of tables make of an empty list.
+    [[nodiscard]] static bool is_text_of_none(const RecordValue& value) {
+        return value.is(Kind::string) && without_outer_space(value.text) == "[]";
     }
 
     template <class F>

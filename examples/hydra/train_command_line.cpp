@@ -1,9 +1,12 @@
 // The commands that train, and plan.
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <cstddef>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
@@ -14,6 +17,16 @@ namespace hydra {
 using namespace hydralora;
 
 namespace {
+
+/// What --targets takes: names of linear layers, and of groups of them.
+constexpr auto target_words = [] {
+    std::array<std::string_view, target_count + 3> words{};
+    std::copy(target_names.begin(), target_names.end(), words.begin());
+    words[target_count] = "all";
+    words[target_count + 1] = "attention";
+    words[target_count + 2] = "mlp";
+    return words;
+}();
 
 /// "q_proj,v_proj", "attention", "mlp" or "all"
 std::vector<Target> parse_targets(const std::vector<std::string>& names) {
@@ -27,7 +40,8 @@ std::vector<Target> parse_targets(const std::vector<std::string>& names) {
     for (const auto& name : names) {
         if (name == "all" || name == "attention") add(attention);
         if (name == "all" || name == "mlp") add(mlp);
-        if (name != "all" && name != "attention" && name != "mlp") add({parse_target(name)});
+        const auto word = parse_enum<std::size_t>("--targets", name, target_words);
+        if (word < target_count) add({static_cast<Target>(word)});
     }
     std::sort(targets.begin(), targets.end());
     return targets;
@@ -40,8 +54,7 @@ void check_no_target_among(const std::vector<std::filesystem::path>& data, const
     for (const auto& path : data) {
         std::error_code error;
         const std::string name = path.string();
-        const bool target = name == "attention" || name == "mlp" || name == "all" ||
-                            std::find(target_names.begin(), target_names.end(), name) != target_names.end();
+        const bool target = std::find(target_words.begin(), target_words.end(), name) != target_words.end();
         check(!target || std::filesystem::exists(path, error), '"', name,
               "\" is taken for a file of data, and there is none; targets are parted by commas: --targets ", meant, name);
     }

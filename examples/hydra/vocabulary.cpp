@@ -5,6 +5,7 @@
 
 #include <hydralora/core/check.hpp>
 #include <hydralora/io/file.hpp>
+#include <hydralora/io/file_kind.hpp>
 #include <hydralora/io/json.hpp>
 #include <hydralora/io/quote.hpp>
 #include <hydralora/text/tokenizer_gguf.hpp>
@@ -23,7 +24,9 @@ Vocabulary::Vocabulary(text::Tokenizer tokenizer, ModelTokens tokens)
     : tokenizer_(std::move(tokenizer)), tokens_(std::move(tokens)) {
     for (const std::int32_t id : tokenizer_->prefix()) static_cast<void>(known(id));
     controls_ = text::ControlTokens(tokenizer_->added());
+    why_no_template_ = tokens_.why_no_template;
     if (!tokens_.chat_template) return;
+    tokens_.chat_template = std::string(io::without_byte_order_mark(*tokens_.chat_template));
     try {
         own_ = std::make_shared<const OwnTemplate>(*tokens_.chat_template, tokens_.template_place, tokens_.spellings);
     } catch (const Error& error) {
@@ -151,8 +154,8 @@ std::string Vocabulary::spelt_end_of_turn(const Chat& chat) const {
 
 std::optional<Chat> Vocabulary::chat_format(std::string_view name) const {
     if (!name.empty()) return parse_enum<ChatFormat>("--chat", name, text::chat_format_names);
-    if (!tokens_.chat_template) return ChatFormat::hydralora;
-    return own_ != nullptr ? std::optional<Chat>(own_) : std::nullopt;
+    if (own_ != nullptr) return own_;
+    return why_no_template_.empty() ? std::optional<Chat>(ChatFormat::hydralora) : std::nullopt;
 }
 
 std::string Vocabulary::why_no_chat_format() const { return why_no_template_; }
@@ -185,20 +188,37 @@ std::vector<std::int32_t> token_ids(const io::JsonView& value) {
     return ids;
 }
 
-/// A chat template and where it stands.
+/// A chat template and where it stands; or why none of those that are there is the one to take.
 struct TemplateFound {
-    std::string text, place;
+    std::string text, place, why_none{};
 };
 
-/// The template named "default" of a list, else its first.
+/// The template named "default" of a list, of two the last, as in transformers, which takes no other unasked either.
+TemplateFound default_of(const io::JsonView& list) {
+    constexpr std::size_t most_names = 8;
+    std::optional<TemplateFound> found;
+    std::string names;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+        const std::string& name = list.element(i)["name"].string();
+        const io::JsonView source = list.element(i)["template"];
+        const std::string& text = source.string();
+        if (name == "default") found = TemplateFound{text, source.where()};
+        if (i < most_names) names += (i == 0 ? "" : ", ") + io::in_quotes(name);
+    }
+    if (found) return *std::move(found);
+    if (list.size() > most_names) names += concat(" and ", list.size() - most_names, " more");
+    return {"", list.where(),
+            concat(list.where(), ": expected a template named \"default\" among the ", list.size(), ", found ", names,
+                   "; choose a format that is built in with --chat NAME: ", text::chat_format_list(),
+                   ", or name one of them \"default\"")};
+}
+
+/// What tokenizer_config.json has: a template or a list of them.
 std::optional<TemplateFound> template_of(const io::JsonView& value) {
     if (!value.exists() || (value.value().is_array() && value.size() == 0)) return std::nullopt;
     if (!value.value().is_array() && value.string().empty()) return std::nullopt;
-    if (!value.value().is_array()) return TemplateFound{value.string(), value.where()};
-    for (std::size_t i = 0; i < value.size(); ++i)
-        if (value.element(i)["name"].string() == "default")
-            return TemplateFound{value.element(i)["template"].string(), value.element(i)["template"].where()};
-    return TemplateFound{value.element(0)["template"].string(), value.element(0)["template"].where()};
+    if (value.value().is_array()) return default_of(value);
+    return TemplateFound{value.string(), value.where()};
 }
 
 std::optional<TemplateFound> read_template(const std::filesystem::path& directory,
@@ -267,7 +287,8 @@ Vocabulary load_vocabulary(const std::filesystem::path& directory, const io::Jso
         tokens.bos = static_cast<std::int32_t>(config["bos_token_id"].integer(0, most_tokens));
     if (!tokens.bos && !tokenizer.prefix().empty()) tokens.bos = tokenizer.prefix().front();
     if (auto found = read_template(directory, names)) {
-        tokens.chat_template = std::move(found->text);
+        tokens.why_no_template = std::move(found->why_none);
+        if (tokens.why_no_template.empty()) tokens.chat_template = std::move(found->text);
         tokens.template_place = std::move(found->place);
         const std::string map_path = (directory / "special_tokens_map.json").string();
         const io::Json map_json = json_beside(directory, "special_tokens_map.json");

@@ -47,6 +47,7 @@ struct ModelTokens {
     std::vector<std::int32_t> stops{};           ///< of config.json and generation_config.json; of the fields
     std::optional<std::string> chat_template{};  ///< as the model has it
     std::string template_place{};                ///< where it stands, for messages
+    std::string why_no_template{};               ///< why none of several is taken; "" elsewhere
     std::vector<std::pair<std::string, std::string>> spellings{};  ///< for it: "bos_token" and others
     hydralora::Index model_size = byte_vocabulary;                 ///< vocab_size: rows of the embedding
     std::string directory{};                                       ///< or file, for messages

@@ -44,9 +44,10 @@ TEST_CASE("files that are no text are told by their first bytes") {
         CHECK(foreign_kind(text).empty());
 }
 
-TEST_CASE("a byte order mark is taken off once") {
+TEST_CASE("byte order marks are taken off the begin") {
     CHECK(without_byte_order_mark("\xef\xbb\xbftext") == "text");
-    CHECK(without_byte_order_mark("\xef\xbb\xbf\xef\xbb\xbf") == "\xef\xbb\xbf");
+    CHECK(without_byte_order_mark("\xef\xbb\xbf\xef\xbb\xbf\xef\xbb\xbf") == "");
+    CHECK(without_byte_order_mark("\xef\xbb\xbf\xef\xbb\xbfte\xef\xbb\xbfxt") == "te\xef\xbb\xbfxt");
     CHECK(without_byte_order_mark("\xef\xbb") == "\xef\xbb");
     CHECK(without_byte_order_mark("") == "");
 }

@@ -54,6 +54,16 @@ TEST_CASE("what is no JSON is refused with line and column") {
           "\"a",       "\"\\x\"",  "\"\\ud800\"", "\"\\udc00\"", "\"\x01\"", "\"\xff\"", "\"\xc0\x80\"",
           "{\"a\" 1}", "// c\n1",  "[1 2]",       "\xff",        "1e400"})
         CHECK_MESSAGE(has(refusal(text), "not JSON"), text);
+    // What Python's json.dumps writes of float("nan") and float("inf").
+    const auto no_number = [](const char* word) {
+        return std::string("not JSON: found ") + word + ", and JSON has no NaN or Infinity; write null or a number";
+    };
+    CHECK(refusal("{\"a\": NaN}") == "f.json: line 1, column 7: " + no_number("NaN"));
+    CHECK(refusal("[1,\n Infinity]") == "f.json: line 2, column 2: " + no_number("Infinity"));
+    CHECK(refusal("{\"a\": -Infinity}") == "f.json: line 1, column 8: " + no_number("-Infinity"));
+    CHECK(has(refusal("NaN"), no_number("NaN")));
+    for (const char* text : {"\"\\NaN\"", "[1NaN]", "[-NaN]", "[trNaN]", "[N]", "[Infinit", "[-", "-", "[\"a\" NaN]"})
+        CHECK_MESSAGE((has(refusal(text), "not JSON: ") && !has(refusal(text), "no NaN")), text);
     // The parser behind would take these two.
     CHECK(has(refusal(std::string_view("{}\0{}", 5)), "f.json: line 1, column 3: expected JSON, found a NUL byte"));
     CHECK(has(refusal("\xef\xbb\xbf{}"), "byte order mark"));

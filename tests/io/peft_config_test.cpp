@@ -37,6 +37,17 @@ TEST_CASE("PEFT's configuration is read as one head without a gate") {
     CHECK(config.base_model_name_or_path.empty());
     Json document = peft();
     CHECK(read(document.set("use_rslora", true)).alpha == doctest::Approx(6 * std::sqrt(2.0)));
+    // The defaults of PEFT's LoraConfig are r = 8 and lora_alpha = 8.
+    for (const char* left_out : {"r", "lora_alpha"}) {
+        const Json whole = peft();
+        Json fewer = Json::object();
+        for (const auto& [key, value] : *whole.get_if<Json::Object>())
+            if (key != left_out) fewer.set(key, value);
+        const auto made = read(fewer);
+        CHECK(made.rank == (left_out == std::string("r") ? 8 : 2));
+        CHECK(made.alpha == (left_out == std::string("r") ? 6 : 8));
+    }
+    for (const char* key : {"r", "lora_alpha"}) CHECK(has(refusal(key, Json()), "found null"));
     // Which modules there are the tensors say; so do they with layers and copies.
     for (const Json& targets :
          {Json("all-linear"), Json(".*_proj"), Json(), Json::array({"q_proj", "lm_head"}), Json(7)})

@@ -9,9 +9,9 @@ namespace hydralora::io {
 
 inline constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";  ///< of UTF-8
 
-/// The text without a byte order mark at its begin.
+/// The text without the byte order marks at its begin: files put together by hand have more than one.
 [[nodiscard]] constexpr std::string_view without_byte_order_mark(std::string_view text) {
-    if (text.substr(0, byte_order_mark.size()) == byte_order_mark) text.remove_prefix(byte_order_mark.size());
+    while (text.substr(0, byte_order_mark.size()) == byte_order_mark) text.remove_prefix(byte_order_mark.size());
     return text;
 }
 

@@ -88,6 +88,19 @@ HYDRALORA_INLINE void check_tokens(JsonPlace& place, const JsonLimits& limits) {
     }
 }
 
+/// NaN, Infinity or -Infinity, which Python's json writes, where the parser has stopped behind the first letter; "" else.
+[[nodiscard]] HYDRALORA_INLINE std::string_view no_number(const JsonPlace& place) {
+    const std::string_view text = place.text();
+    const auto read = static_cast<std::size_t>(place.at() - text.data());
+    if (read == 0) return {};
+    const bool negative = read > 1 && text[read - 2] == '-';
+    const std::size_t first = read - (negative ? 2 : 1), before = text.substr(0, first).find_last_not_of(" \t\r\n");
+    if (before != std::string_view::npos && std::strchr("[:,", text[before]) == nullptr) return {};  // within a word
+    for (const std::string_view word : {"NaN", "Infinity", "-Infinity"})
+        if (text.substr(first, word.size()) == word) return word;
+    return {};
+}
+
 /// Translates the parser's events (its names are fixed) to ours, and holds depth and number of values.
 class Sax {
 public:
@@ -110,6 +123,8 @@ public:
 
     template <class Exception>
     bool parse_error(std::size_t, const std::string&, const Exception& error) {
+        if (const std::string_view word = no_number(place_); !word.empty())
+            place_.fail("not JSON: found ", word, ", and JSON has no NaN or Infinity; write null or a number");
         // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error while parsing value - what we
         // want"
         std::string_view text = error.what();

@@ -188,8 +188,10 @@ private:
     AdapterFileConfig& adapter = config.adapter;
     adapter.heads = 1;
     adapter.gate = "none";
-    adapter.rank = json["r"].integer(1, most_rank);
-    config.alpha = adapter.alpha = json["lora_alpha"].number(-most_alpha, most_alpha);
+    // What is left out has the default of PEFT's LoraConfig: 8 for both.
+    adapter.rank = document.find("r") == nullptr ? 8 : json["r"].integer(1, most_rank);
+    config.alpha = document.find("lora_alpha") == nullptr ? 8 : json["lora_alpha"].number(-most_alpha, most_alpha);
+    adapter.alpha = config.alpha;
     config.rslora = json["use_rslora"].exists() && json["use_rslora"].boolean();
     if (config.rslora) adapter.alpha *= std::sqrt(static_cast<double>(adapter.rank));
     if (json["lora_dropout"].exists()) adapter.dropout = json["lora_dropout"].number(0, 1);

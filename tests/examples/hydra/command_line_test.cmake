@@ -108,7 +108,7 @@ expect(0 "Note: keys.ndjson: the key \"mood\" is not read .1 record, at line 1.*
     train keys.ndjson --base base/model --length 48 --held-out 0 --dry-run --out x)
 expect(1 "empty.txt: expected text, found an empty file" components empty.txt)
 expect(1 "double.jsonl: would be written over" components double.jsonl --json double.jsonl)
-expect(1 "target modules: \"w_proj\" is unknown, expected one of: q_proj, k_proj" ${train} --targets q_proj,w_proj --out x)
+expect(1 "--targets: \"w_proj\" is unknown, expected one of: q_proj, k_proj.*down_proj, all, attention, mlp" ${train} --targets q_proj,w_proj --out x)
 expect(1 "--gate: \"hard\" is unknown, expected one of: none, uniform, softmax, top_k" ${train} --gate hard --out x)
 expect(2 "--lr" ${train} --lr fast --out x)
 expect(1 "broken.jsonl:2:11: not JSON" train broken.jsonl --base base/model --length 48 --out x)

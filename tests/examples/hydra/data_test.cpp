@@ -222,7 +222,7 @@ TEST_CASE("data: a plain file keeps every byte, UTF-8 or not, and line ends, but
     const Folder folder;
     std::string text = "a\xff\xfe\xc0\x80\r\n\xed\xa0\x80\xef\xbb\xbf";
     for (int i = 1; i < 256; ++i) text += static_cast<char>(static_cast<unsigned char>(i));
-    for (const std::string mark : {"", "\xef\xbb\xbf"}) {
+    for (const std::string mark : {"", "\xef\xbb\xbf", "\xef\xbb\xbf\xef\xbb\xbf"}) {
         const Domain domain = read_all(folder.write("raw.bin", mark + text), 7);
         std::string back;
         for (const auto& example : domain.train) back += decode(example.labels);

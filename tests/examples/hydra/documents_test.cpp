@@ -424,6 +424,8 @@ TEST_CASE("vocabulary: end, stops and template as the directory's files have the
     CHECK(open(model.folder.path()).stops(open(model.folder.path()).chat_format("")) == Ids{0, 7, 9, 2});
     model.write("chat_template.jinja", "[INST] {{ messages[-1].content }}");
     CHECK(own() == "[INST] u");
+    model.write("chat_template.jinja", "\xef\xbb\xbf\xef\xbb\xbf[INST] {{ messages[-1].content }}");
+    CHECK(own() == "[INST] u");
     model.write("chat_template.jinja", "[INST]\n{{ messages | groupby('role') }} [/INST]");
     CHECK(!open(model.folder.path()).chat_format("").has_value());
     CHECK(open(model.folder.path()).why_no_chat_format() ==
@@ -435,6 +437,22 @@ TEST_CASE("vocabulary: end, stops and template as the directory's files have the
     CHECK(has(open(model.folder.path()).why_no_chat_format(), "line 1, column 7: expected an expression, found %}"));
     CHECK(open(model.folder.path()).chat_format("chatml") == ChatFormat::chatml);
     std::filesystem::remove(model.folder / "chat_template.jinja");
+    model.write("tokenizer_config.json", R"({"chat_template": "\ufeff[INST] {{ messages[-1].content }}"})");
+    CHECK(own() == "[INST] u");
+    // transformers: "This model has multiple chat templates with no default specified!", of one too.
+    for (const auto& [list, found] : {std::pair(R"([{"name": "rag", "template": "x"}])", R"(the 1, found "rag";)"),
+                                      std::pair(R"([{"name": "tool_use", "template": "x"}, {"name": "rag", "template": "y"}])",
+                                                R"(the 2, found "tool_use", "rag";)")}) {
+        model.write("tokenizer_config.json", R"({"chat_template": )" + std::string(list) + "}");
+        const Vocabulary several = open(model.folder.path());
+        CHECK(!several.chat_format("").has_value());
+        CHECK(several.why_no_chat_format() ==
+              (model.folder / "tokenizer_config.json").string() +
+                  ": \"chat_template\": expected a template named \"default\" among " + found +
+                  " choose a format that is built in with --chat NAME: plain, hydralora, alpaca, chatml, llama2, llama3, "
+                  "mistral, zephyr, or name one of them \"default\"");
+        CHECK(several.chat_format("chatml") == ChatFormat::chatml);
+    }
     model.write("tokenizer_config.json", "{}");
     CHECK(open(model.folder.path()).chat_format("") == ChatFormat::hydralora);
     CHECK(open(model.folder.path()).eos() == 0);  // of config.json

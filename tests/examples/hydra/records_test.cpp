@@ -141,6 +141,9 @@ TEST_CASE("records: null, [] and \"\" are no values where there is another") {
         const char* same :
         {R"({"instruction": "a", "input": null, "output": "b", "system": null, "messages": null, "text": null})",
          R"({"instruction": "a", "input": "", "output": "b", "messages": [], "history": [], "tools": []})",
+         R"({"instruction": "a", "input": "", "output": "b", "history": "[]", "tools": "[]", "functions": "[]"})",
+         R"({"instruction": "a", "input": "", "output": "b", "history": ""})",
+         R"({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "history": "[]"})",
          R"({"messages": [{"role": "user", "content": "a", "name": null, "tool_calls": null},)"
          R"({"role": "assistant", "content": "b", "tool_calls": [], "function_call": null}], "text": null})",
          R"({"instruction": "", "input": "", "output": "", "text": "",)"
@@ -154,7 +157,13 @@ TEST_CASE("records: null, [] and \"\" are no values where there is another") {
     CHECK(told(R"({"text": "a", "messages": null, "instruction": null, "output": null})") == "text: a");
     CHECK(told(R"({"text": "a", "id": 123456789012345678901234567890})") == "text: a");
     CHECK(told(R"({"text": ""})") == "text: ");
+    CHECK(told(R"({"text": "a", "history": "[]", "tools": " [] "})") == "text: a");
+    CHECK(told(R"({"instruction": "[]", "output": "[]"})") == "user: []|assistant: []");
+    CHECK(refused(R"({"instruction": "a", "output": "b", "history": "c"})").substr(0, 30) ==
+          "d.json:1:49: expected pairs li");
     CHECK(told(R"({"text": "\ufeffa"})") == "text: a");  // a byte order mark, of whatever wrote it
+    CHECK(told(R"({"text": "\ufeff\ufeffa"})") == "text: a");
+    CHECK(told("\xef\xbb\xbf\xef\xbb\xbf\xef\xbb\xbf" R"({"text": "a"})") == "text: a");
     CHECK(refused(R"({"\ufeffprompt": "q", "completion": "a"})").find("write \"prompt\"") != std::string::npos);
     CHECK(told(R"({"instruction": "", "output": "a"})") == "user: |assistant: a");
     CHECK(refused(R"({"messages": [{"role": "user", "from": "gpt", "content": "x"}]})") ==
