@@ -160,7 +160,7 @@ TEST_CASE("records: null, [] and \"\" are no values where there is another") {
     CHECK(told(R"({"text": "a", "history": "[]", "tools": " [] "})") == "text: a");
     CHECK(told(R"({"instruction": "[]", "output": "[]"})") == "user: []|assistant: []");
     CHECK(refused(R"({"instruction": "a", "output": "b", "history": "c"})").substr(0, 30) ==
-          "d.json:1:49: expected pairs li");
+          "d.json:1:50: expected pairs li");
     CHECK(told(R"({"text": "\ufeffa"})") == "text: a");  // a byte order mark, of whatever wrote it
     CHECK(told(R"({"text": "\ufeff\ufeffa"})") == "text: a");
     CHECK(told("\xef\xbb\xbf\xef\xbb\xbf\xef\xbb\xbf" R"({"text": "a"})") == "text: a");
