@@ -252,6 +252,24 @@ std::vector<std::pair<std::string, std::string>> spellings_of(const io::JsonView
     return spellings;
 }
 
+/// Tokens that tokenizer_config.json adds and tokenizer.json does not have: transformers makes tokens of them.
+std::string tokens_missing(const text::Tokenizer& tokenizer, const io::JsonView& names) {
+    std::vector<std::string> spelt;
+    if (const io::JsonView added = names["added_tokens_decoder"]; added.exists() && added.value().is_object())
+        for (const auto& member : added.object())
+            if (const io::JsonView token = added[member.first]["content"]; token.exists()) spelt.push_back(token.string());
+    for (const char* key : {"additional_special_tokens", "extra_special_tokens"}) {
+        const io::JsonView list = names[key];
+        for (std::size_t i = 0; list.exists() && list.value().is_array() && i < list.size(); ++i)
+            if (list.element(i).value().is_string()) spelt.push_back(list.element(i).string());
+    }
+    const auto known = [&](const std::string& token) { return tokenizer.find(token).has_value(); };
+    spelt.erase(std::remove_if(spelt.begin(), spelt.end(), known), spelt.end());
+    if (spelt.empty()) return {};
+    return concat(names.where(), ": names tokens that tokenizer.json lacks, such as ", io::in_quotes(spelt.front()),
+                  "; transformers adds them, here they are text: let it save the tokenizer (save_pretrained)");
+}
+
 }  // namespace
 
 Vocabulary load_vocabulary(const std::filesystem::path& directory, const io::JsonView& config) {
@@ -276,6 +294,8 @@ Vocabulary load_vocabulary(const std::filesystem::path& directory, const io::Jso
     ModelTokens tokens;
     tokens.directory = directory.string();
     tokens.note = text::transformers_difference(tokenizer, directory, config);
+    if (const std::string missing = tokens_missing(tokenizer, names); !missing.empty())
+        tokens.note += (tokens.note.empty() ? "" : "; ") + missing;
     tokens.model_size = config["vocab_size"].integer(1, most_tokens);
     tokens.stops = token_ids(config["eos_token_id"]);
     for (const std::int32_t id : token_ids(generation["eos_token_id"]))

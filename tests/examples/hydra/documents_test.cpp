@@ -527,6 +527,18 @@ TEST_CASE("data: turns that the model's template leaves out are counted") {
               "chat_template.jinja: line 1, column 121: the template refuses: \"not no\""));
 }
 
+TEST_CASE("vocabulary: tokens that tokenizer.json lacks are told") {
+    const Model model("chat_chatml");
+    for (const char* tokens : {R"("added_tokens_decoder": {"600": {"content": "<new>", "special": true}})",
+                               R"("additional_special_tokens": ["<|im_start|>", "<new>"])", R"("extra_special_tokens": ["<new>"])"}) {
+        model.write("tokenizer_config.json", R"({"eos_token": "<|im_end|>", )" + std::string(tokens) + "}");
+        const Vocabulary vocabulary = open(model.folder.path());
+        CHECK(has(vocabulary.note(), "tokens that tokenizer.json lacks, such as \"<new>\""));
+    }
+    model.write("tokenizer_config.json", R"({"eos_token": "<|im_end|>", "additional_special_tokens": ["<|im_start|>"]})");
+    CHECK(open(model.folder.path()).note().empty());
+}
+
 TEST_CASE("vocabulary: templates know the tokens that a model names besides") {
     const Model model("chat_chatml");
     model.write("tokenizer_config.json", R"({"eos_token": "<|im_end|>", "extra_special_tokens": {"image_token": "<|im_start|>"}})");
