@@ -33,8 +33,8 @@ void check_output(const fs::path& path, std::string_view flag, const std::vector
         const bool input_begins = ends.first == other.end(), output_begins = ends.second == whole.end();
         const bool beside = input_begins && !output_begins && !fs::exists(whole, error) &&
                             !fs::exists(other / hydralora::io::adapter_config_name, error);  // which is replaced whole
-        check(!input_begins || beside, flag, ' ', path.string(),
-              ": would be written over ", input.string(), ", which is read; choose another name");
+        check(!input_begins || beside, flag, ' ', path.string(), ": would be written over ", input.string(),
+              ", which is read; choose another name");
         check(!output_begins, flag, ' ', path.string(), ": holds ", input.string(),
               ", which is read; choose another name");
     }

@@ -13,7 +13,6 @@ using namespace hydralora;
 
 namespace {
 
-
 std::string sse_chart(const std::vector<RecordedRun>& runs) {
     std::vector<Series> curves;
     for (const RecordedRun& run : runs) {

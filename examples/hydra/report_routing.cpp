@@ -23,7 +23,6 @@ namespace {
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr std::size_t most_cells = 60000;  // of heat maps of all linears: what a browser shows at once
 
-
 /// "layers.3.mlp.up_proj" is up_proj of layer 3: what stands last, and before it.
 std::string module_of(const std::string& linear) { return linear.substr(linear.rfind('.') + 1); }
 std::string layer_of(const std::string& linear) {
@@ -261,8 +260,8 @@ std::string routing_section(const std::vector<RecordedRun>& runs) {
     text += summary_table(runs) + time_charts(runs);
     for (const RecordedRun& run : runs) {
         if (!run.heads) continue;
-        text += html_heading(3, run.name) + html_paragraph(run.heads->sentence) + fit_map(*run.heads) + share_maps(*run.heads) +
-                document_map(*run.heads);
+        text += html_heading(3, run.name) + html_paragraph(run.heads->sentence) + fit_map(*run.heads) +
+                share_maps(*run.heads) + document_map(*run.heads);
     }
     return text;
 }

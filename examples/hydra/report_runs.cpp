@@ -84,7 +84,6 @@ std::vector<Group> grouped_runs(const std::vector<RecordedRun>& runs) {
     return groups;
 }
 
-
 std::string runs_table(const std::vector<RecordedRun>& runs) {
     std::vector<std::vector<std::string>> rows;
     for (const RecordedRun& run : runs) {
@@ -268,9 +267,9 @@ std::string environment_section(const std::vector<RecordedRun>& runs) {
     std::string text = html_heading(2, "Commands and machines");
     for (const RecordedRun& run : runs) {
         text += "<h3>" + html_escaped(run.name) + "</h3>\n<pre>" + html_escaped(run.command) + "</pre>\n";
-        text += html_paragraph(concat("Begun ", run.started, ", hydralora ", run.version, ", compiler ", run.compiler, ", ",
-                                 counted(run.processors, "processor"), ", device ", option(run, "device"), ", numbers ",
-                                 option(run, "numbers"), "."));
+        text += html_paragraph(concat("Begun ", run.started, ", hydralora ", run.version, ", compiler ", run.compiler,
+                                      ", ", counted(run.processors, "processor"), ", device ", option(run, "device"),
+                                      ", numbers ", option(run, "numbers"), "."));
         text += "<details><summary>All options</summary>\n<pre>" + html_escaped(io::to_text(run.options, 2)) +
                 "</pre>\n</details>\n";
     }

@@ -47,7 +47,8 @@ std::vector<Domain> read_data(const LoopOptions& o, Prompts prompts, const Speec
                             o.sequence_length, " tokens");
         if (d.unwritten > 0)
             notes += concat(", ", counted(d.unwritten, "turn"),
-                            " whose words, thoughts or calls the model's chat template leaves out, the first ", d.first_unwritten);
+                            " whose words, thoughts or calls the model's chat template leaves out, the first ",
+                            d.first_unwritten);
         if (d.untrained > 0)
             notes += concat(", ", counted(d.untrained, "turn"),
                             " of the assistant not trained, for the model's chat template ",

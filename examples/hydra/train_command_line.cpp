@@ -56,7 +56,8 @@ void check_no_target_among(const std::vector<std::filesystem::path>& data, const
         const std::string name = path.string();
         const bool target = std::find(target_words.begin(), target_words.end(), name) != target_words.end();
         check(!target || std::filesystem::exists(path, error), '"', name,
-              "\" is taken for a file of data, and there is none; targets are parted by commas: --targets ", meant, name);
+              "\" is taken for a file of data, and there is none; targets are parted by commas: --targets ", meant,
+              name);
     }
 }
 
@@ -97,7 +98,9 @@ void add_loop(CLI::App& app, LoopOptions& o) {
         ->group("Loop");
     app.add_option("--held-out", o.held_out, "share of each domain kept for evaluation")->group("Loop");
     app.add_option("--seed", o.seed, "of initial values, order and dropout")->group("Loop");
-    app.add_option("--threads", o.threads, "0: as many as there are processors for this process (affinity, quota of its control group)")->group("Loop");
+    app.add_option("--threads", o.threads,
+                   "0: as many as there are processors for this process (affinity, quota of its control group)")
+        ->group("Loop");
     add_place(app, o.place, "Loop");
     app.add_flag("--graph", o.graph, "launch each step as a CUDA graph; same results")->group("Loop");
     app.add_option("--eval-every", o.evaluate_every, "steps between evaluations; 0: only before and after")
@@ -147,9 +150,10 @@ void add_adapter(CLI::App& app, TrainOptions& o, std::string& heads, std::vector
         ->group("Adapter");
     app.add_option("--alpha", a.alpha, "scaling is alpha / rank")->group("Adapter");
     app.add_option("--dropout", a.dropout, "rate on the input of A")->group("Adapter");
-    app.add_option("--targets", targets,
-                   "linear layers, parted by commas: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, attention, "
-                   "mlp, all")
+    app.add_option(
+           "--targets", targets,
+           "linear layers, parted by commas: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, attention, "
+           "mlp, all")
         ->delimiter(',')
         ->allow_extra_args(false)
         ->group("Adapter");

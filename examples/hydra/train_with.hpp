@@ -179,7 +179,8 @@ Outcome train_with(B& be, const TrainOptions& given, const Surroundings& surroun
     const LoopOptions& loop = options.loop;
     const auto& domains = data.domains;
     BaseBytes bytes{static_cast<Index>(base.files.bytes())};  // read, and so in memory, by now
-    if (!base.files.is_gguf()) bytes.quantised = quantised_bytes(base.files.directory(), base.config.lm_head, base.quantise);
+    if (!base.files.is_gguf())
+        bytes.quantised = quantised_bytes(base.files.directory(), base.config.lm_head, base.quantise);
     const Index held = bytes.files - bytes.quantised.before + bytes.quantised.after;
     const auto panels = adapted_panels(base, options.adapter, *options.weights);
     bytes.codes = codes_of(base, options.adapter, *options.weights);
@@ -193,8 +194,8 @@ Outcome train_with(B& be, const TrainOptions& given, const Surroundings& surroun
     if (!warning.empty()) std::fprintf(stderr, "Warning: %s.\n", warning.c_str());
     if (loop.place.device == Device::cpu && options.method == Method::adapter)
         if (const auto note = rounding_note(base, options.adapter, *options.weights); !note.empty()) tell(note);
-    RunDirectory run(loop.out, loop.resume, surroundings.command,
-                     with_checksums(to_json(options), loop, base.checksum), loop.threads);
+    RunDirectory run(loop.out, loop.resume, surroundings.command, with_checksums(to_json(options), loop, base.checksum),
+                     loop.threads);
     if (data.components > 0) run.write_json("components.json", data.record);
     const train_detail::Setting setting{options, surroundings, base, speech, domains, run, data.components, panels};
     return options.method == Method::full ? train_detail::train_whole(be, setting)

@@ -247,7 +247,8 @@ std::vector<std::pair<std::string, std::string>> spellings_of(const io::JsonView
     for (const auto& member : extra.object()) {
         const io::JsonView value = extra[member.first];
         if (value.exists())
-            spellings.emplace_back(member.first, value.value().is_object() ? value["content"].string() : value.string());
+            spellings.emplace_back(member.first,
+                                   value.value().is_object() ? value["content"].string() : value.string());
     }
     return spellings;
 }
@@ -257,7 +258,8 @@ std::string tokens_missing(const text::Tokenizer& tokenizer, const io::JsonView&
     std::vector<std::string> spelt;
     if (const io::JsonView added = names["added_tokens_decoder"]; added.exists() && added.value().is_object())
         for (const auto& member : added.object())
-            if (const io::JsonView token = added[member.first]["content"]; token.exists()) spelt.push_back(token.string());
+            if (const io::JsonView token = added[member.first]["content"]; token.exists())
+                spelt.push_back(token.string());
     for (const char* key : {"additional_special_tokens", "extra_special_tokens"}) {
         const io::JsonView list = names[key];
         for (std::size_t i = 0; list.exists() && list.value().is_array() && i < list.size(); ++i)

@@ -32,7 +32,8 @@ TEST_CASE("a directory appears complete, is replaced in one step, and is not the
 }
 
 TEST_CASE("without an exchange of names: in two steps, and back if the second fails") {
-    for (const int refusal : {ENOSYS, EINVAL, ENOTSUP, EOPNOTSUPP}) {  // of kernels, of file systems, of those in user space
+    for (const int refusal :
+         {ENOSYS, EINVAL, ENOTSUP, EOPNOTSUPP}) {  // of kernels, of file systems, of those in user space
         CAPTURE(refusal);
         const test::ScratchDirectory scratch;
         FileCalls calls;

@@ -529,23 +529,28 @@ std::string trained_of(const char* source, const Conversation& turns) {
 }  // namespace
 
 TEST_CASE("templates that write earlier turns in another way for the prompt: no other's words are trained") {
-    CHECK(trained_of("{% for m in messages %}{% if m.role == 'user' %}[I] {% if loop.last %}SYS {% endif %}{{ m.content }}[/I]"
-                     "{% else %} {{ m.content }}</s>{% endif %}{% endfor %}",
-                     {{Speaker::user, "code"}, {Speaker::assistant, "yo"}}) == " yo</s>");
+    CHECK(trained_of(
+              "{% for m in messages %}{% if m.role == 'user' %}[I] {% if loop.last %}SYS {% endif %}{{ m.content }}[/I]"
+              "{% else %} {{ m.content }}</s>{% endif %}{% endfor %}",
+              {{Speaker::user, "code"}, {Speaker::assistant, "yo"}}) == " yo</s>");
     const char* asked = "{% if add_generation_prompt %}<assistant>{% endif %}";
     const std::string each = "<{{ m.role }}>{{ m.content }}{% endfor %}";
     const std::string counts = "Turns: {{ messages|length }} {% for m in messages %}" + each + asked;
     CHECK(trained_of(counts.c_str(), {{Speaker::user, "secret"}, {Speaker::assistant, "yo"}}) == "yo");
     const std::string window = "{% for m in messages[-2:] %}" + each + asked;
-    CHECK(trained_of(window.c_str(), {{Speaker::user, "a"}, {Speaker::assistant, "b"}, {Speaker::user, "c"},
-                                      {Speaker::assistant, "d"}}) == "d");
+    CHECK(trained_of(
+              window.c_str(),
+              {{Speaker::user, "a"}, {Speaker::assistant, "b"}, {Speaker::user, "c"}, {Speaker::assistant, "d"}}) ==
+          "d");
 }
 
 TEST_CASE("templates that mark what is trained: turns that are masked are read alone") {
     const char* marks =
-        "{% for m in messages %}{% if m.role == 'user' %}<u>{{ m.content }}{% else %}<a>{% generation %}{{ m.content }};"
+        "{% for m in messages %}{% if m.role == 'user' %}<u>{{ m.content }}{% else %}<a>{% generation %}{{ m.content "
+        "}};"
         "{% endgeneration %}{% endif %}{% endfor %}";
-    Conversation turns{{Speaker::user, "1"}, {Speaker::assistant, "bad"}, {Speaker::user, "2"}, {Speaker::assistant, "good"}};
+    Conversation turns{
+        {Speaker::user, "1"}, {Speaker::assistant, "bad"}, {Speaker::user, "2"}, {Speaker::assistant, "good"}};
     CHECK(trained_of(marks, turns) == "bad;good;");
     turns[1].loss = Loss::masked;
     CHECK(trained_of(marks, turns) == "good;");

@@ -344,10 +344,12 @@ TEST_CASE("mistakes are named before anything is written") {
     CHECK(message_of([&] { PackedWeight<B>(be, w.view(), bias.view()); }) ==
           "PackedWeight: bias is (1, 3), expected (1, out) = (1, 4)");
     CHECK(message_of([&] { PackedWeight<B>(be, w.view(), {}, {.storage = PanelStorage::bfloat16}); }) ==
-          "PackedWeight: panels of bfloat16 keep a matrix that is stored in bfloat16, or round a quantised one, found one in the parameter "
+          "PackedWeight: panels of bfloat16 keep a matrix that is stored in bfloat16, or round a quantised one, found "
+          "one in the parameter "
           "type; pack it as PanelStorage::compute");
     CHECK(message_of([&] { PackedWeight<B>(be, halves.view(), {}, {.storage = PanelStorage::bfloat16}); }) ==
-          "PackedWeight: panels of bfloat16 keep a matrix that is stored in bfloat16, or round a quantised one, found one in float16; pack it "
+          "PackedWeight: panels of bfloat16 keep a matrix that is stored in bfloat16, or round a quantised one, found "
+          "one in float16; pack it "
           "as PanelStorage::compute");
     CHECK(message_of([&] { forward.apply_transposed(be, y.view(), dx.view()); }) ==
           "PackedWeight: packed for Directions::forward, apply_transposed needs Directions::both");

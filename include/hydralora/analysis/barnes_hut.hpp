@@ -165,7 +165,7 @@ template <class T>
     check(n >= 2 && d >= 1, "t_sne: x is (", n, ", ", d, "), expected at least 2 points of 1 dimension");
     t_sne_detail::check_perplexity(n, perplexity);
     const Neighbours neighbours = nearest_neighbours(dense_detail::copy_finite("t_sne: x", x),
-                                               std::min(n - 1, static_cast<Index>(3 * perplexity)), pool);
+                                                     std::min(n - 1, static_cast<Index>(3 * perplexity)), pool);
     std::vector<double> conditional(neighbours.squared.size());  // (n, k)
     barnes_hut_detail::for_each_point(pool, n, [&](Index i) {
         t_sne_detail::conditional(neighbours.squared.data() + i * neighbours.count, neighbours.count, -1, perplexity,

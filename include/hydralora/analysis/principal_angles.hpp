@@ -54,7 +54,7 @@ template <class T, class U>
     if (narrow.rows > wide.rows) std::swap(wide, narrow);
 
     DoubleMatrix product(narrow.rows, wide.rows);  // (q, p), its singular values the cosines
-    DoubleMatrix rest = narrow;                     // (q, d), without its part in the other space: the sines
+    DoubleMatrix rest = narrow;                    // (q, d), without its part in the other space: the sines
     for (Index i = 0; i < narrow.rows; ++i) {
         for (Index j = 0; j < wide.rows; ++j)
             product(i, j) = dense_detail::dot(narrow.row(i), wide.row(j), narrow.cols);

@@ -17,7 +17,8 @@
 #endif
 
 #if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) || defined(__ASSOCIATIVE_MATH__)
-#error "hydralora: compile without -ffast-math and its parts -ffinite-math-only, -fassociative-math and \
+#error \
+    "hydralora: compile without -ffast-math and its parts -ffinite-math-only, -fassociative-math and \
 -funsafe-math-optimizations: same-bits promises, checks for NaN and the exponential need IEEE arithmetic"
 #endif
 

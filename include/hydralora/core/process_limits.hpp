@@ -49,7 +49,8 @@ inline std::string_view group_of(std::string_view line, std::string_view control
 /// The least of limit_in(folder) over the groups that hold this process, from its own up to the mounted root, which in a
 /// container is often all that can be seen. `root` stands before /proc and /sys.
 template <class LimitIn>
-double least_in_groups(const std::string& root, std::string_view controller, const std::string& mount, LimitIn&& limit_in) {
+double least_in_groups(const std::string& root, std::string_view controller, const std::string& mount,
+                       LimitIn&& limit_in) {
     const std::string groups = read_small_file(root + "/proc/self/cgroup");
     double least = limit_in(root + mount);
     for (std::string_view rest = groups; !rest.empty();) {
@@ -99,8 +100,9 @@ inline double number_in(const std::string& path) {
     using namespace process_detail;
     return std::min(least_in_groups(root, "", "/sys/fs/cgroup",
                                     [](const std::string& folder) { return number_in(folder + "/memory.max"); }),
-                    least_in_groups(root, "memory", "/sys/fs/cgroup/memory",
-                                    [](const std::string& folder) { return number_in(folder + "/memory.limit_in_bytes"); }));
+                    least_in_groups(root, "memory", "/sys/fs/cgroup/memory", [](const std::string& folder) {
+                        return number_in(folder + "/memory.limit_in_bytes");
+                    }));
 }
 
 /// Processors for the process's threads: those of its affinity mask (of the machine where that cannot be asked), and no more

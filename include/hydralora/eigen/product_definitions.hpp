@@ -7,7 +7,8 @@
 
 #if defined(EIGEN_USE_BLAS) || defined(EIGEN_USE_MKL) || defined(EIGEN_USE_MKL_ALL) || defined(EIGEN_USE_MKL_VML) || \
     defined(EIGEN_USE_AOCL_ALL) || defined(EIGEN_USE_AOCL_MT)
-#error "hydralora: its products are Eigen's own, whose bits no thread changes; compile this unit without EIGEN_USE_BLAS, \
+#error \
+    "hydralora: its products are Eigen's own, whose bits no thread changes; compile this unit without EIGEN_USE_BLAS, \
 EIGEN_USE_MKL and EIGEN_USE_AOCL macros, or link the target hydralora::compiled"
 #endif
 #ifndef EIGEN_DONT_PARALLELIZE

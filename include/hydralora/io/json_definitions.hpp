@@ -104,15 +104,14 @@ HYDRALORA_INLINE void check_tokens(JsonPlace& place, const JsonLimits& limits) {
 /// Translates the parser's events (its names are fixed) to ours, and holds depth and number of values.
 class Sax {
 public:
-    Sax(Receiver& events, JsonPlace& place, const JsonLimits& limits) : events_(events), place_(place), limits_(limits) {}
+    Sax(Receiver& events, JsonPlace& place, const JsonLimits& limits)
+        : events_(events), place_(place), limits_(limits) {}
 
     bool null() { return count(), events_.null(), true; }
     bool boolean(bool value) { return count(), events_.boolean(value), true; }
     bool number_integer(std::int64_t value) { return count(), events_.integer(value), true; }
     bool number_unsigned(std::uint64_t value) { return count(), events_.unsigned_integer(value), true; }
-    bool number_float(double value, const std::string& token) {
-        return count(), events_.real(value, token), true;
-    }
+    bool number_float(double value, const std::string& token) { return count(), events_.real(value, token), true; }
     bool string(std::string& value) { return count(), events_.string(std::move(value)), true; }
     bool binary(nlohmann::json::binary_t&) { return false; }
     bool key(std::string& value) { return events_.key(std::move(value)), true; }
@@ -157,8 +156,8 @@ HYDRALORA_INLINE void parse(JsonPlace& place, const JsonLimits& limits, Receiver
     Sax sax(receiver, place, limits);
     // What json::sax_parse does for JSON. That function brings the readers of five binary formats besides: 90 KiB of code
     // and a second and a half of compile time in each unit.
-    auto input = nlohmann::detail::input_adapter(Reader(text.data(), &place),
-                                                 Reader(text.data() + text.size(), &place));
+    auto input =
+        nlohmann::detail::input_adapter(Reader(text.data(), &place), Reader(text.data() + text.size(), &place));
     const bool complete = nlohmann::detail::parser<nlohmann::json, decltype(input)>(std::move(input)).sax_parse(&sax);
     if (!complete) place.fail("not JSON");
 }

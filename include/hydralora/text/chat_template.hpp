@@ -208,7 +208,8 @@ private:
         const std::size_t others_asked = behind_others(prompt, asked.size(), turn);
         if (same >= others && same >= others_asked) return same;
         const std::size_t opening = asked.size() - others_asked;
-        const bool opens = first_word - others >= opening && bytes.substr(others, opening) == asked.substr(others_asked);
+        const bool opens =
+            first_word - others >= opening && bytes.substr(others, opening) == asked.substr(others_asked);
         return opens ? others + opening : first_word;
     }
 
@@ -302,8 +303,9 @@ private:
         std::size_t done = 0;
         for (const Region& region : regions) {
             if (region.masked == 0) continue;
-            check(region.trained == 0, "turn ", region.masked, " is masked, and the model's chat template marks it as trained together with turn ",
-                  region.trained, "; choose a format that is built in, or leave the conversation out");
+            check(region.trained == 0, "turn ", region.masked,
+                  " is masked, and the model's chat template marks it as trained together with turn ", region.trained,
+                  "; choose a format that is built in, or leave the conversation out");
             result.text.append(whole, done, region.span.begin);
             jinja::Text read = whole.slice(region.span.begin, region.span.end);
             read.mark_generated(false);

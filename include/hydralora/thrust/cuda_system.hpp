@@ -223,8 +223,8 @@ private:
         static_cast<void>(cudaDeviceGetAttribute(&generation, cudaDevAttrComputeCapabilityMajor, device_));
         static_cast<void>(cudaDeviceGetAttribute(&revision, cudaDevAttrComputeCapabilityMinor, device_));
         fail("CudaBackend: device ", device_, " has compute capability ", generation, '.', revision,
-             ", for which this program was not compiled (", cudaGetErrorName(status), "); add ", generation * 10 + revision,
-             " to CMAKE_CUDA_ARCHITECTURES");
+             ", for which this program was not compiled (", cudaGetErrorName(status), "); add ",
+             generation * 10 + revision, " to CMAKE_CUDA_ARCHITECTURES");
     }
     void use() const { cuda_detail::check_cuda(cudaSetDevice(device_), "choosing the device"); }
 

@@ -440,17 +440,19 @@ TEST_CASE("vocabulary: end, stops and template as the directory's files have the
     model.write("tokenizer_config.json", R"({"chat_template": "\ufeff[INST] {{ messages[-1].content }}"})");
     CHECK(own() == "[INST] u");
     // transformers: "This model has multiple chat templates with no default specified!", of one too.
-    for (const auto& [list, found] : {std::pair(R"([{"name": "rag", "template": "x"}])", R"(the 1, found "rag";)"),
-                                      std::pair(R"([{"name": "tool_use", "template": "x"}, {"name": "rag", "template": "y"}])",
-                                                R"(the 2, found "tool_use", "rag";)")}) {
+    for (const auto& [list, found] :
+         {std::pair(R"([{"name": "rag", "template": "x"}])", R"(the 1, found "rag";)"),
+          std::pair(R"([{"name": "tool_use", "template": "x"}, {"name": "rag", "template": "y"}])",
+                    R"(the 2, found "tool_use", "rag";)")}) {
         model.write("tokenizer_config.json", R"({"chat_template": )" + std::string(list) + "}");
         const Vocabulary several = open(model.folder.path());
         CHECK(!several.chat_format("").has_value());
-        CHECK(several.why_no_chat_format() ==
-              (model.folder / "tokenizer_config.json").string() +
-                  ": \"chat_template\": expected a template named \"default\" among " + found +
-                  " choose a format that is built in with --chat NAME: plain, hydralora, alpaca, chatml, llama2, llama3, "
-                  "mistral, zephyr, or name one of them \"default\"");
+        CHECK(
+            several.why_no_chat_format() ==
+            (model.folder / "tokenizer_config.json").string() +
+                ": \"chat_template\": expected a template named \"default\" among " + found +
+                " choose a format that is built in with --chat NAME: plain, hydralora, alpaca, chatml, llama2, llama3, "
+                "mistral, zephyr, or name one of them \"default\"");
         CHECK(several.chat_format("chatml") == ChatFormat::chatml);
     }
     model.write("tokenizer_config.json", "{}");
@@ -529,20 +531,24 @@ TEST_CASE("data: turns that the model's template leaves out are counted") {
 
 TEST_CASE("vocabulary: tokens that tokenizer.json lacks are told") {
     const Model model("chat_chatml");
-    for (const char* tokens : {R"("added_tokens_decoder": {"600": {"content": "<new>", "special": true}})",
-                               R"("additional_special_tokens": ["<|im_start|>", "<new>"])", R"("extra_special_tokens": ["<new>"])"}) {
+    for (const char* tokens :
+         {R"("added_tokens_decoder": {"600": {"content": "<new>", "special": true}})",
+          R"("additional_special_tokens": ["<|im_start|>", "<new>"])", R"("extra_special_tokens": ["<new>"])"}) {
         model.write("tokenizer_config.json", R"({"eos_token": "<|im_end|>", )" + std::string(tokens) + "}");
         const Vocabulary vocabulary = open(model.folder.path());
         CHECK(has(vocabulary.note(), "tokens that tokenizer.json lacks, such as \"<new>\""));
     }
-    model.write("tokenizer_config.json", R"({"eos_token": "<|im_end|>", "additional_special_tokens": ["<|im_start|>"]})");
+    model.write("tokenizer_config.json",
+                R"({"eos_token": "<|im_end|>", "additional_special_tokens": ["<|im_start|>"]})");
     CHECK(open(model.folder.path()).note().empty());
 }
 
 TEST_CASE("vocabulary: templates know the tokens that a model names besides") {
     const Model model("chat_chatml");
-    model.write("tokenizer_config.json", R"({"eos_token": "<|im_end|>", "extra_special_tokens": {"image_token": "<|im_start|>"}})");
-    model.write("chat_template.jinja", "{{ image_token }}{% for m in messages %}{{ m.content }}{{ eos_token }}{% endfor %}");
+    model.write("tokenizer_config.json",
+                R"({"eos_token": "<|im_end|>", "extra_special_tokens": {"image_token": "<|im_start|>"}})");
+    model.write("chat_template.jinja",
+                "{{ image_token }}{% for m in messages %}{{ m.content }}{{ eos_token }}{% endfor %}");
     const Vocabulary vocabulary = open(model.folder.path());
     const Conversation turns{{hydralora::text::Speaker::user, "hi"}, {hydralora::text::Speaker::assistant, "yo"}};
     const Document made = document_of(vocabulary, *vocabulary.chat_format(""),

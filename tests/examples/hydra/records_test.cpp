@@ -163,7 +163,8 @@ TEST_CASE("records: null, [] and \"\" are no values where there is another") {
           "d.json:1:50: expected pairs li");
     CHECK(told(R"({"text": "\ufeffa"})") == "text: a");  // a byte order mark, of whatever wrote it
     CHECK(told(R"({"text": "\ufeff\ufeffa"})") == "text: a");
-    CHECK(told("\xef\xbb\xbf\xef\xbb\xbf\xef\xbb\xbf" R"({"text": "a"})") == "text: a");
+    CHECK(told("\xef\xbb\xbf\xef\xbb\xbf\xef\xbb\xbf"
+               R"({"text": "a"})") == "text: a");
     CHECK(refused(R"({"\ufeffprompt": "q", "completion": "a"})").find("write \"prompt\"") != std::string::npos);
     CHECK(told(R"({"instruction": "", "output": "a"})") == "user: |assistant: a");
     CHECK(refused(R"({"messages": [{"role": "user", "from": "gpt", "content": "x"}]})") ==
