@@ -169,10 +169,15 @@ io::Json json_beside(const std::filesystem::path& directory, const char* name) {
     return io::path_exists(directory / name) ? io::read_json(directory / name) : io::Json();
 }
 
-/// "bos_token": "<s>" or {"content": "<s>", ...}
+/// A token as configurations have it: "<s>", or {"content": "<s>", ...}.
+std::string spelling_of(const io::JsonView& value) {
+    return value.value().is_object() ? value["content"].string() : value.string();
+}
+
+/// The token that a key names.
 std::optional<std::int32_t> named_token(const text::Tokenizer& tokenizer, const io::JsonView& value) {
     if (!value.exists()) return std::nullopt;
-    const std::string& spelling = value.value().is_object() ? value["content"].string() : value.string();
+    const std::string spelling = spelling_of(value);
     const auto id = tokenizer.find(spelling);
     check(id.has_value(), value.where(), ": ", io::in_quotes(spelling), " is no token of tokenizer.json");
     return id;
@@ -239,31 +244,26 @@ std::vector<std::pair<std::string, std::string>> spellings_of(const io::JsonView
     for (const char* name :
          {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}) {
         const io::JsonView value = names[name].exists() ? names[name] : map[name];
-        if (value.exists())
-            spellings.emplace_back(name, value.value().is_object() ? value["content"].string() : value.string());
+        if (value.exists()) spellings.emplace_back(name, spelling_of(value));
     }
     const io::JsonView extra = names["extra_special_tokens"];  // a list of them names none
     if (!extra.exists() || !extra.value().is_object()) return spellings;
-    for (const auto& member : extra.object()) {
-        const io::JsonView value = extra[member.first];
-        if (value.exists())
-            spellings.emplace_back(member.first,
-                                   value.value().is_object() ? value["content"].string() : value.string());
-    }
+    for (const auto& member : extra.object())
+        if (const io::JsonView value = extra[member.first]; value.exists())
+            spellings.emplace_back(member.first, spelling_of(value));
     return spellings;
 }
 
 /// Tokens that tokenizer_config.json adds and tokenizer.json does not have: transformers makes tokens of them.
 std::string tokens_missing(const text::Tokenizer& tokenizer, const io::JsonView& names) {
     std::vector<std::string> spelt;
-    if (const io::JsonView added = names["added_tokens_decoder"]; added.exists() && added.value().is_object())
-        for (const auto& member : added.object())
-            if (const io::JsonView token = added[member.first]["content"]; token.exists())
-                spelt.push_back(token.string());
-    for (const char* key : {"additional_special_tokens", "extra_special_tokens"}) {
-        const io::JsonView list = names[key];
-        for (std::size_t i = 0; list.exists() && list.value().is_array() && i < list.size(); ++i)
-            if (list.element(i).value().is_string()) spelt.push_back(list.element(i).string());
+    for (const char* key : {"added_tokens_decoder", "additional_special_tokens", "extra_special_tokens"}) {
+        const io::JsonView tokens = names[key];
+        if (!tokens.exists()) continue;
+        if (tokens.value().is_object())
+            for (const auto& member : tokens.object()) spelt.push_back(spelling_of(tokens[member.first]));
+        else
+            for (std::size_t i = 0; i < tokens.array().size(); ++i) spelt.push_back(spelling_of(tokens.element(i)));
     }
     const auto known = [&](const std::string& token) { return tokenizer.find(token).has_value(); };
     spelt.erase(std::remove_if(spelt.begin(), spelt.end(), known), spelt.end());

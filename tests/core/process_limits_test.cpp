@@ -76,7 +76,8 @@ TEST_CASE("version 1: a folder a controller, -1 is no quota") {
 
 TEST_CASE("files that say nothing limit nothing") {
     Tree tree;
-    for (const char* text : {"", "max", "0 0\n", "100000 0\n", "-5 100000\n", "nan nan\n", "words\n"}) {
+    for (const char* text :
+         {"", "max", "0 0\n", "100000 0\n", "-5 100000\n", "nan nan\n", "words\n", "0::words\n", "0::\n"}) {
         CAPTURE(text);
         tree.write("/proc/self/cgroup", text);
         tree.write("/sys/fs/cgroup/cpu.max", text);

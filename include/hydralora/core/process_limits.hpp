@@ -57,8 +57,8 @@ double least_in_groups(const std::string& root, std::string_view controller, con
         const auto end = std::min(rest.find('\n'), rest.size());
         std::string path(group_of(rest.substr(0, end), controller));
         rest.remove_prefix(std::min(end + 1, rest.size()));
-        for (; path.size() > 1; path.resize(std::max(path.rfind('/'), std::size_t{0})))
-            least = std::min(least, limit_in(root + mount + path));
+        if (!path.starts_with('/')) continue;  // no line of a group
+        for (; path.size() > 1; path.resize(path.rfind('/'))) least = std::min(least, limit_in(root + mount + path));
     }
     return least;
 }

@@ -36,7 +36,8 @@ struct FileCalls {
     std::function<int(const char*, const char*)> rename = [](const char* from, const char* to) {
         return ::rename(from, to);
     };
-    /// Two paths change places in one step; ENOSYS where the system cannot, EINVAL, EOPNOTSUPP or ENOTSUP where the file system cannot.
+    /// Two paths change places in one step; ENOSYS where the system cannot, EINVAL, EOPNOTSUPP or ENOTSUP where the file
+    /// system cannot.
     std::function<int(const char*, const char*)> exchange = [](const char* a, const char* b) {
 #ifdef RENAME_EXCHANGE
         return ::renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE);

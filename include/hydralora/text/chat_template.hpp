@@ -299,10 +299,11 @@ private:
             if (source == 0 || source > turns.size()) return;
             (turns[source - 1].loss == Loss::masked ? region.masked : region.trained) = source;
         });
+        std::erase_if(regions, [](const Region& region) { return region.masked == 0; });
+        if (regions.empty()) return;
         const jinja::Text whole = std::exchange(result.text, {});
         std::size_t done = 0;
         for (const Region& region : regions) {
-            if (region.masked == 0) continue;
             check(region.trained == 0, "turn ", region.masked,
                   " is masked, and the model's chat template marks it as trained together with turn ", region.trained,
                   "; choose a format that is built in, or leave the conversation out");

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -59,8 +58,10 @@ struct ReplacePattern {
     Regex pattern;
     std::string to;
 };
-/// Bytes that are written count as made.
-[[nodiscard]] inline std::string replaced(std::string_view text, const ReplacePattern& rule, GrowthLimit& limit) {
+/// Bytes that are written count as made; found(begin, end) is told of each match.
+template <class Found>
+[[nodiscard]] std::string replaced(std::string_view text, const ReplacePattern& rule, GrowthLimit& limit,
+                                   Found&& found) {
     std::string result;
     std::size_t done = 0;
     const auto copy_to = [&](std::size_t end) {
@@ -68,6 +69,7 @@ struct ReplacePattern {
         result += text.substr(done, end - done);
     };
     rule.pattern.each_match(text, limit, [&](std::size_t begin, std::size_t end) {
+        found(begin, end);
         copy_to(begin);
         limit.add(rule.to.size());
         result += rule.to;
@@ -75,6 +77,9 @@ struct ReplacePattern {
     });
     copy_to(text.size());
     return result;
+}
+[[nodiscard]] inline std::string replaced(std::string_view text, const ReplacePattern& rule, GrowthLimit& limit) {
+    return replaced(text, rule, limit, [](std::size_t, std::size_t) {});
 }
 [[nodiscard]] inline std::string replaced(std::string_view text, const Replace& rule, GrowthLimit& limit) {
     return replaced(text, rule, [&](std::size_t bytes) { limit.add(bytes); });
@@ -112,54 +117,43 @@ struct ReplacePattern {
 
 namespace normalise_detail {
 
-inline std::string apply(UnicodeForm form, const std::string& text, GrowthLimit& limit) {
+// The text after a step. `from_start` becomes false where the step takes off what the text begins with.
+
+inline std::string apply(UnicodeForm form, const std::string& text, GrowthLimit& limit, bool&) {
     std::string result = to_form(text, form);  // at most eleven times the bytes
     limit.add(result.size());
     return result;
 }
-inline std::string apply(const Prepend& step, const std::string& text, GrowthLimit& limit) {
+inline std::string apply(const Prepend& step, const std::string& text, GrowthLimit& limit, bool&) {
     if (text.empty()) return text;
     limit.add(step.text.size() + text.size());
     return step.text + text;
 }
-template <class Rule>
-requires(std::same_as<Rule, Replace> || std::same_as<Rule, ReplacePattern>) std::string
-    apply(const Rule& rule, const std::string& text, GrowthLimit& limit) {
+inline std::string apply(const Replace& rule, const std::string& text, GrowthLimit& limit, bool& from_start) {
+    if (rule.to.empty() && text.starts_with(rule.from)) from_start = false;
     return replaced(text, rule, limit);
 }
-inline std::string apply(const Lowercase&, const std::string& text, GrowthLimit& limit) {
+inline std::string apply(const ReplacePattern& rule, const std::string& text, GrowthLimit& limit, bool& from_start) {
+    return replaced(text, rule, limit, [&](std::size_t begin, std::size_t end) {
+        if (rule.to.empty() && begin == 0 && end > 0) from_start = false;
+    });
+}
+inline std::string apply(const Lowercase&, const std::string& text, GrowthLimit& limit, bool&) {
     std::string result = lower_case(text);  // at most half as much again
     limit.add(result.size());
     return result;
 }
-inline std::string apply(const StripAccents&, const std::string& text, GrowthLimit&) { return without_accents(text); }
-inline std::string apply(const StripSpace& step, const std::string& text, GrowthLimit&) {
+inline std::string apply(const StripAccents&, const std::string& text, GrowthLimit&, bool& from_start) {
+    if (!text.empty() && (properties(character_at(text, 0).code) & accent) != 0) from_start = false;
+    return without_accents(text);
+}
+inline std::string apply(const StripSpace& step, const std::string& text, GrowthLimit&, bool& from_start) {
     std::size_t begin = 0, end = text.size();
     const auto is_space = [](Character c) { return (properties(c.code) & space) != 0; };
     while (step.left && begin < end && is_space(character_at(text, begin))) begin += character_at(text, begin).bytes;
     while (step.right && end > begin && is_space(character_before(text, end))) end -= character_before(text, end).bytes;
+    if (begin > 0) from_start = false;
     return text.substr(begin, end - begin);
-}
-
-/// Whether a step takes off what a text begins with.
-template <class Step>
-[[nodiscard]] bool drops_start(const Step& step, std::string_view text, GrowthLimit& limit) {
-    if (text.empty()) return false;
-    if constexpr (std::same_as<Step, StripSpace>) {
-        return step.left && (properties(character_at(text, 0).code) & space) != 0;
-    } else if constexpr (std::same_as<Step, StripAccents>) {
-        return (properties(character_at(text, 0).code) & accent) != 0;
-    } else if constexpr (std::same_as<Step, Replace>) {
-        return step.to.empty() && text.starts_with(step.from);
-    } else if constexpr (std::same_as<Step, ReplacePattern>) {
-        bool drops = false;
-        if (step.to.empty())
-            step.pattern.each_match(
-                text, limit, [&](std::size_t begin, std::size_t end) { drops = drops || (begin == 0 && end > 0); });
-        return drops;
-    } else {
-        return false;
-    }
 }
 
 }  // namespace normalise_detail
@@ -178,12 +172,7 @@ struct Normaliser {
         std::string result(text);
         for (const NormaliserStep& step : steps) {
             limit.next_step();
-            std::visit(
-                [&](const auto& s) {
-                    if (normalise_detail::drops_start(s, result, limit)) from_start = false;
-                    result = normalise_detail::apply(s, result, limit);
-                },
-                step);
+            std::visit([&](const auto& s) { result = normalise_detail::apply(s, result, limit, from_start); }, step);
         }
         limit.keep();
         return result;
